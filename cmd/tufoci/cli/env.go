@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The environment variables that tufoci reads, and no others. Nothing that
+// pins, maps, loosens, forces, confirms or moves the clock is among them.
+const (
+	envWorkspace      = "TUFOCI_WORKSPACE"
+	envConfig         = "TUFOCI_CONFIG"
+	envStateDir       = "TUFOCI_STATE_DIR"
+	envCacheDir       = "TUFOCI_CACHE_DIR"
+	envFormat         = "TUFOCI_FORMAT"
+	envTimeout        = "TUFOCI_TIMEOUT"
+	envNoTTY          = "TUFOCI_NO_TTY"
+	envDebug          = "TUFOCI_DEBUG"
+	envUsername       = "TUFOCI_USERNAME"
+	envPassword       = "TUFOCI_PASSWORD"
+	envIdentityToken  = "TUFOCI_IDENTITY_TOKEN"
+	envRegistryConfig = "TUFOCI_REGISTRY_CONFIG"
+	envCAFile         = "TUFOCI_CA_FILE"
+	envPassphrase     = "TUFOCI_PASSPHRASE" // and TUFOCI_PASSPHRASE_<KEYNAME>
+
+	envConfigHome   = "XDG_CONFIG_HOME"
+	envStateHome    = "XDG_STATE_HOME"
+	envCacheHome    = "XDG_CACHE_HOME"
+	envHome         = "HOME"
+	envDockerConfig = "DOCKER_CONFIG"
+	envCI           = "CI"
+)
+
+var allowedEnv = []string{
+	envWorkspace, envConfig, envStateDir, envCacheDir, envFormat, envTimeout, envNoTTY, envDebug,
+	envUsername, envPassword, envIdentityToken, envRegistryConfig, envCAFile, envPassphrase,
+	envConfigHome, envStateHome, envCacheHome, envHome, envDockerConfig, envCI,
+}
+
+// environment reads variables of the allow-list.
+type environment struct {
+	lookup func(string) (string, bool)
+}
+
+// get is the value of an allowed variable, "" when it is unset, empty or not
+// allowed.
+func (e environment) get(name string) string {
+	if !slices.Contains(allowedEnv, name) && !strings.HasPrefix(name, envPassphrase+"_") {
+		return ""
+	}
+	v, _ := e.lookup(name)
+	return v
+}
+
+// isTrue reads a switch: anything but unset, empty, 0 and false is on.
+func (e environment) isTrue(name string) bool {
+	switch strings.ToLower(e.get(name)) {
+	case "", "0", "false", "no":
+		return false
+	}
+	return true
+}
+
+// passphraseVariable is the variable that holds the passphrase of one key.
+func passphraseVariable(key string) string {
+	return envPassphrase + "_" + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(key))
+}
+
+// base is a directory of the XDG base directory specification with our name
+// appended: $<variable>/tufoci, or $HOME/<fallback>/tufoci. Relative values are
+// ignored, as the specification demands. "" when there is no home either.
+func (e environment) base(variable, fallback string) string {
+	if dir := e.get(variable); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "tufoci")
+	}
+	if home := e.get(envHome); filepath.IsAbs(home) {
+		return filepath.Join(home, filepath.FromSlash(fallback), "tufoci")
+	}
+	return ""
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Output formats.
+const (
+	formatText = "text"
+	formatJSON = "json"
+	formatTree = "tree"
+
+	annotationTree = "tufoci.format.tree"
+)
+
+// schemaVersion is the version of the JSON documents. It grows when a member
+// goes or changes its meaning, not when one is added.
+const schemaVersion = 1
+
+// document is the common part of every JSON document.
+type document struct {
+	SchemaVersion int          `json:"schemaVersion"`
+	Warnings      []string     `json:"warnings"`
+	Error         *errorReport `json:"error,omitempty"`
+}
+
+func (d *document) common() *document { return d }
+
+// reading is the further common part of results for which metadata was read.
+type reading struct {
+	Verified bool       `json:"verified"`
+	Stale    bool       `json:"stale"`
+	AsOf     *time.Time `json:"asOf"`
+	Source   string     `json:"source"`
+	Fork     *fork      `json:"fork"`
+}
+
+// fork tells of one timestamp version that was seen with different bytes.
+type fork struct {
+	Version int64     `json:"version"`
+	Digests [2]string `json:"digests"`
+}
+
+// result is what a command prints: one JSON document, or text.
+type result interface {
+	common() *document
+	text(w io.Writer, a *app)
+}
+
+// print writes a result to standard output.
+func (a *app) print(r result) error {
+	var out bytes.Buffer
+	if a.global.format == formatJSON {
+		doc := r.common()
+		doc.SchemaVersion = schemaVersion
+		doc.Warnings = append([]string{}, a.warnings...)
+		if err := encodeJSON(&out, r); err != nil {
+			return err
+		}
+	} else {
+		r.text(&out, a)
+	}
+	_, err := a.world.Stdout.Write(out.Bytes())
+	return err
+}
+
+func encodeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// warn records a warning for the JSON document and prints it.
+func (a *app) warn(text string) {
+	a.warnings = append(a.warnings, text)
+	fmt.Fprintf(a.world.Stderr, "WARNING: %s\n", printable(text))
+}
+
+// note prints what happens on the way, unless --quiet.
+func (a *app) note(format string, args ...any) {
+	if !a.global.quiet {
+		fmt.Fprintln(a.world.Stderr, printable(fmt.Sprintf(format, args...)))
+	}
+}
+
+// table prints rows in columns.
+func table(w io.Writer, header []string, rows [][]string) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	writeRow := func(cells []string) {
+		for i, c := range cells {
+			cells[i] = printable(c)
+		}
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
+	}
+	writeRow(header)
+	for _, r := range rows {
+		writeRow(r)
+	}
+	t.Flush()
+}
+
+// printable replaces control characters: names in metadata are the
+// publisher's, and a terminal must not obey them.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r >= ' ' && r != 0x7f && (r < 0x80 || r >= 0xa0) && r != 0x202e && r != 0x2066 && r != 0x2067 {
+			return r
+		}
+		return '\uFFFD'
+	}, s)
+}

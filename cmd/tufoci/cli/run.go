@@ -1,0 +1,146 @@
+// Package cli is the command line of tufoci. [Run] executes one command line
+// in a [World]: everything a command takes from its surroundings, so that a
+// test or another program can run commands in process and side by side.
+//
+// A command is one file: a constructor with the flags, and a function that
+// makes the library calls and returns what is printed, as text or as JSON.
+// Results go to standard output, all else to standard error.
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// World is what a command line meets outside itself.
+type World struct {
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+
+	// LookupEnv reads an environment variable. Only the names of the
+	// allow-list in env.go, and what an env:VAR key names, are asked for.
+	LookupEnv func(name string) (string, bool)
+
+	// Now is the clock. Nothing in the environment and no flag moves it.
+	Now func() time.Time
+
+	// StdinIsTerminal says that questions can be asked, StderrIsTerminal that
+	// progress can be drawn.
+	StdinIsTerminal  bool
+	StderrIsTerminal bool
+
+	// ReadPassword reads one line from the terminal without showing it, until
+	// ctx ends. Nil: the line is read from Stdin.
+	ReadPassword func(ctx context.Context) ([]byte, error)
+}
+
+// System is the World of the running process.
+func System() World {
+	return World{
+		Stdin:            os.Stdin,
+		Stdout:           os.Stdout,
+		Stderr:           os.Stderr,
+		LookupEnv:        os.LookupEnv,
+		Now:              time.Now,
+		StdinIsTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
+		StderrIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+		ReadPassword:     readPassword,
+	}
+}
+
+// readPassword reads from the terminal of the process. When ctx ends first, the
+// terminal shows again what is typed.
+func readPassword(ctx context.Context) ([]byte, error) {
+	fd := int(os.Stdin.Fd())
+	state, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	line, err := ask(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	if ctx.Err() != nil {
+		return nil, errors.Join(ctx.Err(), term.Restore(fd, state))
+	}
+	return line, err
+}
+
+// app is one run of the command line.
+type app struct {
+	world   World
+	env     environment
+	stdin   *bufio.Reader
+	global  globalFlags
+	subject subject // names for the Next lines of errors
+	started bool    // flags and arguments were good, the command itself runs
+
+	warnings []string
+}
+
+// Run executes the command line args, without the program's name, and returns
+// its exit code. When ctx ends the command ends too, with code 130.
+func Run(ctx context.Context, args []string, w World) int {
+	a := newApp(w)
+	root := a.newRoot()
+	root.SetArgs(args)
+	a.global.format = presetFormat(args, a.env)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	a.subject.command = cmd.CommandPath()
+	if !a.started {
+		err = &usageError{err: err}
+	}
+	if ctx.Err() != nil {
+		err = &interruptedError{err: err}
+	}
+	return a.fail(err)
+}
+
+func newApp(w World) *app {
+	if w.Stdin == nil {
+		w.Stdin = eofReader{}
+	}
+	if w.Now == nil {
+		w.Now = time.Now
+	}
+	if w.LookupEnv == nil {
+		w.LookupEnv = func(string) (string, bool) { return "", false }
+	}
+	return &app{world: w, env: environment{lookup: w.LookupEnv}, stdin: bufio.NewReader(w.Stdin)}
+}
+
+// action is the body of a command.
+type action func(ctx context.Context, args []string) error
+
+// run makes a cobra RunE of an action: it settles the global flags and puts
+// the deadline of the whole operation on the context.
+func (a *app) run(do action) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := a.settle(cmd); err != nil {
+			return err
+		}
+		a.started = true
+		ctx, cancel := context.WithTimeoutCause(cmd.Context(), time.Duration(a.global.timeout),
+			&timeoutError{limit: time.Duration(a.global.timeout)})
+		defer cancel()
+		err := do(ctx, args)
+		if err != nil && ctx.Err() != nil {
+			if late := (*timeoutError)(nil); errors.As(context.Cause(ctx), &late) {
+				return &timeoutError{limit: late.limit, err: err}
+			}
+		}
+		return err
+	}
+}
+
+type eofReader struct{}
+
+func (eofReader) Read([]byte) (int, error) { return 0, io.EOF }

@@ -1,0 +1,19 @@
+// Command tufoci keeps TUF repositories in OCI registries: it makes, signs and
+// publishes them, and reads them back from a pinned root.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/tufoci/tufoci/cmd/tufoci/cli"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Run(ctx, os.Args[1:], cli.System())
+	stop()
+	os.Exit(code)
+}
