@@ -1,0 +1,20 @@
+// Package publish writes trust repositories: [Publish] pushes what a
+// workspace has signed, [Mirror] copies a verified repository byte for byte
+// to another registry, layout directory or archive.
+//
+// A repository becomes visible at once, when its channel tag moves, and that
+// is the last thing written. What the tag will name is verified before
+// anything is pushed, with the code of a client (package trust): from an empty
+// store, and from the state of a client that holds what is live now. Whoever
+// is killed on the way, or dies with the registry, leaves readers on the old
+// state or on the new one.
+//
+// Registries have no compare-and-swap on tags. Before the channel tag moves,
+// its history tag ("tuf.v12") is written as a claim, and afterwards both are
+// read back; this narrows the race of two publishers and detects it, but does
+// not close it. Serialise publishers. A change that was overwritten is
+// reported as [ErrFork], by the publish that lost or by the next one from the
+// same workspace.
+//
+// The package never moves or deletes a tag that tufoci did not write.
+package publish

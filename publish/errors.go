@@ -1,0 +1,72 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+)
+
+var (
+	// ErrForeignTag says that the tag holds something that is no trust
+	// repository, or one of another root lineage. It is left as it is.
+	ErrForeignTag = errors.New("the tag does not belong to this trust repository")
+	// ErrConflict says that somebody else published a role that is also
+	// staged here. Nothing was published; the workspace is unchanged.
+	ErrConflict = errors.New("a staged role was published by somebody else")
+	// ErrFork is what a [ForkError] is.
+	ErrFork = errors.New("the published repository was overwritten by another publisher")
+	// ErrHeadMissing says that the workspace has published, but the channel
+	// tag no longer exists in the registry.
+	ErrHeadMissing = errors.New("the channel tag is gone")
+	// ErrPartial says that the source of a mirror is a bundle that holds
+	// only what one image needs.
+	ErrPartial = errors.New("a partial bundle cannot be mirrored")
+	// ErrRollback says that the destination of a mirror holds a newer state
+	// than the source.
+	ErrRollback = errors.New("the destination is newer than the source")
+	// ErrTooManyClaims says that more history tags above the head exist than
+	// publishers that died can explain.
+	ErrTooManyClaims = errors.New("too many unfinished claims")
+)
+
+// ForkError reports that two bundles exist where there can be one: the same
+// timestamp version with different bytes, or a head that was not built on what
+// this workspace published. It is [ErrFork].
+type ForkError struct {
+	// Tag is the channel tag.
+	Tag string
+	// Ours is the manifest that this workspace published, or was publishing;
+	// for a mirror, the source.
+	Ours digest.Digest
+	// Theirs is the manifest that the tag names now.
+	Theirs digest.Digest
+	// OursVersion and TheirsVersion are their timestamp versions.
+	OursVersion, TheirsVersion int64
+}
+
+func (e *ForkError) Error() string {
+	return fmt.Sprintf("tag %q was overwritten: it names %s (timestamp v%d), which was not built on %s (timestamp v%d)",
+		e.Tag, e.Theirs, e.TheirsVersion, e.Ours, e.OursVersion)
+}
+
+// Is makes a ForkError an [ErrFork].
+func (e *ForkError) Is(target error) bool { return target == ErrFork }
+
+// ForeignTagError says what stands where a trust repository was to be
+// written. It is [ErrForeignTag].
+type ForeignTagError struct {
+	Tag string
+	// Err says why it is not ours.
+	Err error
+}
+
+func (e *ForeignTagError) Error() string {
+	return fmt.Sprintf("tag %q does not belong to this trust repository: %v", e.Tag, e.Err)
+}
+
+// Is makes a ForeignTagError an [ErrForeignTag].
+func (e *ForeignTagError) Is(target error) bool { return target == ErrForeignTag }
+
+// Unwrap returns why the tag is not ours.
+func (e *ForeignTagError) Unwrap() error { return e.Err }
