@@ -1,0 +1,336 @@
+package tuftest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/olareg/olareg"
+	"github.com/olareg/olareg/config"
+)
+
+// RegistryOptions say how a registry behaves. The zero value is an open olareg
+// over plain http: referrers API, deletes, no ETag on manifests.
+type RegistryOptions struct {
+	// Token asks for a bearer token of the registry's own token endpoint, with
+	// the scope that the request needs. Anonymous unless Username is set.
+	Token bool
+	// Basic asks for HTTP basic authentication.
+	Basic bool
+	// Username and Password are what Token and Basic accept; Basic without
+	// them takes "user" and "password".
+	Username, Password string
+	// ETag gives manifests an ETag and answers If-None-Match, quoted or bare,
+	// with 304, as distribution does.
+	ETag bool
+	// NoReferrers switches the referrers API off.
+	NoReferrers bool
+	// Latency is added once to every new connection and to every request, as
+	// a round trip to a registry far away.
+	Latency time.Duration
+	// TLS serves https with a certificate that only Client and CAFile know.
+	TLS bool
+}
+
+// Request is one request that reached the registry, also one that was not answered.
+type Request struct {
+	Method, Path, Query string
+	// Status is 0 if the connection was cut.
+	Status int
+	// Bytes is the length of the body that was sent.
+	Bytes int
+	// Header is what the client sent.
+	Header http.Header
+}
+
+// Registry is an olareg in this process, on a loopback port, that records what
+// reaches it and can be made to fail. Methods that read or write its content
+// go around the network: they are not recorded and never fail by a fault.
+type Registry struct {
+	t      testing.TB
+	opts   RegistryOptions
+	server *httptest.Server
+	store  http.Handler
+	wire   *listener
+
+	mu        sync.Mutex
+	requests  []Request
+	intercept func(w http.ResponseWriter, r *http.Request, next http.Handler)
+	kill      kill
+	tokens    map[string][]string // token → scopes
+}
+
+// NewRegistry starts a registry; it ends with the test.
+func NewRegistry(t testing.TB, o RegistryOptions) *Registry {
+	t.Helper()
+	if o.Basic && o.Username == "" {
+		o.Username, o.Password = "user", "password"
+	}
+	yes := true
+	no := false
+	referrers := !o.NoReferrers
+	store := olareg.New(config.Config{
+		Storage: config.ConfigStorage{StoreType: config.StoreMem, GC: config.ConfigGC{Frequency: -1, EmptyRepo: &no}},
+		API: config.ConfigAPI{
+			DeleteEnabled: &yes,
+			Blob:          config.ConfigAPIBlob{DeleteEnabled: &yes},
+			Referrer:      config.ConfigAPIReferrer{Enabled: &referrers},
+		},
+		Log: slog.New(slog.DiscardHandler),
+	})
+	g := &Registry{t: t, opts: o, store: store, tokens: map[string][]string{}}
+	g.server = httptest.NewUnstartedServer(http.HandlerFunc(g.serve))
+	g.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	g.wire = &listener{Listener: g.server.Listener, latency: o.Latency}
+	g.server.Listener = g.wire
+	if o.TLS {
+		g.server.StartTLS()
+	} else {
+		g.server.Start()
+	}
+	t.Cleanup(func() {
+		g.server.CloseClientConnections()
+		g.server.Close()
+		if err := store.Close(); err != nil {
+			t.Errorf("closing the registry: %v", err)
+		}
+	})
+	return g
+}
+
+// Host is the registry's address, "127.0.0.1:PORT".
+func (g *Registry) Host() string { return g.server.Listener.Addr().String() }
+
+// URL is the registry's address with its scheme.
+func (g *Registry) URL() string { return g.server.URL }
+
+// Client returns an http client that trusts the registry.
+func (g *Registry) Client() *http.Client { return g.server.Client() }
+
+// Requests returns what reached the registry since the last Reset, requests
+// for tokens as well, in order of arrival.
+func (g *Registry) Requests() []Request {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]Request(nil), g.requests...)
+}
+
+// Reset forgets requests and counts. Connections stay open.
+func (g *Registry) Reset() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.requests = nil
+	g.wire.reset()
+}
+
+// Connections is the number of connections opened since the last Reset.
+func (g *Registry) Connections() int { return int(g.wire.opened.Load()) }
+
+// Traffic returns the bytes received and sent since the last Reset, headers
+// (and TLS) included.
+func (g *Registry) Traffic() (received, sent int64) {
+	return g.wire.received.Load(), g.wire.sent.Load()
+}
+
+// CloseConnections closes all open connections, busy ones too.
+func (g *Registry) CloseConnections() { g.server.CloseClientConnections() }
+
+// SetLatency changes the latency.
+func (g *Registry) SetLatency(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.opts.Latency = d
+	g.wire.setLatency(d)
+}
+
+// Intercept puts a handler before authentication and the registry itself; next
+// goes on to them. nil takes it away. What it answers is recorded; a panic
+// with http.ErrAbortHandler cuts the connection.
+func (g *Registry) Intercept(handler func(w http.ResponseWriter, r *http.Request, next http.Handler)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.intercept = handler
+}
+
+// serve is the whole path of one request: record, latency, death, intercept,
+// authentication, registry.
+func (g *Registry) serve(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	index := len(g.requests)
+	g.requests = append(g.requests, Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header.Clone()})
+	fate := g.kill.next()
+	latency, intercept := g.opts.Latency, g.intercept
+	g.mu.Unlock()
+
+	time.Sleep(latency)
+	if fate == dead {
+		cut(w, nil)
+		return
+	}
+	var inner http.Handler = http.HandlerFunc(g.answer)
+	if intercept != nil {
+		next := inner
+		inner = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { intercept(w, r, next) })
+	}
+	recorded := &recorder{ResponseWriter: w}
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if index < len(g.requests) {
+			g.requests[index].Status, g.requests[index].Bytes = recorded.status, recorded.bytes
+		}
+	}()
+	if fate == alive {
+		inner.ServeHTTP(recorded, r)
+		return
+	}
+	buffered := httptest.NewRecorder()
+	inner.ServeHTTP(buffered, r)
+	if fate == cutAfter {
+		cut(w, nil)
+		return
+	}
+	cut(w, half(buffered.Result()))
+}
+
+// answer authenticates and serves, with the manifest conditions of ETag mode.
+func (g *Registry) answer(w http.ResponseWriter, r *http.Request) {
+	if g.opts.Token && r.URL.Path == tokenPath {
+		g.issueToken(w, r)
+		return
+	}
+	if !g.authorised(w, r) {
+		return
+	}
+	if g.opts.ETag && strings.Contains(r.URL.Path, "/manifests/") && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		g.conditional(w, r)
+		return
+	}
+	g.store.ServeHTTP(w, r)
+}
+
+// conditional answers a manifest request as distribution does: an ETag that is
+// the quoted digest, 304 for an If-None-Match that names it, quoted or bare.
+func (g *Registry) conditional(w http.ResponseWriter, r *http.Request) {
+	buffered := httptest.NewRecorder()
+	g.store.ServeHTTP(buffered, r)
+	digest := buffered.Header().Get("Docker-Content-Digest")
+	for name, values := range buffered.Header() {
+		w.Header()[name] = values
+	}
+	if buffered.Code == http.StatusOK && digest != "" {
+		w.Header().Set("ETag", `"`+digest+`"`)
+		if known := r.Header.Get("If-None-Match"); known == digest || known == `"`+digest+`"` {
+			w.Header().Del("Content-Length")
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	w.WriteHeader(buffered.Code)
+	_, _ = w.Write(buffered.Body.Bytes())
+}
+
+// do asks the store directly, around network, record and faults.
+func (g *Registry) do(method, path string, header http.Header, body []byte) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(method, path, bytes.NewReader(body))
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	answer := httptest.NewRecorder()
+	g.store.ServeHTTP(answer, request)
+	return answer
+}
+
+// accept are the manifest types that the direct methods ask for.
+var accept = http.Header{"Accept": {"application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"}}
+
+// Manifest returns the manifest under a tag or digest; false if there is none.
+func (g *Registry) Manifest(repository, reference string) ([]byte, bool) {
+	answer := g.do(http.MethodGet, "/v2/"+repository+"/manifests/"+reference, accept, nil)
+	return answer.Body.Bytes(), answer.Code == http.StatusOK
+}
+
+// Digest returns the digest that a tag points to, "" if there is none.
+func (g *Registry) Digest(repository, tag string) string {
+	manifest, ok := g.Manifest(repository, tag)
+	if !ok {
+		return ""
+	}
+	return Digest(manifest)
+}
+
+// PutManifest stores an image manifest under a tag (or its digest).
+func (g *Registry) PutManifest(repository, reference string, manifest []byte) {
+	g.t.Helper()
+	header := http.Header{"Content-Type": {"application/vnd.oci.image.manifest.v1+json"}}
+	answer := g.do(http.MethodPut, "/v2/"+repository+"/manifests/"+reference, header, manifest)
+	g.expect(answer, http.StatusCreated, "storing manifest "+repository+":"+reference)
+}
+
+// PutBlob stores a blob and returns its digest.
+func (g *Registry) PutBlob(repository string, data []byte) string {
+	g.t.Helper()
+	digest := Digest(data)
+	header := http.Header{"Content-Type": {"application/octet-stream"}}
+	answer := g.do(http.MethodPost, "/v2/"+repository+"/blobs/uploads/?digest="+url.QueryEscape(digest), header, data)
+	if answer.Code == http.StatusAccepted {
+		location := answer.Header().Get("Location")
+		answer = g.do(http.MethodPut, location+"?digest="+url.QueryEscape(digest), header, data)
+	}
+	g.expect(answer, http.StatusCreated, "storing blob "+digest)
+	return digest
+}
+
+// Blob returns a stored blob; false if there is none.
+func (g *Registry) Blob(repository, digest string) ([]byte, bool) {
+	answer := g.do(http.MethodGet, "/v2/"+repository+"/blobs/"+digest, nil, nil)
+	return answer.Body.Bytes(), answer.Code == http.StatusOK
+}
+
+// DeleteBlob loses a blob that manifests may still name.
+func (g *Registry) DeleteBlob(repository, digest string) {
+	g.t.Helper()
+	answer := g.do(http.MethodDelete, "/v2/"+repository+"/blobs/"+digest, nil, nil)
+	g.expect(answer, http.StatusAccepted, "deleting blob "+digest)
+}
+
+// DeleteTag removes a tag, or a manifest by digest.
+func (g *Registry) DeleteTag(repository, reference string) {
+	g.t.Helper()
+	answer := g.do(http.MethodDelete, "/v2/"+repository+"/manifests/"+reference, nil, nil)
+	g.expect(answer, http.StatusAccepted, "deleting "+repository+":"+reference)
+}
+
+// Tags lists the tags of a repository.
+func (g *Registry) Tags(repository string) []string {
+	g.t.Helper()
+	answer := g.do(http.MethodGet, "/v2/"+repository+"/tags/list?n=10000", nil, nil)
+	if answer.Code == http.StatusNotFound {
+		return nil
+	}
+	g.expect(answer, http.StatusOK, "listing tags")
+	return tagList(g.t, answer.Body.Bytes())
+}
+
+func (g *Registry) expect(answer *httptest.ResponseRecorder, status int, what string) {
+	g.t.Helper()
+	if answer.Code != status {
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, 1024))
+		g.t.Fatalf("%s: status %d: %s", what, answer.Code, body)
+	}
+}
+
+// Digest returns "sha256:<hex>" of data.
+func Digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

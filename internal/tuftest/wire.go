@@ -1,0 +1,125 @@
+package tuftest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// listener counts connections and bytes, and delays a new connection by one
+// round trip, as its handshake would.
+type listener struct {
+	net.Listener
+	mu                     sync.Mutex
+	latency                time.Duration
+	opened, received, sent atomic.Int64
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	raw, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.opened.Add(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return &conn{Conn: raw, counts: l, latency: l.latency}, nil
+}
+
+func (l *listener) setLatency(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.latency = d
+}
+
+func (l *listener) reset() {
+	l.opened.Store(0)
+	l.received.Store(0)
+	l.sent.Store(0)
+}
+
+type conn struct {
+	net.Conn
+	counts    *listener
+	latency   time.Duration
+	handshake sync.Once
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	c.handshake.Do(func() { time.Sleep(c.latency) })
+	n, err := c.Conn.Read(p)
+	c.counts.received.Add(int64(n))
+	return n, err
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.counts.sent.Add(int64(n))
+	return n, err
+}
+
+// recorder notes status and length of an answer that goes out as it is made.
+type recorder struct {
+	http.ResponseWriter
+	status, bytes int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(p)
+	r.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach flush and hijack.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// cut writes raw bytes to the connection and closes it.
+func cut(w http.ResponseWriter, raw []byte) {
+	raw2, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = raw2.Write(raw)
+	_ = raw2.Close()
+}
+
+// half is the first part of an answer on the wire: the header and half of the
+// body, or half of the header when there is no body.
+func half(answer *http.Response) []byte {
+	body, _ := io.ReadAll(answer.Body)
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	answer.ContentLength = int64(len(body))
+	var whole bytes.Buffer
+	_ = answer.Write(&whole)
+	if len(body) == 0 {
+		return whole.Bytes()[:whole.Len()/2]
+	}
+	return whole.Bytes()[:whole.Len()-len(body)+len(body)/2]
+}
+
+func tagList(t testing.TB, body []byte) []string {
+	t.Helper()
+	var list struct {
+		Tags []string `json:"tags"`
+	}
+	if err := json.Unmarshal(body, &list); err != nil {
+		t.Fatalf("tag list: %v", err)
+	}
+	return list.Tags
+}
