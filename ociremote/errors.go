@@ -1,0 +1,97 @@
+package ociremote
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// Errors that callers branch on, beside the typed ones below.
+var (
+	// ErrInvalidReference: the text is no reference.
+	ErrInvalidReference = errors.New("invalid reference")
+	// ErrNotFound: the tag, the manifest, the registry repository, the layout
+	// directory or the archive does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrBlobNotFound: a blob that a manifest names does not exist.
+	ErrBlobNotFound = errors.New("blob not found")
+	// ErrNotModified: the manifest is still the one that the caller knows.
+	ErrNotModified = errors.New("not modified")
+	// ErrMalformed is what every [MalformedError] is, for [errors.Is].
+	ErrMalformed = errors.New("malformed")
+	// ErrTooLarge: something is larger than its limit. Errors that are
+	// ErrTooLarge because the other side sent too much are ErrMalformed too.
+	ErrTooLarge = errors.New("too large")
+	// ErrNewerFormat: the bundle has a later format version than this code
+	// reads.
+	ErrNewerFormat = errors.New("bundle of a newer format")
+	// ErrForeign: a manifest, but no bundle: an image, an index, or an artifact
+	// of another kind.
+	ErrForeign = errors.New("not a TUF bundle")
+)
+
+// MalformedError says how a bundle, a manifest or a blob breaks the rules.
+type MalformedError struct {
+	// What was read, such as "bundle" or "inline layer".
+	What string
+	// Err says which rule it breaks.
+	Err error
+}
+
+func (e *MalformedError) Error() string { return fmt.Sprintf("malformed %s: %v", e.What, e.Err) }
+
+// Unwrap gives the rule that was broken.
+func (e *MalformedError) Unwrap() error { return e.Err }
+
+// Is reports true for [ErrMalformed].
+func (e *MalformedError) Is(target error) bool { return target == ErrMalformed }
+
+// AuthError: the registry or its token server refused the credentials, or wants
+// some and there are none.
+type AuthError struct {
+	// Host that refused, with its port if it has one.
+	Host string
+	// Status is the HTTP status, 0 if no request could be made.
+	Status int
+	// Err is what the registry said.
+	Err error
+}
+
+func (e *AuthError) Error() string {
+	msg := fmt.Sprintf("%s refused access", e.Host)
+	if e.Status != 0 {
+		msg = fmt.Sprintf("%s refused access: %d %s", e.Host, e.Status, http.StatusText(e.Status))
+	}
+	if e.Err != nil {
+		msg += fmt.Sprintf(": %v", e.Err)
+	}
+	return msg
+}
+
+// Unwrap gives what the registry said.
+func (e *AuthError) Unwrap() error { return e.Err }
+
+// TransportError: the registry could not be reached, or answered with an error
+// that is none of the others. Worth a later try.
+type TransportError struct {
+	// Host that was asked, with its port if it has one; a path for a layout.
+	Host string
+	// Status is the HTTP status, 0 if there was no answer.
+	Status int
+	// Err is what happened.
+	Err error
+}
+
+func (e *TransportError) Error() string {
+	if e.Status == 0 {
+		return fmt.Sprintf("%s: %v", e.Host, e.Err)
+	}
+	msg := fmt.Sprintf("%s answered %d %s", e.Host, e.Status, http.StatusText(e.Status))
+	if e.Err != nil {
+		msg += fmt.Sprintf(": %v", e.Err)
+	}
+	return msg
+}
+
+// Unwrap gives what happened.
+func (e *TransportError) Unwrap() error { return e.Err }
