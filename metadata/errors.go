@@ -1,0 +1,78 @@
+package metadata
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Errors that a caller branches on. They are reached with errors.Is; where there is data, a typed error wraps them.
+var (
+	// ErrNoWorkspace: the directory holds no tufoci.yaml or no .tufoci directory.
+	ErrNoWorkspace = errors.New("no workspace here")
+	// ErrWorkspaceExists: Init was asked to write over a workspace.
+	ErrWorkspaceExists = errors.New("workspace exists already")
+	// ErrLocked: another process holds the lock of the workspace.
+	ErrLocked = errors.New("workspace is locked by another process")
+	// ErrDamaged: a file of the workspace is not what tufoci wrote. Nothing was changed.
+	ErrDamaged = errors.New("workspace is damaged")
+	// ErrConflict: a role with staged changes was published by someone else since it was staged.
+	// Always a *ConflictError.
+	ErrConflict = errors.New("role moved since it was staged")
+	// ErrForeignHead: the head belongs to another repository: its root chain is not that of this workspace.
+	ErrForeignHead = errors.New("head is not of this repository")
+	// ErrNeedSignatures: staged roles lack signatures. Always a *NeedSignaturesError.
+	ErrNeedSignatures = errors.New("staged changes need more signatures")
+	// ErrLint: the result would be refused by lint. Always a *LintError.
+	ErrLint = errors.New("refused by lint")
+	// ErrNoRole: no role has that name.
+	ErrNoRole = errors.New("no such role")
+	// ErrRoleExists: a role of that name exists already.
+	ErrRoleExists = errors.New("role exists already")
+	// ErrNoTarget: no target has that path.
+	ErrNoTarget = errors.New("no such target")
+	// ErrInvalid: a name, path, pattern or value that a caller gave is refused.
+	ErrInvalid = errors.New("invalid")
+	// ErrReserved: a pattern or path touches the reserved names, which only the top-level targets role may list.
+	ErrReserved = errors.New("reserved name")
+	// ErrNotDelegated: the role is not allowed to sign the path.
+	ErrNotDelegated = errors.New("path is not delegated to the role")
+)
+
+// ConflictError says which staged roles moved. It Is ErrConflict.
+type ConflictError struct {
+	Roles []RoleConflict
+}
+
+// RoleConflict is one role that was staged on BaseVersion while the head has HeadVersion.
+type RoleConflict struct {
+	Role                                    string
+	BaseVersion, StagedVersion, HeadVersion int64
+}
+
+func (e *ConflictError) Error() string {
+	parts := make([]string, len(e.Roles))
+	for i, r := range e.Roles {
+		parts[i] = fmt.Sprintf("%s moved from v%d to v%d since you staged v%d", r.Role, r.BaseVersion, r.HeadVersion, r.StagedVersion)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Is reports that the error is an ErrConflict.
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+// NeedSignaturesError lists the roles that lack signatures and who can give them. It Is ErrNeedSignatures.
+type NeedSignaturesError struct {
+	Roles []RoleSignatures
+}
+
+func (e *NeedSignaturesError) Error() string {
+	parts := make([]string, len(e.Roles))
+	for i, r := range e.Roles {
+		parts[i] = r.String()
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Is reports that the error is an ErrNeedSignatures.
+func (e *NeedSignaturesError) Is(target error) bool { return target == ErrNeedSignatures }
