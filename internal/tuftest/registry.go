@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/pem"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -63,7 +67,7 @@ type Registry struct {
 	wire   *listener
 
 	mu        sync.Mutex
-	requests  []Request
+	requests  []*Request
 	intercept func(w http.ResponseWriter, r *http.Request, next http.Handler)
 	kill      kill
 	tokens    map[string][]string // token → scopes
@@ -116,12 +120,32 @@ func (g *Registry) URL() string { return g.server.URL }
 // Client returns an http client that trusts the registry.
 func (g *Registry) Client() *http.Client { return g.server.Client() }
 
+// CAFile writes the certificate of a TLS registry as a PEM file for the time
+// of the test and returns its path.
+func (g *Registry) CAFile() string {
+	g.t.Helper()
+	certificate := g.server.Certificate()
+	if certificate == nil {
+		g.t.Fatal("the registry has no certificate: it does not speak TLS")
+	}
+	file := filepath.Join(g.t.TempDir(), "ca.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}
+	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+	return file
+}
+
 // Requests returns what reached the registry since the last Reset, requests
 // for tokens as well, in order of arrival.
 func (g *Registry) Requests() []Request {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return append([]Request(nil), g.requests...)
+	requests := make([]Request, len(g.requests))
+	for i, request := range g.requests {
+		requests[i] = *request
+	}
+	return requests
 }
 
 // Reset forgets requests and counts. Connections stay open.
@@ -165,8 +189,8 @@ func (g *Registry) Intercept(handler func(w http.ResponseWriter, r *http.Request
 // authentication, registry.
 func (g *Registry) serve(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
-	index := len(g.requests)
-	g.requests = append(g.requests, Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header.Clone()})
+	request := &Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header.Clone()}
+	g.requests = append(g.requests, request)
 	fate := g.kill.next()
 	latency, intercept := g.opts.Latency, g.intercept
 	g.mu.Unlock()
@@ -181,14 +205,7 @@ func (g *Registry) serve(w http.ResponseWriter, r *http.Request) {
 		next := inner
 		inner = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { intercept(w, r, next) })
 	}
-	recorded := &recorder{ResponseWriter: w}
-	defer func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if index < len(g.requests) {
-			g.requests[index].Status, g.requests[index].Bytes = recorded.status, recorded.bytes
-		}
-	}()
+	recorded := &recorder{ResponseWriter: w, mu: &g.mu, request: request}
 	if fate == alive {
 		inner.ServeHTTP(recorded, r)
 		return
@@ -211,6 +228,10 @@ func (g *Registry) answer(w http.ResponseWriter, r *http.Request) {
 	if !g.authorised(w, r) {
 		return
 	}
+	if g.opts.NoReferrers && strings.Contains(r.URL.Path, "/referrers/") {
+		http.NotFound(w, r) // text/plain, as distribution answers it
+		return
+	}
 	if g.opts.ETag && strings.Contains(r.URL.Path, "/manifests/") && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		g.conditional(w, r)
 		return
@@ -221,15 +242,15 @@ func (g *Registry) answer(w http.ResponseWriter, r *http.Request) {
 // conditional answers a manifest request as distribution does: an ETag that is
 // the quoted digest, 304 for an If-None-Match that names it, quoted or bare.
 func (g *Registry) conditional(w http.ResponseWriter, r *http.Request) {
+	known := r.Header.Get("If-None-Match")
+	r.Header.Del("If-None-Match")
 	buffered := httptest.NewRecorder()
 	g.store.ServeHTTP(buffered, r)
 	digest := buffered.Header().Get("Docker-Content-Digest")
-	for name, values := range buffered.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), buffered.Header())
 	if buffered.Code == http.StatusOK && digest != "" {
 		w.Header().Set("ETag", `"`+digest+`"`)
-		if known := r.Header.Get("If-None-Match"); known == digest || known == `"`+digest+`"` {
+		if known == digest || known == `"`+digest+`"` {
 			w.Header().Del("Content-Length")
 			w.WriteHeader(http.StatusNotModified)
 			return
@@ -242,9 +263,7 @@ func (g *Registry) conditional(w http.ResponseWriter, r *http.Request) {
 // do asks the store directly, around network, record and faults.
 func (g *Registry) do(method, path string, header http.Header, body []byte) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(method, path, bytes.NewReader(body))
-	for name, values := range header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, header)
 	answer := httptest.NewRecorder()
 	g.store.ServeHTTP(answer, request)
 	return answer

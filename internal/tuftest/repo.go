@@ -146,7 +146,10 @@ func (r *Repo) Version(name string) int64 { r.t.Helper(); return r.role(name).ve
 func (r *Repo) Roles() []string { return slices.Sorted(maps.Keys(r.roles)) }
 
 // AddTarget adds a file to the role targets.
-func (r *Repo) AddTarget(name string, data []byte) { r.t.Helper(); r.AddTargetTo("targets", name, data) }
+func (r *Repo) AddTarget(name string, data []byte) {
+	r.t.Helper()
+	r.AddTargetTo("targets", name, data)
+}
 
 // AddTargetTo adds a file to a role. For a role with bins it goes to the bin
 // that its name falls into. Whether the role may list the name is not checked.

@@ -64,26 +64,30 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// recorder notes status and length of an answer that goes out as it is made.
+// recorder notes status and length of an answer before each part goes out.
 type recorder struct {
 	http.ResponseWriter
-	status, bytes int
+	mu      *sync.Mutex
+	request *Request
 }
 
 func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
+	r.note(status, 0)
 	r.ResponseWriter.WriteHeader(status)
 }
 
 func (r *recorder) Write(p []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
+	r.note(http.StatusOK, len(p))
+	return r.ResponseWriter.Write(p)
+}
+
+func (r *recorder) note(status, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.request.Status == 0 {
+		r.request.Status = status
 	}
-	n, err := r.ResponseWriter.Write(p)
-	r.bytes += n
-	return n, err
+	r.request.Bytes += n
 }
 
 // Unwrap lets http.ResponseController reach flush and hijack.
@@ -91,12 +95,12 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // cut writes raw bytes to the connection and closes it.
 func cut(w http.ResponseWriter, raw []byte) {
-	raw2, _, err := http.NewResponseController(w).Hijack()
+	hijacked, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	_, _ = raw2.Write(raw)
-	_ = raw2.Close()
+	_, _ = hijacked.Write(raw)
+	_ = hijacked.Close()
 }
 
 // half is the first part of an answer on the wire: the header and half of the
