@@ -1,0 +1,72 @@
+# Everything that is checked is checked here; .ci/run only calls these targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := all
+
+VERSION := $(shell git describe --tags --dirty --always 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X github.com/tufoci/tufoci/cmd/tufoci/cli.version=$(VERSION)
+
+TOOLS := $(CURDIR)/bin/tools
+STATICCHECK := $(TOOLS)/staticcheck -checks all
+GOFUMPT := $(TOOLS)/gofumpt
+# Modules of their own, beside the product's.
+EXAMPLES := $(dir $(wildcard examples/*/go.mod))
+
+.PHONY: all
+all: build lint test ## build, lint and test (the default)
+
+.PHONY: build
+build: ## build bin/tufoci
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/tufoci ./cmd/tufoci
+
+.PHONY: test
+test: ## run the tests that need nothing but Go, with the race detector
+	go test -race ./...
+
+.PHONY: e2e
+e2e: build tools e2e/tufjs/node_modules/.package-lock.json ## run the stories with foreign programs: registries, copiers, clients
+	go test -tags e2e -count=1 -timeout 30m ./e2e
+	for module in $(EXAMPLES); do (cd $$module && go test ./...); done
+
+.PHONY: bench
+bench: ## compare tufoci with plain go-tuf over http, and measure scale
+	cd e2e/bench && go test -tags bench -count=1 -timeout 20m
+
+.PHONY: demo
+demo: build ## run the whole story against a registry on loopback
+	bin/tufoci demo
+
+.PHONY: lint
+lint: tools ## check format, vet, static analysis and module files
+	test -z "$$($(GOFUMPT) -l . | tee /dev/stderr)"
+	go vet -tags e2e,bench ./...
+	$(STATICCHECK) -tags e2e,bench ./...
+	go fix -tags e2e,bench -diff ./...
+	go mod tidy -diff
+	cd e2e/tools && go mod tidy -diff
+	for module in $(EXAMPLES); do (cd $$module && go vet ./... && $(STATICCHECK) ./... && go fix -diff ./... && go mod tidy -diff); done
+
+.PHONY: fmt
+fmt: tools ## format the code
+	$(GOFUMPT) -w .
+
+.PHONY: tools
+tools: $(TOOLS)/.built ## build the linters and the foreign programs of e2e/tools
+
+$(TOOLS)/.built: e2e/tools/go.mod e2e/tools/go.sum
+	mkdir -p $(TOOLS)
+	cd e2e/tools && go build -trimpath -ldflags '-s -w' -o $(TOOLS)/ tool
+	touch $@
+
+e2e/tufjs/node_modules/.package-lock.json: e2e/tufjs/package.json e2e/tufjs/package-lock.json
+	cd e2e/tufjs && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin e2e/tufjs/node_modules
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10

@@ -1,0 +1,197 @@
+package e2e
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tufoci/tufoci"
+
+// layers says which of our packages each package may import. A package that is
+// missing here fails the test.
+var layers = map[string][]string{
+	"metadata":         {},
+	"ociremote":        {},
+	"fetcher":          {"ociremote"},
+	"trust":            {"fetcher", "ociremote"},
+	"publish":          {"metadata", "ociremote", "trust"},
+	"cmd/tufoci/cli":   {"metadata", "ociremote", "fetcher", "trust", "publish"},
+	"cmd/tufoci":       {"cmd/tufoci/cli"},
+	"internal/tuftest": {},
+	// Stories, attacks and benchmarks see everything.
+	"e2e": {"metadata", "ociremote", "fetcher", "trust", "publish", "cmd/tufoci/cli", "internal/tuftest"},
+}
+
+// homes says where an import from outside may be used in code that ships. One
+// that is missing here fails the test: a dependency has a reason and a place.
+var homes = map[string][]string{
+	"github.com/theupdateframework/go-tuf/v2":           {"metadata", "fetcher", "trust", "publish"},
+	"oras.land/oras-go/v2":                              {"ociremote", "fetcher", "publish"},
+	"github.com/opencontainers/image-spec":              {"ociremote", "fetcher", "trust", "publish"},
+	"github.com/opencontainers/go-digest":               {"ociremote", "fetcher", "trust", "publish"},
+	"github.com/secure-systems-lab/go-securesystemslib": {"metadata", "trust", "internal/tuftest"},
+	"github.com/youmark/pkcs8":                          {"metadata"},
+	"github.com/gofrs/flock":                            {"metadata", "ociremote", "trust"},
+	"go.yaml.in/yaml/v3":                                {"metadata", "trust"},
+	"golang.org/x/sync":                                 {"fetcher", "publish", "trust"},
+	"golang.org/x/sys":                                  {"metadata", "ociremote", "trust"},
+	"golang.org/x/term":                                 {"cmd/tufoci/cli"},
+	"github.com/spf13/cobra":                            {"cmd/tufoci/cli"},
+	"github.com/spf13/pflag":                            {"cmd/tufoci/cli"},
+	"github.com/schollz/progressbar/v3":                 {"cmd/tufoci/cli"},
+	"github.com/olareg/olareg":                          {"cmd/tufoci/cli", "internal/tuftest"},
+}
+
+// testOnly are imports from outside that tests may add anywhere.
+var testOnly = []string{
+	"github.com/rogpeppe/go-internal",
+	"github.com/theupdateframework/go-tuf/v2",
+	"github.com/secure-systems-lab/go-securesystemslib",
+	"github.com/olareg/olareg",
+	"github.com/opencontainers/image-spec",
+	"github.com/opencontainers/go-digest",
+	"github.com/spf13/cobra",
+	"oras.land/oras-go/v2",
+}
+
+// closed are standard packages that a package must do without.
+var closed = map[string][]string{
+	"metadata": {"net", "net/http"},
+	"publish":  {"net", "net/http"},
+}
+
+// TestImports holds the code to the tables above, by reading it: nothing is
+// built or run, so that the test cache sees every file.
+func TestImports(t *testing.T) {
+	seen := map[string]bool{}
+	for _, file := range goFiles(t, "..") {
+		dir := path.Dir(file)
+		seen[dir] = true
+		allowed, ok := layers[dir]
+		if !ok {
+			t.Errorf("package %s is not in the import table", dir)
+			continue
+		}
+		test := strings.HasSuffix(file, "_test.go")
+		for _, imported := range imports(t, filepath.Join("..", filepath.FromSlash(file))) {
+			if reason := forbidden(dir, imported, allowed, test); reason != "" {
+				t.Errorf("%s imports %s: %s", file, imported, reason)
+			}
+		}
+	}
+	for dir := range layers {
+		if !seen[dir] {
+			t.Errorf("package %s of the import table does not exist", dir)
+		}
+	}
+}
+
+// forbidden says why a file in dir may not import a package, or nothing.
+func forbidden(dir, imported string, allowed []string, test bool) string {
+	if ours, ok := strings.CutPrefix(imported, module+"/"); ok {
+		if slices.Contains(allowed, ours) || test && (ours == dir || ours == "internal/tuftest") {
+			return ""
+		}
+		return "not below it in the import table"
+	}
+	if first, _, _ := strings.Cut(imported, "/"); !strings.Contains(first, ".") {
+		if !test && slices.Contains(closed[dir], imported) {
+			return "closed to it"
+		}
+		return ""
+	}
+	within := func(root string) bool { return imported == root || strings.HasPrefix(imported, root+"/") }
+	if test && (dir == "e2e" || slices.ContainsFunc(testOnly, within)) {
+		return ""
+	}
+	for root, places := range homes {
+		if within(root) {
+			if slices.Contains(places, dir) {
+				return ""
+			}
+			return "has no home there"
+		}
+	}
+	return "a dependency without a home in the table"
+}
+
+// TestImportTableRefuses shows that the tables refuse what they are for.
+func TestImportTableRefuses(t *testing.T) {
+	const tuf = "github.com/theupdateframework/go-tuf/v2/metadata"
+	for _, tt := range []struct {
+		dir, imported string
+		test, refused bool
+	}{
+		{"fetcher", module + "/ociremote", false, false},
+		{"ociremote", module + "/fetcher", false, true},
+		{"ociremote", module + "/fetcher", true, true},
+		{"trust", module + "/internal/tuftest", false, true},
+		{"trust", module + "/internal/tuftest", true, false},
+		{"ociremote", tuf, false, true},
+		{"ociremote", "github.com/theupdateframework/go-tuf/v2-fork", false, true},
+		{"trust", tuf, false, false},
+		{"metadata", "net/http", false, true},
+		{"metadata", "net/http", true, false},
+		{"trust", "github.com/spf13/cobra", false, true},
+		{"trust", "example.com/new/dependency", false, true},
+	} {
+		if got := forbidden(tt.dir, tt.imported, layers[tt.dir], tt.test) != ""; got != tt.refused {
+			t.Errorf("%s importing %s (test %v): refused %v, want %v", tt.dir, tt.imported, tt.test, got, tt.refused)
+		}
+	}
+}
+
+// goFiles lists the module's Go files below root, slash-separated, without
+// those of nested modules and test data.
+func goFiles(t *testing.T, root string) []string {
+	t.Helper()
+	var files []string
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !entry.IsDir() {
+			if strings.HasSuffix(name, ".go") {
+				files = append(files, name)
+			}
+			return nil
+		}
+		base := entry.Name()
+		if name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata" || base == "node_modules" || name == "bin") {
+			return fs.SkipDir
+		}
+		if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(name), "go.mod")); err == nil && name != "." {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func imports(t *testing.T, file string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, spec := range parsed.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, imported)
+	}
+	return paths
+}
