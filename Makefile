@@ -4,9 +4,6 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := all
 
-VERSION := $(shell git describe --tags --dirty --always 2>/dev/null || echo devel)
-LDFLAGS := -s -w -X github.com/tufoci/tufoci/cmd/tufoci/cli.version=$(VERSION)
-
 TOOLS := $(CURDIR)/bin/tools
 STATICCHECK := $(TOOLS)/staticcheck -checks all
 GOFUMPT := $(TOOLS)/gofumpt
@@ -18,7 +15,7 @@ all: build lint test ## build, lint and test (the default)
 
 .PHONY: build
 build: ## build bin/tufoci
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/tufoci ./cmd/tufoci
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags '-s -w' -o bin/tufoci ./cmd/tufoci
 
 .PHONY: test
 test: ## run the tests that need nothing but Go, with the race detector
