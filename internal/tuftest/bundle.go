@@ -18,6 +18,7 @@ const (
 	MetadataType    = "application/vnd.tuf.metadata+json"
 	TargetType      = "application/vnd.tuf.target"
 	manifestType    = "application/vnd.oci.image.manifest.v1+json"
+	indexType       = "application/vnd.oci.image.index.v1+json"
 	emptyType       = "application/vnd.oci.empty.v1+json"
 	titleAnnotation = "org.opencontainers.image.title"
 	// inlineLimit bounds the files in the inline layer, in bytes before compression.

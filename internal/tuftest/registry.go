@@ -270,7 +270,7 @@ func (g *Registry) do(method, path string, header http.Header, body []byte) *htt
 }
 
 // accept are the manifest types that the direct methods ask for.
-var accept = http.Header{"Accept": {"application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"}}
+var accept = http.Header{"Accept": {manifestType + ", " + indexType}}
 
 // Manifest returns the manifest under a tag or digest; false if there is none.
 func (g *Registry) Manifest(repository, reference string) ([]byte, bool) {
@@ -290,7 +290,12 @@ func (g *Registry) Digest(repository, tag string) string {
 // PutManifest stores an image manifest under a tag (or its digest).
 func (g *Registry) PutManifest(repository, reference string, manifest []byte) {
 	g.t.Helper()
-	header := http.Header{"Content-Type": {"application/vnd.oci.image.manifest.v1+json"}}
+	g.put(repository, reference, manifestType, manifest)
+}
+
+func (g *Registry) put(repository, reference, mediaType string, manifest []byte) {
+	g.t.Helper()
+	header := http.Header{"Content-Type": {mediaType}}
 	answer := g.do(http.MethodPut, "/v2/"+repository+"/manifests/"+reference, header, manifest)
 	g.expect(answer, http.StatusCreated, "storing manifest "+repository+":"+reference)
 }

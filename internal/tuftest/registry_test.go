@@ -310,3 +310,24 @@ func TestLosingContent(t *testing.T) {
 		t.Errorf("tags %v after the last was deleted", got)
 	}
 }
+
+func TestLegacyLayout(t *testing.T) {
+	t.Parallel()
+	g := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	repo := tuftest.NewRepo(t, tuftest.RepoOptions{})
+	repo.AddTarget("a.txt", []byte("a"))
+	repo.Delegate("targets", "team", []string{"team/*"}, true)
+	repo.AddTargetTo("team", "team/b.txt", []byte("b"))
+	repo.Publish()
+	g.PushLegacy("acme/metadata", "latest", "acme/targets", repo)
+	if got, want := g.Tags("acme/metadata"), []string{"latest", "team"}; !slices.Equal(got, want) {
+		t.Errorf("metadata tags %v, want %v", got, want)
+	}
+	if got, want := g.Tags("acme/targets"), []string{tuftest.Digest([]byte("a"))[len("sha256:"):] + ".a.txt", "team"}; !slices.Equal(got, want) {
+		t.Errorf("target tags %v, want %v", got, want)
+	}
+	manifest, _ := g.Manifest("acme/metadata", "team")
+	if !bytes.Contains(manifest, []byte(`"tuf.io/filename":"1.team.json"`)) {
+		t.Errorf("role manifest %s", manifest)
+	}
+}

@@ -368,17 +368,24 @@ func (r *Repo) Files() map[string][]byte {
 	}
 	for _, role := range r.roles {
 		for name, entry := range role.targets {
-			sum, err := hex.DecodeString(entry.Hashes["sha256"])
-			if err != nil {
-				r.t.Fatalf("hash of %q: %v", name, err)
-			}
-			title := r.targetTitle(name, sum)
-			if data, ok := r.content[title]; ok {
+			if title, data, ok := r.file(name, entry); ok {
 				files[title] = data
 			}
 		}
 	}
 	return files
+}
+
+// file is the file behind an entry, if it is one of ours.
+func (r *Repo) file(name string, entry *entry) (title string, data []byte, ok bool) {
+	r.t.Helper()
+	sum, err := hex.DecodeString(entry.Hashes["sha256"])
+	if err != nil {
+		r.t.Fatalf("hash of %q: %v", name, err)
+	}
+	title = r.targetTitle(name, sum)
+	data, ok = r.content[title]
+	return title, data, ok
 }
 
 // targetTitle is the name that clients ask for a target file, below targets/.
