@@ -24,6 +24,7 @@ type Head struct {
 type AssembleOptions struct {
 	Now              time.Time // required
 	TimestampVersion int64     // least version of the new timestamp; 0: the next one
+	DryRun           bool      // nothing is written to the workspace, not even signatures
 }
 
 // Release is a complete repository, ready to be verified and pushed.

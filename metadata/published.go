@@ -1,0 +1,9 @@
+package metadata
+
+// Root1 is the first root of the repository, which consumers pin: that of the base, or the staged one before the first
+// publish. Publishing verifies the head of the channel from it.
+func (w *Workspace) Root1() ([]byte, error) { panic("not implemented") }
+
+// Base is what this workspace published or took over last: every metadata file with its bytes, no target files, and the
+// digest of the bundle. It is nil before the first publish.
+func (w *Workspace) Base() (*Head, error) { panic("not implemented") }
