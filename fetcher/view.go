@@ -2,8 +2,11 @@ package fetcher
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tufoci/tufoci/ociremote"
 )
 
@@ -11,47 +14,190 @@ import (
 type Options struct {
 	// Client reaches registries and web servers. Nil: one with default options.
 	Client *ociremote.Client
-	// TargetsURL is where target files are, if not beside the metadata: an
-	// http(s) or file URL for the kinds http and dir (default: "targets/" under
-	// the metadata), a registry reference for a bundle of the older layout.
+	// TargetsURL is where target files are if they are not beside the metadata.
+	// For the kinds http and dir it is an http, https or file URL; the default is
+	// targets/ below the metadata URL or below DIR. For a bundle in the older
+	// layout of docker/attest it is the reference of the repository of targets.
+	// Any other bundle holds its target files itself.
 	TargetsURL string
 	Limits     Limits
-	// Known is the manifest that the caller keeps from last time, with its bytes
-	// in KnownBundle. An unchanged source then costs one request without a body.
+	// Known is the bundle that the caller keeps from last time, KnownBundle the
+	// bytes of its manifest. If the source still has it, one request without a
+	// body is made, and the view reads KnownBundle. Known is not used if
+	// KnownBundle does not have its digest.
 	Known       ociremote.Known
 	KnownBundle []byte
-	// Have returns the content of a digest from a local store, nil if it is not
-	// there. What it returns is hashed before use.
+	// Have returns the content of a digest from a local store, or nil. What it
+	// returns is hashed before it is used. It may be called concurrently.
 	Have func(digest.Digest) []byte
-	// BaseURL is the prefix that [Fetcher] cuts off the URLs it is asked for.
-	// Empty: a URL made from the source.
+	// BaseURL is the prefix that a [Fetcher] cuts off the URLs it is asked for.
+	// The default is the URL of the kind http, "oci://HOST/REPO" for a registry,
+	// and a URL made up for the other kinds. [Fetcher.Configure] uses it.
 	BaseURL string
 	// Warn is told what a person should know. Nil: nobody is.
 	Warn func(string)
 }
 
-// View is one consistent state of a source. It is safe for concurrent use.
-type View struct{}
-
-// Open resolves the source once and pins what it finds.
-func Open(ctx context.Context, src Source, o Options) (*View, error) { panic("not implemented") }
-
-// File returns the file with this title.
-func (v *View) File(ctx context.Context, title string, max int64) ([]byte, error) {
-	panic("not implemented")
+// View is one state of a source: for a bundle the one that the tag pointed to
+// when it was opened. It reads no file twice, and is safe for concurrent use.
+// Nothing that it returns is verified as TUF metadata, and nothing may be
+// changed in place: it is also the view's own memory.
+type View struct {
+	src    Source
+	files  files
+	bundle *bundleFiles // files, if they come from a bundle
+	limits Limits
 }
 
-// Prefetch starts reading files in the background.
-func (v *View) Prefetch(ctx context.Context, titles ...string) { panic("not implemented") }
+// files is what a kind of source does for a view.
+type files interface {
+	// file returns a file of at most max bytes, with the errors of View.File.
+	file(ctx context.Context, f request) ([]byte, error)
+	prefetch(ctx context.Context, titles []string)
+	titles() []string
+}
 
-// Bundle returns the bundle in use, nil for the kinds http and dir.
-func (v *View) Bundle() *ociremote.Bundle { panic("not implemented") }
+// request is one file that is asked for.
+type request struct {
+	title string
+	class fileClass
+	root  int64 // the version, of a root
+	max   int64 // in bytes
+}
 
-// Unchanged reports whether the source still has the bundle of [Options].Known.
-func (v *View) Unchanged() bool { panic("not implemented") }
+// Open resolves the source once and pins what it finds. For a bundle that is one
+// request, or the few that credentials cost; for the other kinds it is none.
+//
+// It returns ErrNoRepository for a missing tag, registry repository, layout,
+// archive or directory, the errors of ociremote.FetchBundle, ErrTooSlow and
+// ErrTimeout.
+func Open(ctx context.Context, src Source, o Options) (*View, error) {
+	return open(ctx, src, o, nil)
+}
 
-// Source returns the source of the view.
-func (v *View) Source() Source { panic("not implemented") }
+// open is Open; what an older view has read is kept for the new one.
+func open(ctx context.Context, src Source, o Options, old *View) (*View, error) {
+	limits, err := o.Limits.filled()
+	if err != nil {
+		return nil, err
+	}
+	v := &View{src: src, limits: limits}
+	e := &env{
+		limits: limits,
+		clock:  &clock{limit: limits.Operation},
+		have:   o.Have,
+		warn:   o.Warn,
+		slots:  make(chan struct{}, limits.Concurrency),
+	}
+	if e.warn == nil {
+		e.warn = func(string) {}
+	}
+	if src.Kind == KindHTTP || src.Kind == KindDir {
+		v.files, err = openClassic(e, src, o)
+	} else {
+		v.bundle, err = openBundle(ctx, e, src, o, old)
+		v.files = v.bundle
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", src, err)
+	}
+	return v, nil
+}
 
-// Titles returns the titles of a bundle or a directory, sorted; nil for http.
-func (v *View) Titles() []string { panic("not implemented") }
+// File returns the file with this title, such as "metadata/2.root.json" or
+// "targets/dir/<sha256>.name", if it is at most max bytes long. A max beyond the
+// limit of its class is cut down for a root or timestamp and refused for others;
+// a negative one is refused.
+//
+// Errors: ErrFileNotFound if and only if the source was read and does not hold
+// the file (for a web server: it answered 404). ErrNoRepository if timestamp.json
+// is what a web server or directory does not hold. ErrRootGap, ErrLostBlob,
+// ErrMoved, ErrTooSlow, ErrTimeout, ErrInvalidName; [LimitError] if it is too
+// long; else what package ociremote reports.
+func (v *View) File(ctx context.Context, title string, max int64) ([]byte, error) {
+	r, err := v.request(title, max)
+	if err != nil {
+		return nil, err
+	}
+	data, err := v.files.file(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", v.src, err)
+	}
+	return data, nil
+}
+
+func (v *View) request(title string, max int64) (request, error) {
+	if err := checkTitle(title); err != nil {
+		return request{}, err
+	}
+	r := request{title: title}
+	r.class, r.root = classify(title)
+	var err error
+	r.max, err = v.limits.allow(title, r.class, max)
+	return r, err
+}
+
+// Prefetch starts to read files of a bundle in the background, at most
+// [Limits].Concurrency of them at the same time, and returns at once. Titles that
+// the bundle lacks, carries inline or states too long are left out, and so is
+// what was read or is in the local store. Failures are reported by [View.File].
+// It ends when ctx does. The kinds http and dir read nothing ahead.
+func (v *View) Prefetch(ctx context.Context, titles ...string) { v.files.prefetch(ctx, titles) }
+
+// Bundle returns the bundle that the view reads, nil for the kinds http and dir.
+// It changes only when a lost blob made the view start over.
+func (v *View) Bundle() *ociremote.Bundle {
+	if v.bundle == nil {
+		return nil
+	}
+	return v.bundle.current()
+}
+
+// Unchanged reports whether the view reads the bundle of [Options].Known.
+func (v *View) Unchanged() bool { return v.bundle != nil && v.bundle.isUnchanged() }
+
+// Source returns the source that was opened.
+func (v *View) Source() Source { return v.src }
+
+// Titles returns the titles of all files of a bundle or directory, sorted, and
+// nil for a web server, which has no list. A bundle of the older layout does not
+// list its delegated roles and target files. A directory is read anew each time.
+func (v *View) Titles() []string { return v.files.titles() }
+
+// env is what all readers of one view share.
+type env struct {
+	limits Limits
+	clock  *clock
+	have   func(digest.Digest) []byte
+	warn   func(string)
+	slots  chan struct{} // for what is read ahead
+	total  atomic.Int64
+}
+
+// start bounds the time of one read. A target file has a clock of its own.
+func (e *env) start(ctx context.Context, class fileClass) (context.Context, func()) {
+	if class == classTargetFile {
+		return (&clock{limit: e.limits.Operation}).start(ctx)
+	}
+	return e.clock.start(ctx)
+}
+
+// count adds what is read, or is about to be, to the total of the view.
+func (e *env) count(title string, size int64) error {
+	if total := e.total.Add(size); total > e.limits.Total {
+		return &LimitError{Title: "all files of this source, up to " + title, Size: total, Max: e.limits.Total}
+	}
+	return nil
+}
+
+// local looks a blob up in the caller's store, which may be damaged.
+func (e *env) local(desc ocispec.Descriptor) ([]byte, bool) {
+	if e.have == nil {
+		return nil, false
+	}
+	data := e.have(desc.Digest)
+	if data == nil || int64(len(data)) != desc.Size || digest.FromBytes(data) != desc.Digest {
+		return nil, false
+	}
+	return data, true
+}
