@@ -53,9 +53,13 @@ func New(ctx context.Context, src Source, o Options) *Fetcher {
 // URL before. Hash prefixes of target files follow the repository's root.
 func (f *Fetcher) Configure(cfg *config.UpdaterConfig) {
 	cfg.Fetcher = f
-	cfg.RemoteMetadataURL = strings.TrimRight(f.base, "/")
+	cfg.RemoteMetadataURL = f.BaseURL()
 	cfg.RemoteTargetsURL = f.base + strings.TrimRight(targetsFolder, "/")
 }
+
+// BaseURL is the URL below which the fetcher answers, without a slash at the
+// end: for programs that cannot use Configure and want the URL from their user.
+func (f *Fetcher) BaseURL() string { return strings.TrimRight(f.base, "/") }
 
 // View returns the view that the last answer came from, nil before the first.
 func (f *Fetcher) View() *View {
