@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/tufoci/tufoci/metadata"
 )
 
 var (
@@ -12,8 +14,11 @@ var (
 	// repository, or one of another root lineage. It is left as it is.
 	ErrForeignTag = errors.New("the tag does not belong to this trust repository")
 	// ErrConflict says that somebody else published a role that is also
-	// staged here. Nothing was published; the workspace is unchanged.
-	ErrConflict = errors.New("a staged role was published by somebody else")
+	// staged here. Nothing was published; the workspace is unchanged. The
+	// error is a [metadata.ConflictError].
+	ErrConflict = metadata.ErrConflict
+	// ErrMoving says that the head moved each time that a plan was made.
+	ErrMoving = errors.New("other publishers keep moving the channel tag")
 	// ErrFork is what a [ForkError] is.
 	ErrFork = errors.New("the published repository was overwritten by another publisher")
 	// ErrHeadMissing says that the workspace has published, but the channel
@@ -22,9 +27,9 @@ var (
 	// ErrPartial says that the source of a mirror is a bundle that holds
 	// only what one image needs.
 	ErrPartial = errors.New("a partial bundle cannot be mirrored")
-	// ErrRollback says that the destination of a mirror holds a newer state
-	// than the source.
-	ErrRollback = errors.New("the destination is newer than the source")
+	// ErrUnverified says that the source of a mirror was read without holding
+	// it to its expiry.
+	ErrUnverified = errors.New("the source is not verified")
 	// ErrTooManyClaims says that more history tags above the head exist than
 	// publishers that died can explain.
 	ErrTooManyClaims = errors.New("too many unfinished claims")

@@ -2,6 +2,8 @@ package publish
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -24,9 +26,6 @@ type MirrorOptions struct {
 	DryRun bool
 	// Concurrency is how many blobs are sent at the same time; default 5.
 	Concurrency int
-	// MaxFiles is how many target files the copy may have; default no limit
-	// but that of the manifest.
-	MaxFiles int
 	// Now is the clock for the state of the destination and for annotations;
 	// default time.Now.
 	Now func() time.Time
@@ -62,7 +61,31 @@ type MirrorResult struct {
 	SkippedRoles []string
 }
 
-// Mirror copies a verified repository to dst, byte for byte.
+// Mirror copies a verified repository to dst, byte for byte, and moves the tag
+// there last. An archive is complete when its Commit is called afterwards.
+//
+// If the source is a bundle and holds what was verified, all of it and nothing
+// else, its manifest is copied too, and the digest stays the same. Otherwise
+// the files are packed anew. Roots below the pin are carried, not believed;
+// roles that no delegation reaches are left out.
+//
+// The destination never goes backwards: what it holds is verified from the
+// same root, and a newer timestamp there is a [trust.ErrRollback], the same
+// version with other bytes an [ErrFork]. A history tag that names something
+// else is left as it is, with a warning. Other errors: [ErrPartial],
+// [ErrUnverified], [ErrForeignTag], [ErrMoving], those of package trust for
+// files that cannot be read, and of package ociremote.
 func Mirror(ctx context.Context, view *trust.View, dst ociremote.WritableRepository, o MirrorOptions) (*MirrorResult, error) {
-	panic("not implemented")
+	m, err := newMirroring(ctx, view, dst, o)
+	if err != nil {
+		return nil, err
+	}
+	for range maxReplans + 1 {
+		result, err := m.once(ctx)
+		if !errors.Is(err, errMoved) {
+			return result, err
+		}
+		m.dst.warn(fmt.Sprintf("planning anew: %v", err))
+	}
+	return nil, fmt.Errorf("%w: %d plans for tag %q were overtaken", ErrMoving, maxReplans+1, m.dst.channel)
 }

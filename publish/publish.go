@@ -2,6 +2,8 @@ package publish
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -59,8 +61,37 @@ type Result struct {
 	FirstPublish bool
 }
 
+const (
+	defaultMaxFiles = 512
+	// maxReplans is how often a plan is made anew because the head moved.
+	maxReplans = 3
+)
+
 // Publish makes the next state of the workspace's repository and moves the
 // channel tag to it.
+//
+// The head is read and verified from the first root of the workspace. What
+// others have published since is taken over; if they published a role that is
+// staged here, the error is a [metadata.ErrConflict]. When nothing has changed
+// nothing is sent. A head that moves while the plan is carried out makes a new
+// plan, three times.
+//
+// Errors: [ErrForeignTag], [ErrFork], [ErrHeadMissing], [ErrMoving],
+// [ErrTooManyClaims]; of package metadata ErrConflict, ErrNeedSignatures and
+// ErrLint; of package trust whatever keeps the head or the new state from
+// verifying; of package ociremote those of the registry. After any of them
+// readers see the old state or the new one, and Publish can be called again.
 func Publish(ctx context.Context, ws *metadata.Workspace, repo ociremote.WritableRepository, o Options) (*Result, error) {
-	panic("not implemented")
+	p, err := newPublication(ws, repo, o)
+	if err != nil {
+		return nil, err
+	}
+	for range maxReplans + 1 {
+		result, err := p.once(ctx)
+		if !errors.Is(err, errMoved) && !errors.Is(err, errFinished) {
+			return result, err
+		}
+		p.dst.warn(fmt.Sprintf("planning anew: %v", err))
+	}
+	return nil, fmt.Errorf("%w: %d plans for tag %q were overtaken", ErrMoving, maxReplans+1, p.dst.channel)
 }

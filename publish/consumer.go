@@ -1,0 +1,150 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
+)
+
+// imagesPrefix begins the target names whose bytes are images, which no
+// bundle holds.
+const imagesPrefix = "images/"
+
+// consumer is a client with its state in memory, which is shown one bundle
+// after the other.
+type consumer struct {
+	source *shown
+	client *trust.Client
+	clock  atomic.Pointer[time.Time]
+}
+
+// newConsumer makes a client that has seen nothing and is pinned to root.
+func newConsumer(root []byte, source *shown) (*consumer, error) {
+	c := &consumer{source: source}
+	client, err := trust.New(root, trust.Options{
+		Source: trust.RepositorySource(source, ociremote.DefaultChannel),
+		Now:    func() time.Time { return *c.clock.Load() },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("root: %w", err)
+	}
+	c.client = client
+	return c, nil
+}
+
+// see verifies a bundle, all its roles included, at a time, as a client does
+// that has seen what this one saw before.
+func (c *consumer) see(ctx context.Context, b *ociremote.Bundle, at time.Time) (*trust.View, error) {
+	c.clock.Store(&at)
+	view, err := c.client.Refresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	status := view.Status()
+	timestamp, _ := b.File(timestampTitle)
+	if status.Fork != nil || timestamp.Descriptor.Digest.Encoded() != status.Timestamp.SHA256 {
+		return nil, &trust.VerificationError{
+			Kind: trust.ErrRollback, Role: "timestamp", Version: status.Timestamp.Version,
+			Digests: [2]string{status.Timestamp.SHA256, timestamp.Descriptor.Digest.Encoded()},
+			Detail:  "a client that has seen what is live does not take the new timestamp",
+		}
+	}
+	roles, err := view.Roles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range roles {
+		if r.Err != nil {
+			return nil, fmt.Errorf("role %q: %w", r.Name, r.Err)
+		}
+	}
+	return view, nil
+}
+
+// timeTravels bounds how often a bundle is looked at again at an earlier time:
+// once for each of the top-level roles, and for as many delegated roles.
+const timeTravels = 64
+
+// seeOnce verifies a bundle from nothing but root. If some of it has expired
+// by now, it is judged at the last moment at which it had not: a publisher
+// must be able to follow up a head that has lapsed, and to hold what comes
+// next against the state of the clients that read it in time.
+func seeOnce(ctx context.Context, root []byte, source *shown, b *ociremote.Bundle, now time.Time) (*consumer, *trust.View, error) {
+	source.show(b, nil)
+	at := now
+	for range timeTravels {
+		c, err := newConsumer(root, source)
+		if err != nil {
+			return nil, nil, err
+		}
+		view, err := c.see(ctx, b, at)
+		if err == nil {
+			return c, view, nil
+		}
+		evidence, ok := errors.AsType[*trust.VerificationError](err)
+		if !ok || !errors.Is(err, trust.ErrExpired) || evidence.Expires.IsZero() || evidence.Expires.After(at) {
+			return nil, nil, err
+		}
+		at = evidence.Expires.Add(-time.Second)
+	}
+	return nil, nil, fmt.Errorf("more than %d roles have expired one after the other", timeTravels)
+}
+
+// complete says which target file of a view its bundle does not hold.
+func complete(ctx context.Context, view *trust.View, b *ociremote.Bundle) error {
+	targets, err := view.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range targets {
+		if strings.HasPrefix(t.Path, imagesPrefix) {
+			continue
+		}
+		title := targetTitle(t.Path, t.Hashes["sha256"])
+		f, ok := b.File(title)
+		if !ok {
+			return fmt.Errorf("target %q of role %q: the bundle lacks its file %q", t.Path, t.Role, title)
+		}
+		if f.Descriptor.Size != t.Length || f.Descriptor.Digest.Encoded() != t.Hashes["sha256"] {
+			return fmt.Errorf("target %q of role %q: the bundle has another file of %d bytes, %s", t.Path, t.Role, f.Descriptor.Size, f.Descriptor.Digest)
+		}
+	}
+	return nil
+}
+
+const timestampTitle = "metadata/timestamp.json"
+
+// metadataTitle is the title of a role's file in a repository with consistent
+// snapshots, which all are that tufoci writes.
+func metadataTitle(role string, version int64) string {
+	if role == "timestamp" {
+		return timestampTitle
+	}
+	return fmt.Sprintf("metadata/%d.%s.json", version, url.PathEscape(role))
+}
+
+// targetTitle is the title of a target's file, likewise.
+func targetTitle(name, sha256 string) string {
+	dir, base := path.Split(name)
+	return "targets/" + dir + sha256 + "." + base
+}
+
+// online reports that a title is of the snapshot or the timestamp, which every
+// publish makes anew.
+func online(title string) bool {
+	if title == timestampTitle {
+		return true
+	}
+	version, ok := strings.CutSuffix(strings.TrimPrefix(title, "metadata/"), ".snapshot.json")
+	_, err := strconv.ParseInt(version, 10, 64)
+	return ok && err == nil
+}

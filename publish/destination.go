@@ -1,0 +1,132 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
+
+	"github.com/tufoci/tufoci/ociremote"
+)
+
+// destination is the repository that is written, and the channel in it.
+type destination struct {
+	repo    ociremote.WritableRepository
+	channel string
+	push    pusher
+	warn    func(string)
+}
+
+func newDestination(repo ociremote.WritableRepository, channel string, concurrency int, p Progress, warn func(string)) *destination {
+	if warn == nil {
+		warn = func(string) {}
+	}
+	return &destination{repo: repo, channel: channel, push: newPusher(repo, concurrency, p), warn: warn}
+}
+
+// head reads the bundle under the channel tag: one request. It is nil if the
+// tag does not exist, and a [ForeignTagError] if what is there cannot be the
+// bundle of a whole repository that tufoci wrote.
+func (d *destination) head(ctx context.Context) (*ociremote.Bundle, error) {
+	b, err := ociremote.FetchBundle(ctx, d.repo, d.channel, ociremote.Known{})
+	switch {
+	case errors.Is(err, ociremote.ErrForeign):
+		return nil, &ForeignTagError{Tag: d.channel, Err: err}
+	case errors.Is(err, ociremote.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading tag %q: %w", d.channel, err)
+	case b.Partial:
+		return nil, &ForeignTagError{Tag: d.channel, Err: errors.New("a partial bundle, made for one image")}
+	case b.Legacy:
+		return nil, &ForeignTagError{Tag: d.channel, Err: errors.New("a repository in the older layout of another tool")}
+	}
+	return b, nil
+}
+
+// digest resolves a tag; empty if it does not exist.
+func (d *destination) digest(ctx context.Context, tag string) (digest.Digest, error) {
+	desc, err := d.repo.Resolve(ctx, tag)
+	if isNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("resolving tag %q: %w", tag, err)
+	}
+	return desc.Digest, nil
+}
+
+// put writes a manifest under a tag. A request that failed after the registry
+// had acted, or that the registry refused because its tags are immutable and
+// the tag is there, is no failure if the tag names this manifest now.
+func (d *destination) put(ctx context.Context, b *ociremote.Bundle, tag string) error {
+	there, err := d.write(ctx, b, tag)
+	if there == b.Descriptor.Digest {
+		return nil
+	}
+	return err
+}
+
+// write writes a manifest under a tag. If that fails, it also returns what the
+// tag names now, empty if nothing, or if that cannot be told.
+func (d *destination) write(ctx context.Context, b *ociremote.Bundle, tag string) (there digest.Digest, err error) {
+	desc := ocispec.Descriptor{MediaType: b.Descriptor.MediaType, Digest: b.Descriptor.Digest, Size: b.Descriptor.Size}
+	err = d.repo.PushReference(ctx, desc, bytes.NewReader(b.Manifest), tag)
+	if err == nil {
+		return desc.Digest, nil
+	}
+	there, resolveErr := d.digest(ctx, tag)
+	if resolveErr != nil {
+		there = ""
+	}
+	return there, fmt.Errorf("writing tag %q: %w", tag, err)
+}
+
+// tagged returns what tags name, asked for at the same time.
+func (d *destination) tagged(ctx context.Context, tags ...string) ([]digest.Digest, error) {
+	type answer struct {
+		digest digest.Digest
+		err    error
+	}
+	answers := make([]chan answer, len(tags))
+	for i, tag := range tags {
+		answers[i] = make(chan answer, 1)
+		go func() {
+			got, err := d.digest(ctx, tag)
+			answers[i] <- answer{got, err}
+		}()
+	}
+	digests := make([]digest.Digest, len(tags))
+	var errs []error
+	for i := range answers {
+		a := <-answers[i]
+		digests[i] = a.digest
+		errs = append(errs, a.err)
+	}
+	return digests, errors.Join(errs...)
+}
+
+// blobs are the digests that a manifest names. They exist where it does.
+func blobs(b *ociremote.Bundle) (map[digest.Digest]bool, error) {
+	if b == nil {
+		return nil, nil
+	}
+	var m ocispec.Manifest
+	if err := json.Unmarshal(b.Manifest, &m); err != nil {
+		return nil, err
+	}
+	named := map[digest.Digest]bool{m.Config.Digest: true}
+	for _, l := range m.Layers {
+		named[l.Digest] = true
+	}
+	return named, nil
+}
+
+func isNotFound(err error) bool {
+	return errors.Is(err, ociremote.ErrNotFound) || errors.Is(err, errdef.ErrNotFound)
+}

@@ -1,0 +1,169 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/ociremote"
+)
+
+// maxAncestors bounds how many bundles are read to find the one that this
+// workspace published among the ancestors of the head.
+const maxAncestors = 64
+
+// checkFork compares the head with what this workspace published last. A head
+// that was not built on that has overwritten it: registries have no
+// compare-and-swap on tags.
+//
+// The digest of the previous bundle is an annotation, which whoever can write
+// to the registry can forge. Such a one can hide or invent a fork, no more: no
+// metadata is taken over that does not verify.
+func (p *publication) checkFork(ctx context.Context, h *head) error {
+	base := p.base
+	if base == nil || h == nil || h.digest() == base.digest {
+		return nil
+	}
+	fork := &ForkError{Tag: p.dst.channel, Ours: base.digest, OursVersion: base.version, Theirs: h.digest(), TheirsVersion: h.version()}
+	switch kept, lost := base.compare(h.bundle); {
+	case h.version() < base.version || lost:
+		return fork
+	case h.version() == base.version:
+		if h.view.Status().Timestamp.SHA256 != base.files[timestampTitle].Encoded() {
+			return fork
+		}
+		return nil
+	case kept:
+		return nil
+	}
+	switch found, err := p.descends(ctx, h.bundle); {
+	case err != nil:
+		return err
+	case found == notAncestor:
+		return fork
+	case found == unknown:
+		p.dst.warn(fmt.Sprintf("cannot tell whether the head %s was built on %s, which this workspace published as timestamp v%d: the bundles between them are gone",
+			h.digest(), base.digest, base.version))
+	}
+	return nil
+}
+
+// published is what the workspace published last.
+type published struct {
+	digest digest.Digest
+	// version is that of the timestamp.
+	version int64
+	// files are the digests of its metadata by title.
+	files map[string]digest.Digest
+}
+
+// newPublished reads the base of a workspace.
+func newPublished(base *metadata.Head) (*published, error) {
+	d, err := digest.Parse(base.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("base of the workspace: digest %q: %w", base.Digest, err)
+	}
+	b := &published{digest: d, files: map[string]digest.Digest{}}
+	for _, f := range base.Files {
+		b.files[f.Name] = digest.FromBytes(f.Data)
+		if f.Name != timestampTitle {
+			continue
+		}
+		var timestamp struct {
+			Signed struct {
+				Version int64 `json:"version"`
+			} `json:"signed"`
+		}
+		if err := json.Unmarshal(f.Data, &timestamp); err != nil {
+			return nil, fmt.Errorf("base of the workspace: timestamp: %w", err)
+		}
+		b.version = timestamp.Signed.Version
+	}
+	return b, nil
+}
+
+// compare holds a bundle against what was published, the timestamp aside.
+// kept: every role but the snapshot has the same bytes, so that no change can
+// have been lost. lost: a file that was published has other bytes under the
+// same name, that is, the same version.
+func (b *published) compare(head *ociremote.Bundle) (kept, lost bool) {
+	kept = true
+	for title, d := range b.files {
+		f, ok := head.File(title)
+		switch {
+		case title == timestampTitle: // has no version in its name
+		case ok && f.Descriptor.Digest != d:
+			return false, true
+		case !ok && !online(title):
+			kept = false
+		}
+	}
+	return kept, false
+}
+
+// ancestry says whether what the workspace published is an ancestor of a bundle.
+type ancestry int
+
+const (
+	isAncestor ancestry = iota
+	notAncestor
+	unknown // bundles on the way are gone, or they are too many
+)
+
+// descends follows the annotations from a bundle to the one that it was built
+// on, until it meets what the workspace published, or something older.
+func (p *publication) descends(ctx context.Context, b *ociremote.Bundle) (ancestry, error) {
+	for range maxAncestors {
+		previous := digest.Digest(b.Annotations[ociremote.AnnotationPrevious])
+		switch {
+		case previous == p.base.digest:
+			return isAncestor, nil
+		case previous == "" || previous.Validate() != nil:
+			return notAncestor, nil
+		}
+		older, err := ociremote.FetchBundle(ctx, p.dst.repo, previous.String(), ociremote.Known{})
+		switch {
+		case isNotFound(err):
+			return unknown, nil
+		case err != nil:
+			return unknown, fmt.Errorf("reading the history of tag %q: %w", p.dst.channel, err)
+		case versionOf(older) <= p.base.version:
+			return notAncestor, nil
+		}
+		b = older
+	}
+	return unknown, nil
+}
+
+// versionOf is the timestamp version that the annotations state; 0 if none.
+// Nobody has signed it: it is for order and for people only.
+func versionOf(b *ociremote.Bundle) int64 {
+	v, err := strconv.ParseInt(b.Annotations[ociremote.AnnotationTimestampVersion], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
+// overwritten says what happened to a channel tag that, right after it was
+// written, names something else: nil if that was built on what was written.
+func (p *publication) overwritten(ctx context.Context, c candidate, now digest.Digest) error {
+	fork := &ForkError{Tag: p.dst.channel, Ours: c.bundle.Descriptor.Digest, OursVersion: c.version, Theirs: now}
+	if now == "" {
+		return fmt.Errorf("%w: tag %q was deleted right after it was written", ErrHeadMissing, p.dst.channel)
+	}
+	b, err := ociremote.FetchBundle(ctx, p.dst.repo, now.String(), ociremote.Known{})
+	if err != nil {
+		return errors.Join(fork, err)
+	}
+	if b.Annotations[ociremote.AnnotationPrevious] == fork.Ours.String() {
+		return nil
+	}
+	fork.TheirsVersion = versionOf(b)
+	return fork
+}

@@ -1,0 +1,356 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
+)
+
+// mirroring is one run of [Mirror].
+type mirroring struct {
+	o      MirrorOptions
+	dst    *destination
+	status trust.Status
+	source *ociremote.Bundle // nil if the source is none
+	set    *trust.FileSet
+	pin    []byte
+}
+
+func newMirroring(ctx context.Context, view *trust.View, dst ociremote.WritableRepository, o MirrorOptions) (*mirroring, error) {
+	if o.Tag == "" {
+		o.Tag = ociremote.DefaultChannel
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	m := &mirroring{o: o, status: view.Status(), source: view.Bundle(), dst: newDestination(dst, o.Tag, o.Concurrency, o.Progress, o.Warn)}
+	if m.source != nil && m.source.Partial {
+		return nil, ErrPartial
+	}
+	if !m.status.Verified && m.status.AsOf == nil {
+		return nil, ErrUnverified
+	}
+	set, err := view.Files(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the source: %w", err)
+	}
+	m.set = set
+	for _, f := range set.Files {
+		if f.Role == "root" && f.Digest.Encoded() == m.status.RootSHA256 {
+			m.pin = f.Data
+			return m, nil
+		}
+	}
+	return nil, errors.New("the source does not hold the pinned root")
+}
+
+// once makes one plan and carries it out.
+func (m *mirroring) once(ctx context.Context) (*MirrorResult, error) {
+	// What is there, and what is to be there.
+	old, err := m.dst.head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, verbatim, err := m.candidate(old)
+	if err != nil {
+		return nil, err
+	}
+	result := m.result(c, verbatim, old)
+	if old != nil && old.SameContent(c.bundle) {
+		result.Unchanged, result.Digest, result.HistoryTag = true, old.Descriptor.Digest, ""
+		return result, nil
+	}
+
+	// Read it as clients will, those of the destination too.
+	if err := m.verify(ctx, c, old); err != nil {
+		return nil, err
+	}
+	there, err := blobs(old)
+	if err != nil {
+		return nil, err
+	}
+	missing, err := m.dst.push.missing(c.blobs, there)
+	if err != nil {
+		return nil, err
+	}
+	result.Plan.Blobs, result.Plan.Bytes = planned(missing), total(missing)
+	if m.o.DryRun {
+		return result, nil
+	}
+
+	// Write it, the tag last.
+	return result, m.write(ctx, c, missing, old, result)
+}
+
+// candidate is the bundle as it will be at the destination.
+func (m *mirroring) candidate(old *ociremote.Bundle) (c candidate, verbatim bool, err error) {
+	if m.source != nil && (m.o.Layout == "" || m.o.Layout == m.source.Layout) {
+		if blobs, ok := m.verbatim(); ok {
+			return candidate{bundle: m.source, blobs: blobs, version: m.status.Timestamp.Version}, true, nil
+		}
+		m.dst.warn(fmt.Sprintf("the bundle %s is packed anew: it is not made of the verified files alone", m.source.Descriptor.Digest))
+	}
+	contents := make([]ociremote.Content, len(m.set.Files))
+	for i, f := range m.set.Files {
+		contents[i] = ociremote.Content{Title: f.Title, Digest: f.Digest, Size: int64(len(f.Data)), Data: f.Data}
+	}
+	var previous digest.Digest
+	if old != nil {
+		previous = old.Descriptor.Digest
+	}
+	expires := map[string]time.Time{
+		"root": m.status.Root.Expires, "timestamp": m.status.Timestamp.Expires,
+		"snapshot": m.status.Snapshot.Expires, "targets": m.status.Targets.Expires,
+	}
+	b, blobs, err := ociremote.Pack(contents, ociremote.PackOptions{
+		Layout:      m.o.Layout,
+		Annotations: annotations(m.versions(), expires, previous, m.o.Now()),
+	})
+	if err != nil {
+		return candidate{}, false, fmt.Errorf("packing the bundle: %w", err)
+	}
+	return candidate{bundle: b, blobs: blobs, version: m.status.Timestamp.Version}, false, nil
+}
+
+// emptyConfig is the config of every bundle.
+const emptyConfig = "{}"
+
+// verbatim returns the blobs of the source's own manifest, if that can be
+// copied as it is: its files are those that were verified, no fewer and no
+// more, and what it holds beside them is at hand.
+func (m *mirroring) verbatim() ([]ociremote.Blob, bool) {
+	if m.source.Legacy || len(m.source.Files) != len(m.set.Files) {
+		return nil, false
+	}
+	data := map[digest.Digest][]byte{digest.FromString(emptyConfig): []byte(emptyConfig)}
+	for _, f := range m.set.Files {
+		there, ok := m.source.File(f.Title)
+		if !ok || there.Descriptor.Digest != f.Digest {
+			return nil, false
+		}
+		data[f.Digest] = f.Data
+	}
+	var manifest ocispec.Manifest
+	if err := json.Unmarshal(m.source.Manifest, &manifest); err != nil {
+		return nil, false
+	}
+	var all []ociremote.Blob
+	seen := map[digest.Digest]bool{}
+	for _, desc := range append([]ocispec.Descriptor{manifest.Config}, manifest.Layers...) {
+		if seen[desc.Digest] {
+			continue
+		}
+		seen[desc.Digest] = true
+		blob := ociremote.Blob{Descriptor: desc, Data: data[desc.Digest]}
+		if blob.Data == nil {
+			blob.Data = desc.Data
+		}
+		if int64(len(blob.Data)) != desc.Size || digest.FromBytes(blob.Data) != desc.Digest {
+			return nil, false
+		}
+		all = append(all, blob)
+	}
+	return all, true
+}
+
+// verify holds the copy to a client that starts from the pin, and to one that
+// has seen what the destination holds.
+func (m *mirroring) verify(ctx context.Context, c candidate, old *ociremote.Bundle) error {
+	now := m.o.Now()
+	if m.status.AsOf != nil {
+		now = *m.status.AsOf
+	}
+	copied := &shown{behind: m.dst.repo}
+	copied.show(c.bundle, c.blobs)
+	fresh, _, err := seeOnce(ctx, m.pin, copied, c.bundle, now)
+	if err != nil {
+		return fmt.Errorf("verifying the copy: %w", err)
+	}
+	if old == nil {
+		return nil
+	}
+	anchor, ok := m.anchor(old)
+	if !ok {
+		return &ForeignTagError{Tag: m.dst.channel, Err: errors.New("a repository with other roots")}
+	}
+	// The client of the destination must not see its clock run backwards,
+	// so it looks at the old state no later than at the new one.
+	at := *fresh.clock.Load()
+	client, view, err := seeOnce(ctx, anchor, &shown{behind: m.dst.repo}, old, at)
+	if err != nil {
+		return fmt.Errorf("verifying what tag %q of the destination names: %w", m.dst.channel, err)
+	}
+	there := view.Status().Timestamp
+	switch {
+	case there.Version > m.status.Timestamp.Version:
+		return &trust.VerificationError{
+			Kind: trust.ErrRollback, Role: "timestamp", Version: m.status.Timestamp.Version, Want: there.Version,
+			Detail: "the destination already holds a newer state than the source",
+		}
+	case there.Version == m.status.Timestamp.Version && there.SHA256 != m.status.Timestamp.SHA256:
+		return &ForkError{
+			Tag: m.dst.channel, Ours: c.bundle.Descriptor.Digest, Theirs: old.Descriptor.Digest,
+			OursVersion: m.status.Timestamp.Version, TheirsVersion: there.Version,
+		}
+	}
+	client.source.show(c.bundle, c.blobs)
+	if _, err := client.see(ctx, c.bundle, at); err != nil {
+		return fmt.Errorf("clients of the destination would refuse the copy: %w", err)
+	}
+	return nil
+}
+
+// anchor is the root from which the destination is verified: the pin if it
+// has that, else, for a destination that is older than the pin, its newest
+// root that the source has byte for byte. Without either it belongs to others.
+func (m *mirroring) anchor(old *ociremote.Bundle) ([]byte, bool) {
+	var newest trust.File
+	for _, f := range m.set.Files {
+		if f.Role != "root" {
+			continue
+		}
+		there, ok := old.File(f.Title)
+		if !ok {
+			continue
+		}
+		if there.Descriptor.Digest != f.Digest {
+			return nil, false
+		}
+		if f.Digest.Encoded() == m.status.RootSHA256 {
+			return m.pin, true
+		}
+		if f.Version > newest.Version {
+			newest = f
+		}
+	}
+	return newest.Data, newest.Data != nil
+}
+
+// write sends the blobs, then the history tag, then moves the tag, and reads
+// it back.
+func (m *mirroring) write(ctx context.Context, c candidate, missing []ociremote.Blob, old *ociremote.Bundle, result *MirrorResult) error {
+	if err := m.dst.push.send(ctx, missing); err != nil {
+		return err
+	}
+	ours, tags := c.bundle.Descriptor.Digest, []string{m.dst.channel}
+	if result.HistoryTag != "" {
+		tags = append(tags, result.HistoryTag)
+	}
+	before, err := m.dst.tagged(ctx, tags...)
+	if err != nil {
+		return err
+	}
+	if head := result.Plan.Head; before[0] != head {
+		return errMoved
+	}
+	if len(tags) > 1 {
+		if err := m.writeHistory(ctx, c, before[1], result); err != nil {
+			return err
+		}
+	}
+	if err := m.dst.put(ctx, c.bundle, m.dst.channel); err != nil {
+		return err
+	}
+	after, err := m.dst.digest(ctx, m.dst.channel)
+	if err != nil {
+		return err
+	}
+	if after != ours {
+		return &ForkError{Tag: m.dst.channel, Ours: ours, OursVersion: c.version, Theirs: after}
+	}
+	return nil
+}
+
+// writeHistory writes the history tag if it does not exist.
+func (m *mirroring) writeHistory(ctx context.Context, c candidate, there digest.Digest, result *MirrorResult) error {
+	switch there {
+	case c.bundle.Descriptor.Digest:
+		return nil
+	case "":
+		return m.dst.put(ctx, c.bundle, result.HistoryTag)
+	}
+	m.dst.warn(fmt.Sprintf("history tag %s is left as it is: it names %s, not %s", result.HistoryTag, there, c.bundle.Descriptor.Digest))
+	result.HistoryTag = ""
+	return nil
+}
+
+func (m *mirroring) versions() Versions {
+	return Versions{
+		Root: m.status.Root.Version, Timestamp: m.status.Timestamp.Version,
+		Snapshot: m.status.Snapshot.Version, Targets: m.status.Targets.Version,
+	}
+}
+
+// result is what is known before anything is written.
+func (m *mirroring) result(c candidate, verbatim bool, old *ociremote.Bundle) *MirrorResult {
+	r := &MirrorResult{
+		Plan:         Plan{Tag: m.dst.channel, Digest: c.bundle.Descriptor.Digest, Size: c.bundle.Descriptor.Size},
+		Digest:       c.bundle.Descriptor.Digest,
+		Tag:          m.dst.channel,
+		Versions:     m.versions(),
+		Verbatim:     verbatim,
+		Files:        len(m.set.Files),
+		CarriedRoots: m.set.Carried,
+		SkippedRoles: m.set.Unreached,
+	}
+	if old != nil {
+		r.Plan.Head, r.Plan.HeadVersion = old.Descriptor.Digest, versionOf(old)
+	}
+	if !m.o.NoHistory && ociremote.ValidateChannel(m.dst.channel) == nil {
+		r.HistoryTag = ociremote.HistoryTag(m.dst.channel, c.version)
+		r.Plan.HistoryTag = r.HistoryTag
+	}
+	for _, f := range m.set.Files {
+		if strings.HasPrefix(f.Title, "targets/") {
+			r.Targets++
+		}
+		if f.Role == "" {
+			continue
+		}
+		if _, ok := fileOf(old, f); !ok {
+			r.Plan.Roles = append(r.Plan.Roles, RoleChange{Role: f.Role, From: versionAt(old, f.Role), To: f.Version, Why: "copied"})
+		}
+	}
+	return r
+}
+
+// fileOf finds the same file in a bundle, which may be nil.
+func fileOf(b *ociremote.Bundle, f trust.File) (ociremote.File, bool) {
+	if b == nil {
+		return ociremote.File{}, false
+	}
+	there, ok := b.File(f.Title)
+	return there, ok && there.Descriptor.Digest == f.Digest
+}
+
+// versionAt is the newest version of a role among the titles of a bundle; 0 if
+// there is none, or for the timestamp, whose title has no version.
+func versionAt(b *ociremote.Bundle, role string) int64 {
+	if b == nil {
+		return 0
+	}
+	if role == "timestamp" {
+		return versionOf(b)
+	}
+	var newest int64
+	for _, f := range b.Files {
+		prefix, ok := strings.CutSuffix(f.Title, strings.TrimPrefix(metadataTitle(role, 0), "metadata/0"))
+		if !ok {
+			continue
+		}
+		if v, err := strconv.ParseInt(strings.TrimPrefix(prefix, "metadata/"), 10, 64); err == nil {
+			newest = max(newest, v)
+		}
+	}
+	return newest
+}

@@ -1,0 +1,245 @@
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
+)
+
+var (
+	// errMoved ends a plan because another publisher was faster.
+	errMoved = errors.New("the head moved after the plan was made")
+	// errFinished ends a plan because a dead claim was made the head.
+	errFinished = errors.New("the claim of another publisher was finished")
+)
+
+// publication is one run of [Publish].
+type publication struct {
+	ws    *metadata.Workspace
+	dst   *destination
+	o     Options
+	root1 []byte
+	// base is nil before the first publish.
+	base *published
+}
+
+func newPublication(ws *metadata.Workspace, repo ociremote.WritableRepository, o Options) (*publication, error) {
+	if o.Channel == "" {
+		o.Channel = ws.Config().Channel
+	}
+	if err := ociremote.ValidateChannel(o.Channel); err != nil {
+		return nil, err
+	}
+	if o.Layout == "" {
+		o.Layout = ociremote.Layout(ws.Config().Layout)
+	}
+	if o.MaxFiles <= 0 {
+		o.MaxFiles = defaultMaxFiles
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	p := &publication{ws: ws, o: o, dst: newDestination(repo, o.Channel, o.Concurrency, o.Progress, o.Warn)}
+	root1, err := ws.Root1()
+	if err != nil {
+		return nil, err
+	}
+	p.root1 = root1
+	base, err := ws.Base()
+	if err != nil || base == nil {
+		return p, err
+	}
+	p.base, err = newPublished(base)
+	return p, err
+}
+
+// once makes one plan and carries it out.
+func (p *publication) once(ctx context.Context) (*Result, error) {
+	// The head, as a client sees it.
+	h, err := p.readHead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.checkFork(ctx, h); err != nil {
+		return nil, err
+	}
+	known, err := h.metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	// The next state, under a version that is free.
+	r, err := p.assemble(ctx, known, 0)
+	if err != nil {
+		return nil, err
+	}
+	if r.Unchanged {
+		return p.unchanged(r, h)
+	}
+	version, dead, err := p.claims(ctx, r.TimestampVersion, h, r)
+	if err != nil {
+		return nil, err
+	}
+	if dead != nil {
+		if !p.o.DryRun {
+			return nil, p.finish(ctx, dead, h)
+		}
+		p.dst.warn(fmt.Sprintf("a publish would first finish claim %s of a publisher that died", ociremote.HistoryTag(p.dst.channel, versionOf(dead))))
+	}
+	if version != r.TimestampVersion {
+		if r, err = p.assemble(ctx, known, version); err != nil {
+			return nil, err
+		}
+	}
+
+	// Judge it, pack it, and read it as clients will.
+	if err := p.check(ctx, r); err != nil {
+		return nil, err
+	}
+	c, err := p.pack(r, h)
+	if err != nil {
+		return nil, err
+	}
+	view, err := p.verify(ctx, c, h)
+	if err != nil {
+		return nil, fmt.Errorf("nothing was published, since clients would refuse it: %w", err)
+	}
+	result, missing, err := p.plan(ctx, r, c, h, view)
+	if err != nil || p.o.DryRun {
+		return result, err
+	}
+
+	// Write it, the channel tag last.
+	if err := p.write(ctx, c, missing, h); err != nil {
+		return nil, err
+	}
+	if err := p.ws.Published(r, result.Digest.String(), p.dst.channel, p.o.Now()); err != nil {
+		return nil, fmt.Errorf("%s is published, but the workspace could not record it: %w", result.Digest, err)
+	}
+	return result, nil
+}
+
+func (p *publication) assemble(ctx context.Context, known *metadata.Head, version int64) (*metadata.Release, error) {
+	r, err := p.ws.Assemble(ctx, known, metadata.AssembleOptions{Now: p.o.Now(), TimestampVersion: version, DryRun: p.o.DryRun})
+	if errors.Is(err, metadata.ErrForeignHead) {
+		return nil, &ForeignTagError{Tag: p.dst.channel, Err: err}
+	}
+	return r, err
+}
+
+// check refuses what must not be published although it is well signed.
+func (p *publication) check(ctx context.Context, r *metadata.Release) error {
+	if n := targetFiles(r.Files); n > p.o.MaxFiles {
+		return fmt.Errorf("%w: the bundle would hold %d target files, at most %d are allowed", metadata.ErrLint, n, p.o.MaxFiles)
+	}
+	for _, check := range p.o.Checks {
+		if err := check(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plan says what is to be done, and which blobs are to be sent.
+func (p *publication) plan(ctx context.Context, r *metadata.Release, c candidate, h *head, view *trust.View) (*Result, []ociremote.Blob, error) {
+	result := p.result(r, h)
+	there := map[digest.Digest]bool{}
+	if h != nil {
+		var err error
+		if there, err = blobs(h.bundle); err != nil {
+			return nil, nil, err
+		}
+	}
+	missing, err := p.dst.push.missing(c.blobs, there)
+	if err != nil {
+		return nil, nil, err
+	}
+	roles, err := view.Roles(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	expires := map[string]time.Time{}
+	for _, role := range roles {
+		expires[role.Name] = role.Expires
+	}
+	for _, change := range r.Changed {
+		result.Plan.Roles = append(result.Plan.Roles, RoleChange{
+			Role: change.Role, From: change.From, To: change.To, Expires: expires[change.Role], Why: change.Why,
+		})
+	}
+	result.Digest = c.bundle.Descriptor.Digest
+	result.Plan.Blobs, result.Plan.Bytes = planned(missing), total(missing)
+	result.Plan.Digest, result.Plan.Size = c.bundle.Descriptor.Digest, c.bundle.Descriptor.Size
+	return result, missing, nil
+}
+
+// unchanged ends a publish that has nothing to publish. The workspace may
+// still have to learn that the head is what it staged, because an earlier run
+// died before it could write that down, or that others have published.
+func (p *publication) unchanged(r *metadata.Release, h *head) (*Result, error) {
+	result := p.result(r, h)
+	result.Unchanged, result.Digest = true, h.digest()
+	if p.o.DryRun || p.base != nil && p.base.digest == h.digest() {
+		return result, nil
+	}
+	return result, p.ws.Published(r, h.digest().String(), p.dst.channel, p.o.Now())
+}
+
+// result is what is known before anything is written.
+func (p *publication) result(r *metadata.Release, h *head) *Result {
+	sum := sha256.Sum256(p.root1)
+	tag, history := p.dst.channel, ociremote.HistoryTag(p.dst.channel, r.TimestampVersion)
+	return &Result{
+		Plan:         Plan{Head: h.digest(), HeadVersion: h.version(), Tag: tag, HistoryTag: history},
+		Tag:          tag,
+		HistoryTag:   history,
+		Versions:     Versions{Root: r.RootVersion, Timestamp: r.TimestampVersion, Snapshot: r.SnapshotVersion, Targets: r.TargetsVersion},
+		Expires:      r.Expires,
+		RootSHA256:   hex.EncodeToString(sum[:]),
+		FirstPublish: h == nil,
+	}
+}
+
+// write sends the blobs, then the claim, then moves the channel tag, and reads
+// both tags back.
+func (p *publication) write(ctx context.Context, c candidate, missing []ociremote.Blob, h *head) error {
+	claim, ours := ociremote.HistoryTag(p.dst.channel, c.version), c.bundle.Descriptor.Digest
+	if err := p.dst.push.send(ctx, missing); err != nil {
+		return err
+	}
+	if err := p.claim(ctx, c, claim); err != nil {
+		return err
+	}
+	tags, err := p.dst.tagged(ctx, claim, p.dst.channel)
+	if err != nil {
+		return err
+	}
+	if tags[0] != ours || tags[1] != h.digest() && tags[1] != ours {
+		return errMoved
+	}
+	if tags[1] != ours { // else another publisher has finished this claim
+		if err := p.dst.put(ctx, c.bundle, p.dst.channel); err != nil {
+			return err
+		}
+	}
+	tags, err = p.dst.tagged(ctx, claim, p.dst.channel)
+	if err != nil {
+		return err
+	}
+	if tags[0] != ours {
+		p.dst.warn(fmt.Sprintf("history tag %s was overwritten by another publisher: it names %s", claim, tags[0]))
+	}
+	if tags[1] != ours {
+		return p.overwritten(ctx, c, tags[1])
+	}
+	return nil
+}
