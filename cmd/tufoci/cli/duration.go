@@ -127,6 +127,14 @@ func formatLeft(t, now time.Time) string {
 	return formatSpan(now.Sub(t)) + " ago"
 }
 
+// rfc3339 prints a point in time for JSON, "" for none.
+func rfc3339(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
 // joinWords lists words as in "a, b and c".
 func joinWords(words []string) string {
 	if len(words) < 2 {

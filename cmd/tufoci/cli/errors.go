@@ -1,10 +1,9 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"strings"
 	"time"
 )
@@ -40,15 +39,16 @@ type errorReport struct {
 	Next     string `json:"next"`
 }
 
-// subject holds the names that a Next line may need. A command fills in what
-// it knows; templates that lack a name are left out.
+// subject holds the names that a rule may need. A command fills in what it
+// knows.
 type subject struct {
-	command string
+	command string // "tufoci trust add"
 	trust   string
 	source  string
 	role    string
-	root    string
 	target  string
+	host    string
+	keys    string
 }
 
 // usageError is a wrong command line, or a question that cannot be asked.
@@ -83,56 +83,33 @@ type nothingError struct{}
 
 func (nothingError) Error() string { return "nothing to do" }
 
-// rule maps one kind of error to its exit code, its cause and the command that
-// helps. {names} are those of subject.
-type rule struct {
-	match func(error) bool
-	code  int
-	cause string
-	next  string
-}
-
-func is(target error) func(error) bool {
-	return func(err error) bool { return errors.Is(err, target) }
-}
-
-func as[T error]() func(error) bool {
-	return func(err error) bool { _, ok := errors.AsType[T](err); return ok }
-}
-
-// rules is looked through from the top; the first match decides.
-var rules = []rule{
-	{as[*interruptedError](), exitInterrupted, "a signal ended the command; nothing is half written", ""},
-	{as[nothingError](), exitNothingToDo, "", ""},
-	{as[*usageError](), exitUsage, "the command line is not complete or not right", "`{command} --help`"},
-	{as[*timeoutError](), exitRegistry, "the registry or the network is slow, or the limit is short", "run the command again"},
-	{is(context.DeadlineExceeded), exitRegistry, "the registry or the network is slow", "run the command again"},
-	{is(os.ErrExist), exitOther, "the file is there already and is not overwritten", ""},
-	{is(os.ErrNotExist), exitOther, "no such file", ""},
-}
-
 // report makes what is shown of an error.
 func (a *app) report(err error) *errorReport {
+	s := a.subject
+	s.learn(err)
 	r := &errorReport{ExitCode: exitOther, What: firstLine(err.Error())}
 	for _, rule := range rules {
-		if rule.match(err) {
-			r.ExitCode, r.Cause, r.Next = rule.code, rule.cause, rule.next
-			break
+		if !rule.match(err) {
+			continue
 		}
+		r.ExitCode, r.Cause = rule.code, s.fill(rule.cause)
+		for _, next := range rule.next {
+			if r.Next = s.fill(next); r.Next != "" {
+				break
+			}
+		}
+		break
 	}
-	r.Next = a.subject.fill(r.Next)
-	r.Cause = a.subject.fill(r.Cause)
 	return r
 }
 
 // fill puts names into a template. A template with a name that is not known
 // comes out empty.
 func (s subject) fill(template string) string {
-	names := map[string]string{
-		"{command}": s.command, "{trust}": s.trust, "{source}": s.source,
-		"{role}": s.role, "{root}": s.root, "{target}": s.target,
-	}
-	for placeholder, value := range names {
+	for placeholder, value := range map[string]string{
+		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
+		"{target}": s.target, "{host}": s.host, "{keys}": s.keys,
+	} {
 		if !strings.Contains(template, placeholder) {
 			continue
 		}
@@ -148,15 +125,12 @@ func (s subject) fill(template string) string {
 func (a *app) fail(err error) int {
 	r := a.report(err)
 	if r.ExitCode == exitNothingToDo {
-		return r.ExitCode // said with the result; no error
-	}
-	if a.global.format == formatJSON {
-		doc := document{SchemaVersion: schemaVersion, Warnings: append([]string{}, a.warnings...), Error: r}
-		if err := encodeJSON(a.world.Stdout, doc); err != nil {
-			fmt.Fprintln(a.world.Stderr, err)
-		}
+		return r.ExitCode // the result says it; it is no error
 	}
 	w := a.world.Stderr
+	if err := a.printFailed(err, r); err != nil {
+		fmt.Fprintf(w, "Error: %v\n", err)
+	}
 	fmt.Fprintf(w, "Error: %s\n", printable(r.What))
 	if r.Cause != "" {
 		fmt.Fprintf(w, "Cause: %s\n", printable(r.Cause))
@@ -165,12 +139,42 @@ func (a *app) fail(err error) int {
 		fmt.Fprintf(w, "Next:  %s\n", printable(r.Next))
 	}
 	if a.global.debug {
-		for e := err; e != nil; e = errors.Unwrap(e) {
-			fmt.Fprintf(w, "debug: %T: %s\n", e, printable(e.Error()))
-		}
+		a.debugError(err, 0)
 	}
 	return r.ExitCode
 }
+
+// debugError prints the chain of an error with its types.
+func (a *app) debugError(err error, depth int) {
+	fmt.Fprintf(a.world.Stderr, "debug: %s%T: %s\n", strings.Repeat("  ", depth), err, printable(err.Error()))
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		if next := e.Unwrap(); next != nil {
+			a.debugError(next, depth+1)
+		}
+	case interface{ Unwrap() []error }:
+		for _, next := range e.Unwrap() {
+			a.debugError(next, depth+1)
+		}
+	}
+}
+
+// printFailed prints what there is on standard output in spite of the error.
+func (a *app) printFailed(err error, r *errorReport) error {
+	if partial, ok := errors.AsType[*partialError](err); ok {
+		partial.result.common().Error = r
+		return a.print(partial.result)
+	}
+	if a.global.format == formatJSON {
+		return a.print(&failure{document{Error: r}})
+	}
+	return nil
+}
+
+// failure is the JSON document of an error without a result.
+type failure struct{ document }
+
+func (*failure) text(io.Writer, *app) {}
 
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")

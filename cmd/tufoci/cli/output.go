@@ -70,6 +70,31 @@ func (a *app) print(r result) error {
 	return err
 }
 
+// partialError is an error beside which there is a result.
+type partialError struct {
+	result result
+	err    error
+}
+
+func (e *partialError) Error() string { return e.err.Error() }
+func (e *partialError) Unwrap() error { return e.err }
+
+// printAlso prints a result, also where an error came with it. r is nil where
+// there is nothing but the error.
+func printAlso[T any, R interface {
+	*T
+	result
+}](a *app, r R, err error) error {
+	switch {
+	case err == nil:
+		return a.print(r)
+	case r == nil:
+		return err
+	default:
+		return &partialError{result: r, err: err}
+	}
+}
+
 func encodeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -77,8 +102,11 @@ func encodeJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// warn records a warning for the JSON document and prints it.
+// warn records a warning for the JSON document and prints it. Libraries call
+// it from several goroutines.
 func (a *app) warn(text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.warnings = append(a.warnings, text)
 	fmt.Fprintf(a.world.Stderr, "WARNING: %s\n", printable(text))
 }

@@ -85,7 +85,12 @@ func (a *app) addCommands(root *cobra.Command) {
 		id       string
 		commands []*cobra.Command
 	}{
-		{groupEverybody, []*cobra.Command{a.newVersion(), a.newCompletion()}},
+		{groupSetUp, []*cobra.Command{a.newInit(), a.newRole()}},
+		{groupContent, []*cobra.Command{a.newTarget(), a.newStatus(), a.newDiff(), a.newReset()}},
+		{groupOperate, []*cobra.Command{a.newSign(), a.newPublish()}},
+		{groupClient, []*cobra.Command{a.newTrust(), a.newGet(), a.newLs(), a.newInspect()}},
+		{groupMirror, []*cobra.Command{a.newMirror(), a.newCp()}},
+		{groupEverybody, []*cobra.Command{a.newLogin(), a.newLogout(), a.newVersion(), a.newCompletion()}},
 	} {
 		for _, cmd := range group.commands {
 			cmd.GroupID = group.id

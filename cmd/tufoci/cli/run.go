@@ -13,6 +13,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -80,6 +81,7 @@ type app struct {
 	subject subject // names for the Next lines of errors
 	started bool    // flags and arguments were good, the command itself runs
 
+	mu       sync.Mutex // of the warnings
 	warnings []string
 }
 

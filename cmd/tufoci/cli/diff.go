@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tufoci/tufoci/metadata"
+)
+
+type diffResult struct {
+	document
+	Roles []roleDiff `json:"roles"`
+}
+
+type roleDiff struct {
+	Role          string   `json:"role"`
+	BaseVersion   int64    `json:"baseVersion"`
+	StagedVersion int64    `json:"stagedVersion"`
+	Changes       []change `json:"changes"`
+}
+
+type change struct {
+	Kind    string `json:"kind"`
+	Subject string `json:"subject"`
+	Old     string `json:"old"`
+	New     string `json:"new"`
+}
+
+func (a *app) newDiff() *cobra.Command {
+	var exitCode bool
+	cmd := &cobra.Command{
+		Use:     "diff [ROLE...]",
+		Short:   "Show what the staged roles change, in words",
+		Example: "  tufoci diff targets",
+		RunE: a.run(func(ctx context.Context, args []string) error {
+			return a.withWorkspace(ctx, true, func(w *metadata.Workspace) error {
+				diffs, err := w.Diff(args...)
+				if err != nil {
+					return err
+				}
+				if err := a.print(newDiffResult(diffs)); err != nil {
+					return err
+				}
+				if exitCode && len(diffs) == 0 {
+					return nothingError{}
+				}
+				return nil
+			})
+		}),
+	}
+	addExitCodeFlag(cmd, &exitCode)
+	return cmd
+}
+
+// addExitCodeFlag adds --exit-code to a command that may have nothing to do.
+func addExitCodeFlag(cmd *cobra.Command, value *bool) {
+	cmd.Flags().BoolVar(value, "exit-code", false, "exit with 30 when there is nothing to do")
+}
+
+func newDiffResult(diffs []metadata.RoleDiff) *diffResult {
+	r := &diffResult{Roles: make([]roleDiff, 0, len(diffs))}
+	for _, d := range diffs {
+		out := roleDiff{Role: d.Role, BaseVersion: d.BaseVersion, StagedVersion: d.StagedVersion, Changes: make([]change, 0, len(d.Changes))}
+		for _, c := range d.Changes {
+			out.Changes = append(out.Changes, change{Kind: c.Kind, Subject: c.Subject, Old: c.Old, New: c.New})
+		}
+		r.Roles = append(r.Roles, out)
+	}
+	return r
+}
+
+func (r *diffResult) text(w io.Writer, _ *app) {
+	if len(r.Roles) == 0 {
+		fmt.Fprintln(w, "nothing is staged")
+	}
+	for _, d := range r.Roles {
+		fmt.Fprintf(w, "%s %s -> %s\n", printable(d.Role), formatVersion(d.BaseVersion), formatVersion(d.StagedVersion))
+		for _, c := range d.Changes {
+			fmt.Fprintf(w, "  %s\n", printable(c.String()))
+		}
+	}
+}
+
+func (c change) String() string {
+	what := c.Kind
+	if c.Subject != "" {
+		what += " " + c.Subject
+	}
+	switch {
+	case c.Old == "" && c.New == "":
+		return what
+	case c.Old == "":
+		return fmt.Sprintf("+ %s: %s", what, c.New)
+	case c.New == "":
+		return fmt.Sprintf("- %s: %s", what, c.Old)
+	default:
+		return fmt.Sprintf("~ %s: %s -> %s", what, c.Old, c.New)
+	}
+}

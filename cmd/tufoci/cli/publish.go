@@ -1,0 +1,243 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/publish"
+)
+
+type publishOptions struct {
+	registry    registryFlags
+	dryRun      bool
+	exitCode    bool
+	concurrency int
+	maxFiles    int
+}
+
+type publishResult struct {
+	document
+	Repository   string       `json:"repository"`
+	Tag          string       `json:"tag"`
+	HistoryTag   string       `json:"historyTag"`
+	Digest       string       `json:"digest"`
+	DryRun       bool         `json:"dryRun"`
+	Unchanged    bool         `json:"unchanged"`
+	RootChecksum string       `json:"rootChecksum"`
+	Roles        []roleChange `json:"roles"`
+	Blobs        []sentBlob   `json:"blobs"`
+	Bytes        int64        `json:"bytes"`
+	ManifestSize int64        `json:"manifestSize"`
+	rootFile     string
+}
+
+// roleChange is one role that a publish or a copy moves.
+type roleChange struct {
+	Role    string `json:"role"`
+	From    int64  `json:"from"`
+	To      int64  `json:"to"`
+	Expires string `json:"expires"`
+	Why     string `json:"why"`
+}
+
+// sentBlob is one blob that the registry did not have.
+type sentBlob struct {
+	Title  string `json:"title"`
+	Digest string `json:"digest"`
+	Size   int64  `json:"size"`
+}
+
+func (a *app) newPublish() *cobra.Command {
+	var o publishOptions
+	cmd := &cobra.Command{
+		Use:   "publish",
+		Short: "Verify what is staged as a client would, and push it",
+		Long: `Take over what others have published, sign the roles whose keys are at hand,
+verify the result in memory with the code of a client, push what the registry
+does not have and move the tag last. With nothing staged and nothing due,
+nothing is sent.`,
+		Example: `  tufoci publish --dry-run
+  tufoci publish -y`,
+		Args: cobra.NoArgs,
+	}
+	o.registry.add(cmd, "")
+	f := cmd.Flags()
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
+	f.IntVar(&o.concurrency, "concurrency", 5, "send `N` blobs at the same time")
+	f.IntVar(&o.maxFiles, "max-files", 512, "refuse more than `N` target files")
+	addExitCodeFlag(cmd, &o.exitCode)
+	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
+		if o.concurrency < 1 || o.maxFiles < 1 {
+			return usagef("--concurrency and --max-files are numbers above 0")
+		}
+		return a.withWorkspace(ctx, false, func(w *metadata.Workspace) error {
+			r, err := a.runPublish(ctx, w, &o)
+			if err != nil {
+				return err
+			}
+			if err := a.print(r); err != nil {
+				return err
+			}
+			if o.exitCode && r.Unchanged {
+				return nothingError{}
+			}
+			return nil
+		})
+	})
+	return cmd
+}
+
+func (a *app) runPublish(ctx context.Context, w *metadata.Workspace, o *publishOptions) (*publishResult, error) {
+	repository := w.Config().Repository
+	if err := a.confirmSigning(ctx, w, o.dryRun); err != nil {
+		return nil, err
+	}
+	repo, err := a.writable(ctx, repository, &o.registry)
+	if err != nil {
+		return nil, err
+	}
+	bars := a.newBars()
+	defer bars.close()
+	res, err := publish.Publish(ctx, w, repo, publish.Options{
+		DryRun:      o.dryRun,
+		Concurrency: o.concurrency,
+		MaxFiles:    o.maxFiles,
+		Now:         a.world.Now,
+		Progress:    bars.progress(),
+		Warn:        a.warn,
+	})
+	bars.close()
+	if err != nil {
+		return nil, err
+	}
+	r := newPublishResult(res, repository, o.dryRun)
+	r.rootFile = filepath.Join(w.Dir(), ".tufoci", "base", "1.root.json")
+	return r, nil
+}
+
+// writable opens a registry repository to push to.
+func (a *app) writable(ctx context.Context, repository string, flags *registryFlags) (ociremote.WritableRepository, error) {
+	ref, err := ociremote.ParseReference(repository)
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.client(ctx, flags)
+	if err != nil {
+		return nil, err
+	}
+	return openWritable(ctx, client, ref)
+}
+
+func openWritable(ctx context.Context, client *ociremote.Client, ref ociremote.Reference) (ociremote.WritableRepository, error) {
+	repo, err := client.Repository(ctx, ref, true)
+	if err != nil {
+		return nil, err
+	}
+	writable, ok := repo.(ociremote.WritableRepository)
+	if !ok {
+		return nil, usagef("%s cannot be written to", ref)
+	}
+	return writable, nil
+}
+
+// confirmSigning asks before a publish signs roles that carry decisions and
+// that nobody has signed: as with the profile dev, where every key is at hand.
+func (a *app) confirmSigning(ctx context.Context, w *metadata.Workspace, dryRun bool) error {
+	if dryRun {
+		return nil
+	}
+	st, err := w.Status()
+	if err != nil {
+		return err
+	}
+	var roles []string
+	for _, r := range st.Roles {
+		isDecision := r.Role != "snapshot" && r.Role != "timestamp" && r.Bins == 0
+		if isDecision && r.Online && r.StagedVersion > 0 && r.Signed < r.Need {
+			roles = append(roles, r.Role)
+		}
+	}
+	if len(roles) == 0 {
+		return nil
+	}
+	return a.confirm(ctx, fmt.Sprintf("sign %s with the keys at hand and publish?", joinWords(roles)))
+}
+
+func newPublishResult(res *publish.Result, repository string, dryRun bool) *publishResult {
+	return &publishResult{
+		Repository: repository, Tag: res.Tag, HistoryTag: res.HistoryTag, Digest: res.Digest.String(),
+		DryRun: dryRun, Unchanged: res.Unchanged, RootChecksum: "sha256:" + res.RootSHA256,
+		Roles: roleChanges(res.Plan.Roles), Blobs: sentBlobs(res.Plan.Blobs),
+		Bytes: res.Plan.Bytes, ManifestSize: res.Plan.Size,
+	}
+}
+
+func roleChanges(in []publish.RoleChange) []roleChange {
+	out := make([]roleChange, 0, len(in))
+	for _, c := range in {
+		out = append(out, roleChange{Role: c.Role, From: c.From, To: c.To, Expires: rfc3339(c.Expires), Why: c.Why})
+	}
+	return out
+}
+
+func sentBlobs(in []publish.BlobPlan) []sentBlob {
+	out := make([]sentBlob, 0, len(in))
+	for _, b := range in {
+		out = append(out, sentBlob{Title: b.Title, Digest: b.Digest.String(), Size: b.Size})
+	}
+	return out
+}
+
+func (r *publishResult) text(w io.Writer, _ *app) {
+	switch {
+	case r.Unchanged:
+		fmt.Fprintf(w, "✓ nothing to publish: tag %s -> %s is current\n", r.Tag, r.Digest)
+	case r.DryRun:
+		fmt.Fprintln(w, "✓ lint   ✓ verified in memory as a client, from nothing")
+		writePlan(w, r.Roles, r.Blobs, r.Bytes)
+		fmt.Fprintf(w, "would claim %s and move tag %s of %s; nothing was sent\n", r.HistoryTag, r.Tag, r.Repository)
+	default:
+		fmt.Fprintf(w, "✓ %s\n", changeLine(r.Roles))
+		fmt.Fprintf(w, "✓ lint   ✓ verified in memory as a client, from nothing   ✓ %s   ✓ claim %s   ✓ head unchanged\n",
+			count(len(r.Blobs), "blob"), r.HistoryTag)
+		fmt.Fprintf(w, "✓ tag %s -> %s   ✓ read back: equal\n", r.Tag, r.Digest)
+	}
+	if !r.DryRun {
+		fmt.Fprintf(w, "Root checksum (hand this to clients, out of band): %s   (%s)\n", r.RootChecksum, r.rootFile)
+	}
+}
+
+// changeLine lists role changes as in "targets v2 -> v3, timestamp v4 -> v5".
+func changeLine(roles []roleChange) string {
+	parts := make([]string, len(roles))
+	for i, c := range roles {
+		parts[i] = printable(c.Role) + " " + c.versions()
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (c roleChange) versions() string {
+	if c.From == 0 {
+		return formatVersion(c.To)
+	}
+	return formatVersion(c.From) + " -> " + formatVersion(c.To)
+}
+
+func writePlan(w io.Writer, roles []roleChange, blobs []sentBlob, bytes int64) {
+	rows := make([][]string, 0, len(roles))
+	for _, c := range roles {
+		rows = append(rows, []string{c.Role, c.versions(), c.Why, c.Expires})
+	}
+	table(w, []string{"ROLE", "VERSION", "WHY", "EXPIRES"}, rows)
+	for _, b := range blobs {
+		fmt.Fprintf(w, "send %s %s (%d bytes)\n", first(printable(b.Title), "-"), b.Digest, b.Size)
+	}
+	fmt.Fprintf(w, "%s, %d bytes\n", count(len(blobs), "blob"), bytes)
+}

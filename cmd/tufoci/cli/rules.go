@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/publish"
+	"github.com/tufoci/tufoci/trust"
+)
+
+// rule maps one kind of error to its exit code, to why it happens, and to the
+// command that helps: the first of next whose {names} are all known. A next
+// never loosens a check; a test runs each through the command tree.
+type rule struct {
+	match func(error) bool
+	code  int
+	cause string
+	next  []string
+}
+
+func is(targets ...error) func(error) bool {
+	return func(err error) bool {
+		for _, t := range targets {
+			if errors.Is(err, t) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func as[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
+}
+
+// rules is looked through from the top; the first match decides. What says
+// most about the way out stands first: a refused signature inside a failed
+// publish is about the signature.
+var rules = []rule{
+	{as[*interruptedError], exitInterrupted, "a signal ended the command; nothing is half written", nil},
+	{as[nothingError], exitNothingToDo, "", nil},
+	{as[*usageError], exitUsage, "the command line is not complete or not right", []string{"`{command} --help`"}},
+	{as[*timeoutError], exitRegistry, "the registry or the network is slow, or the limit is short", []string{"run the command again, with more time: `{command} --timeout 30m`"}},
+
+	// The consumer's refusals, the strongest first.
+	{is(trust.ErrRollback, trust.ErrMinTimestamp), exitRollback, "the source offers something older than what was seen: an old copy, or an attempt to hide newer metadata", []string{"`tufoci inspect {source}` shows what it offers; tell its operator"}},
+	{is(trust.ErrThreshold), exitThreshold, "the keys that must vouch for it have not signed these bytes", []string{"`tufoci inspect {source}` shows what the source offers; tell its publisher"}},
+	{is(trust.ErrWrongRoot), exitNoTrust, "the root that is pinned does not lead to what is there", []string{"compare with the checksum that the publisher gives: `tufoci trust show {trust}`", "compare with the checksum that the publisher gives: `tufoci inspect {source} root`"}},
+	{is(trust.ErrExists), exitNoTrust, "a pin is not replaced in passing", []string{"compare with the checksum that the publisher gives: `tufoci trust show {trust}`"}},
+	{is(trust.ErrNoTrust), exitNoTrust, "trusts are named with trust add", []string{"`tufoci trust list`"}},
+	{as[*unpinnedError], exitNoTrust, "no root is pinned for this source and none was given", []string{"`tufoci trust add NAME {source} --root FILE`, with a root file from its publisher"}},
+	{is(trust.ErrExpired), exitStale, "the publisher has not renewed it; nothing newer was offered", []string{"ask a holder of its keys to run `tufoci publish`"}},
+	{is(trust.ErrStaleCopy), exitStale, "this copy is older than what was seen before, and lacks a file that is needed", []string{"`tufoci trust update {trust}`, when the copy has been renewed", "ask the operator of the copy to run `tufoci mirror copy`"}},
+	{is(trust.ErrClock), exitStale, "the clock of this machine was set back, or was wrong when it last succeeded", []string{"set the clock, then `tufoci trust update {trust}`", "set the clock, then run `{command}` again"}},
+	{is(trust.ErrNoState), exitStale, "nothing has been verified for this trust yet", []string{"`tufoci trust update {trust}`"}},
+	{is(trust.ErrMismatch), exitDiffers, "the source holds other bytes than those that are signed", []string{"`tufoci inspect {source}` shows what the source offers; tell its operator"}},
+	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher of {source}; what it is built with: `tufoci version`"}},
+	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
+	{is(trust.ErrImageTarget), exitUsage, "the file of this target is an image in a registry", []string{"`{command} --help`"}},
+	{is(trust.ErrInvalidName, trust.ErrConfig, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
+
+	// The publisher's.
+	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`"}},
+	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; the changes that lost are still in this workspace", []string{"`tufoci status` shows what is staged; agree with the other publisher"}},
+	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; this workspace is unchanged", []string{"`tufoci diff {role}` shows your changes; `tufoci reset {role}` drops them, to make them again on what is published"}},
+	{is(publish.ErrMoving), exitConflict, "another publisher is at work", []string{"`tufoci publish`, when it is done"}},
+	{is(metadata.ErrLocked), exitLocked, "another tufoci works in this workspace", []string{"run the command again, when it is done"}},
+	{is(metadata.ErrForeignHead, publish.ErrForeignTag), exitRefused, "tufoci never moves a tag that it did not write", []string{"choose another repository or tag: `tufoci init --help`"}},
+	{is(metadata.ErrLint, metadata.ErrReserved, metadata.ErrNotDelegated), exitRefused, "clients would choke on it, or it would weaken trust", []string{"`tufoci diff` shows what is staged"}},
+	{is(metadata.ErrNoWorkspace), exitUsage, "this directory is not a workspace", []string{"`tufoci init REPO`, or name the workspace with -C"}},
+	{is(metadata.ErrWorkspaceExists), exitUsage, "a workspace is never written over", []string{"`tufoci status`"}},
+	{is(metadata.ErrInvalid), exitUsage, "a name, path, pattern or value is refused", []string{"`{command} --help`"}},
+	{is(metadata.ErrNoRole, metadata.ErrRoleExists), exitUsage, "roles are named as in the list", []string{"`tufoci role list`"}},
+	{is(metadata.ErrNoTarget), exitUsage, "targets are named as in the list", []string{"`tufoci target list`"}},
+	{is(metadata.ErrDamaged), exitOther, "somebody or something else wrote it; nothing was changed", []string{"restore the workspace from its backup"}},
+	{as[*noRoleError], exitOther, "roles are named as in the list", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`"}},
+	{as[*noVersionError], exitOther, "a bundle holds the current version of each role, and every root", []string{"name the bundle of that time by its history tag: `tufoci inspect --help`"}},
+
+	// The registry's and the network's.
+	{as[*ociremote.AuthError], exitAuth, "the registry wants credentials, or refuses those that it was given", []string{"`tufoci login {host}`"}},
+	{is(publish.ErrHeadMissing), exitAbsent, "the tag was deleted, or this is another repository", []string{"`tufoci status` shows where this workspace publishes"}},
+	{is(fetcher.ErrNoRepository, ociremote.ErrNotFound), exitAbsent, "there is no trust repository under this name", []string{"`tufoci publish` makes it, if it is yours"}},
+	{is(ociremote.ErrForeign), exitAbsent, "the tag holds something else", []string{"`tufoci publish --help`"}},
+	{as[*ociremote.TransportError], exitRegistry, "the registry could not be reached or could not answer", []string{"run the command again later"}},
+	{is(fetcher.ErrLostBlob, fetcher.ErrMoved, ociremote.ErrBlobNotFound), exitRegistry, "the registry has lost a file, or the tag moved meanwhile", []string{"run the command again later"}},
+	{is(fetcher.ErrTooSlow, fetcher.ErrTimeout, context.DeadlineExceeded), exitRegistry, "the registry or the network is slow", []string{"run the command again later"}},
+	{is(publish.ErrTooManyClaims), exitConflict, "publishers have died on the way, or several are at work", []string{"`tufoci publish`, when no other is at work"}},
+
+	{is(fs.ErrExist), exitOther, "it is there already and is not overwritten", nil},
+	{is(fs.ErrNotExist), exitOther, "there is no such file", nil},
+	{is(fs.ErrPermission), exitOther, "the file system refuses it", nil},
+}
+
+// learn takes names from the evidence in an error.
+func (s *subject) learn(err error) {
+	if e, ok := errors.AsType[*ociremote.AuthError](err); ok {
+		s.host = e.Host
+	}
+	if e, ok := errors.AsType[*metadata.NeedSignaturesError](err); ok && len(e.Roles) > 0 {
+		s.role, s.keys = e.Roles[0].Role, missingKeys(e.Roles[0])
+	}
+	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
+		s.role = e.Roles[0].Role
+	}
+}
+
+// missingKeys lists who can still sign: name, start of the key id, URI.
+func missingKeys(r metadata.RoleSignatures) string {
+	var out []string
+	for _, rule := range r.Rules {
+		if rule.Have >= rule.Need {
+			continue
+		}
+		for _, k := range rule.Keys {
+			if !k.Signed {
+				out = append(out, strings.TrimSpace(strings.Join([]string{k.Name, shorten(k.ID, 8), k.URI}, " ")))
+			}
+		}
+	}
+	return strings.Join(out, ", ")
+}

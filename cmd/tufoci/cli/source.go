@@ -1,0 +1,245 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
+)
+
+// readFlags are the flags of a command that reads a TRUST|SOURCE.
+type readFlags struct {
+	registry     registryFlags
+	root         string
+	asOf         instant
+	allowExpired bool
+	targetsURL   string
+}
+
+func (r *readFlags) add(cmd *cobra.Command, side string) {
+	r.registry.add(cmd, side)
+	f := cmd.Flags()
+	f.StringVar(&r.root, "root", "", "verify from the root in `FILE`, without a stored trust")
+	f.Var(&r.asOf, "as-of", "with --root: judge expiry as of this `TIME`")
+	f.StringVar(&r.targetsURL, "targets-url", "", "with --root: `URL` of the target files, where it is not the usual one")
+}
+
+// addAllowExpired is for the three commands that only show.
+func (r *readFlags) addAllowExpired(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&r.allowExpired, "allow-expired", false, "show expired metadata, with a warning and as not verified")
+}
+
+// pin is where a command reads and what it verifies from.
+type pin struct {
+	name    string // of the trust, "" with --root
+	source  trust.Source
+	root    []byte // nil: nothing vouches for the source
+	options trust.Options
+}
+
+// isSource tells a SOURCE from the name of a trust.
+func isSource(arg string) bool { return strings.ContainsAny(arg, "/:") }
+
+// find settles what arg names: a trust, a source with --root, a source that a
+// trust has. A source that nothing vouches for has no root.
+func (a *app) find(ctx context.Context, arg string, r *readFlags) (*pin, error) {
+	if r.root == "" && (!r.asOf.IsZero() || r.targetsURL != "") {
+		return nil, usagef("--as-of and --targets-url go with --root")
+	}
+	client, err := a.client(ctx, &r.registry)
+	if err != nil {
+		return nil, err
+	}
+	if !isSource(arg) {
+		if r.root != "" {
+			return nil, usagef("--root goes with a SOURCE, and %q is the name of a trust", arg)
+		}
+		cfg, err := a.trusts()
+		if err != nil {
+			return nil, err
+		}
+		a.subject.trust = arg
+		entry, err := cfg.Get(arg)
+		if err != nil {
+			return nil, err
+		}
+		return a.stored(cfg, entry, client)
+	}
+	a.subject.source = arg
+	source, err := trust.ParseSource(arg)
+	if err != nil {
+		return nil, err
+	}
+	if r.root != "" {
+		return a.standalone(source, client, r)
+	}
+	return a.matching(source, client)
+}
+
+// standalone verifies from a root file and keeps nothing.
+func (a *app) standalone(source trust.Source, client *ociremote.Client, r *readFlags) (*pin, error) {
+	root, err := readFile(r.root)
+	if err != nil {
+		return nil, err
+	}
+	return &pin{source: source, root: root, options: trust.Options{
+		Source:     source,
+		Client:     client,
+		TargetsURL: r.targetsURL,
+		Now:        a.world.Now,
+		AsOf:       r.asOf.Time,
+		Warn:       a.warn,
+	}}, nil
+}
+
+// matching finds the trust that has this source.
+func (a *app) matching(source trust.Source, client *ociremote.Client) (*pin, error) {
+	cfg, err := a.trusts()
+	if err != nil {
+		return nil, err
+	}
+	var found []trust.Entry
+	for _, e := range cfg.List() {
+		if s, err := trust.ParseSource(e.Source); err == nil && s.String() == source.String() {
+			found = append(found, e)
+		}
+	}
+	if len(found) == 0 {
+		return &pin{source: source, options: trust.Options{Source: source, Client: client, Now: a.world.Now, Warn: a.warn}}, nil
+	}
+	if slices.ContainsFunc(found, func(e trust.Entry) bool { return e.RootSHA256 != found[0].RootSHA256 }) {
+		names := make([]string, len(found))
+		for i, e := range found {
+			names[i] = e.Name
+		}
+		return nil, usagef("the trusts %s have this source with different roots: name one of them", joinWords(names))
+	}
+	a.subject.trust = found[0].Name
+	return a.stored(cfg, found[0], client)
+}
+
+// stored verifies from the pin of a trust, with its state.
+func (a *app) stored(cfg *trust.Config, e trust.Entry, client *ociremote.Client) (*pin, error) {
+	source, err := trust.ParseSource(e.Source)
+	if err != nil {
+		return nil, err
+	}
+	root, err := cfg.RootBytes(e)
+	if err != nil {
+		return nil, err
+	}
+	a.subject.source = e.Source
+	return a.pinOf(e, root, source, client), nil
+}
+
+// pinOf is a trust with its root and its state.
+func (a *app) pinOf(e trust.Entry, root []byte, source trust.Source, client *ociremote.Client) *pin {
+	return &pin{name: e.Name, source: source, root: root, options: trust.Options{
+		Source:       source,
+		StateDir:     a.stateDir(),
+		CacheDir:     a.cacheDir(),
+		Client:       client,
+		TargetsURL:   e.TargetsURL,
+		Now:          a.world.Now,
+		MaxStale:     e.MaxStale,
+		MinTimestamp: e.MinTimestamp,
+		Warn:         a.warn,
+	}}
+}
+
+// unpinnedError says that nothing vouches for a source.
+type unpinnedError struct{ source string }
+
+func (e *unpinnedError) Error() string { return "no trust speaks for " + e.source }
+
+// refresh reads the newest state and verifies it from the pin.
+func (p *pin) refresh(ctx context.Context) (*trust.View, error) {
+	if p.root == nil {
+		return nil, &unpinnedError{source: p.source.String()}
+	}
+	client, err := trust.New(p.root, p.options)
+	if err != nil {
+		return nil, err
+	}
+	return client.Refresh(ctx)
+}
+
+// view finds and refreshes in one step.
+func (a *app) view(ctx context.Context, arg string, r *readFlags) (*trust.View, error) {
+	p, err := a.find(ctx, arg, r)
+	if err != nil {
+		return nil, err
+	}
+	return a.refreshShown(ctx, p, r)
+}
+
+// refreshShown refreshes for a command that may have --allow-expired.
+func (a *app) refreshShown(ctx context.Context, p *pin, r *readFlags) (*trust.View, error) {
+	p.options.AllowExpired = r.allowExpired
+	v, err := p.refresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.scar(r, v)
+	return v, nil
+}
+
+// scar says each time that --allow-expired was given.
+func (a *app) scar(r *readFlags, v *trust.View) {
+	if r.allowExpired {
+		a.warn(fmt.Sprintf("--allow-expired: what follows is not verified to be current; the timestamp expired or expires %s",
+			formatTime(v.Status().Timestamp.Expires, a.world.Now())))
+	}
+}
+
+// newReading reports what a view rests on.
+func newReading(v *trust.View) reading {
+	st := v.Status()
+	r := reading{Verified: st.Verified, Stale: st.Stale, AsOf: st.AsOf, Source: sourceWord(st.Source)}
+	if st.Fork != nil {
+		r.Fork = &fork{Version: st.Fork.Version, Digests: st.Fork.Digests}
+	}
+	return r
+}
+
+// sourceWord is the word of the JSON documents for a kind of source: a
+// registry repository is the home of its bundle.
+func sourceWord(kind string) string {
+	if kind == "registry" {
+		return "home"
+	}
+	return kind
+}
+
+// trusts opens the named trusts.
+func (a *app) trusts() (*trust.Config, error) {
+	dir := a.env.base(envConfigHome, ".config")
+	if a.global.config != "" {
+		dir = filepath.Dir(a.global.config)
+	}
+	if dir == "" {
+		return nil, usagef("no home directory: give --config or set %s", envConfig)
+	}
+	return trust.OpenConfig(dir)
+}
+
+func (a *app) stateDir() string {
+	return first(a.global.stateDir, a.env.base(envStateHome, filepath.Join(".local", "state")))
+}
+
+func (a *app) cacheDir() string {
+	return first(a.global.cacheDir, a.env.base(envCacheHome, ".cache"))
+}
+
+// versionLine is one line on the versions of a view.
+func versionLine(st trust.Status, now time.Time) string {
+	return fmt.Sprintf("root v%d, targets v%d, snapshot v%d, timestamp v%d (expires %s)",
+		st.Root.Version, st.Targets.Version, st.Snapshot.Version, st.Timestamp.Version, formatLeft(st.Timestamp.Expires, now))
+}

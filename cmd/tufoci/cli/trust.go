@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tufoci/tufoci/trust"
+)
+
+func (a *app) newTrust() *cobra.Command {
+	return newGroup("trust", "Named trusts: a source and the root that it is verified from",
+		a.newTrustAdd(), a.newTrustList(), a.newTrustShow(), a.newTrustRemove(), a.newTrustUpdate())
+}
+
+// trustInfo is one named trust.
+type trustInfo struct {
+	Name         string `json:"name"`
+	Source       string `json:"source"`
+	RootChecksum string `json:"rootChecksum"`
+	TargetsURL   string `json:"targetsURL"`
+	MaxStale     string `json:"maxStale"`
+	MinTimestamp int64  `json:"minTimestamp"`
+}
+
+func newTrustInfo(e trust.Entry) trustInfo {
+	return trustInfo{
+		Name: e.Name, Source: e.Source, RootChecksum: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
+		MaxStale: formatSpan(e.MaxStale), MinTimestamp: e.MinTimestamp,
+	}
+}
+
+// roleVersion is one top-level role as verified.
+type roleVersion struct {
+	Role    string    `json:"role"`
+	Version int64     `json:"version"`
+	Expires time.Time `json:"expires"`
+}
+
+func roleVersions(st trust.Status) []roleVersion {
+	return []roleVersion{
+		{"root", st.Root.Version, st.Root.Expires},
+		{"timestamp", st.Timestamp.Version, st.Timestamp.Expires},
+		{"snapshot", st.Snapshot.Version, st.Snapshot.Expires},
+		{"targets", st.Targets.Version, st.Targets.Expires},
+	}
+}

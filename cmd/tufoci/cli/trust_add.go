@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
+)
+
+type trustAddOptions struct {
+	registry     registryFlags
+	root         string
+	checksum     string
+	targetsURL   string
+	maxStale     span
+	minTimestamp int64
+	frozen       bool
+}
+
+type trustAddResult struct {
+	document
+	reading
+	Trust       trustInfo     `json:"trust"`
+	Roles       []roleVersion `json:"roles"`
+	Targets     int           `json:"targets"`
+	TargetRoles int           `json:"targetRoles"`
+	line        string
+}
+
+func (a *app) newTrustAdd() *cobra.Command {
+	var o trustAddOptions
+	cmd := &cobra.Command{
+		Use:   "add NAME SOURCE",
+		Short: "Pin a root and name it",
+		Long: `Read SOURCE, verify it from the root that is given as a file or as a checksum,
+and keep both under NAME. There is no trust on first use: the root or its
+checksum comes from its publisher by another way.
+
+A NAME that exists with the same root is changed by the flags that are given.`,
+		Example: `  tufoci trust add acme registry.acme.io/trust/tuf --root 1.root.json
+  tufoci trust add acme registry.acme.io/trust/tuf --checksum sha256:6f0e…c2a1`,
+		Args: cobra.ExactArgs(2),
+	}
+	o.registry.add(cmd, "")
+	f := cmd.Flags()
+	f.StringVar(&o.root, "root", "", "root `FILE` to pin")
+	f.StringVar(&o.checksum, "checksum", "", "checksum `sha256:HEX` of the root file to pin")
+	f.StringVar(&o.targetsURL, "targets-url", "", "`URL` of the target files, where it is not the usual one")
+	f.Var(&o.maxStale, "max-stale", "accept timestamp and snapshot this long after they expire, with a warning")
+	f.Int64Var(&o.minTimestamp, "min-timestamp", 0, "least timestamp `VERSION` that is accepted")
+	f.BoolVar(&o.frozen, "frozen", false, "the source may be a history tag or a digest, which never changes")
+	cmd.MarkFlagsMutuallyExclusive("root", "checksum")
+	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
+		changed := func(flag string) bool { return f.Changed(flag) }
+		r, err := a.runTrustAdd(ctx, args[0], args[1], &o, changed)
+		if err != nil {
+			return err
+		}
+		return a.print(r)
+	})
+	return cmd
+}
+
+func (a *app) runTrustAdd(ctx context.Context, name, from string, o *trustAddOptions, changed func(string) bool) (*trustAddResult, error) {
+	a.subject.trust, a.subject.source = name, from
+	source, err := trust.ParseSource(from)
+	if err != nil {
+		return nil, err
+	}
+	if !o.frozen && isFrozen(source.Reference) {
+		return nil, usagef("%s never changes: a trust on it needs --frozen", from)
+	}
+	cfg, err := a.trusts()
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.client(ctx, &o.registry)
+	if err != nil {
+		return nil, err
+	}
+	entry, err := cfg.Get(name)
+	if err != nil && !errors.Is(err, trust.ErrNoTrust) {
+		return nil, err
+	}
+	root, err := o.pinned(ctx, cfg, entry, source, client)
+	if err != nil {
+		return nil, err
+	}
+	o.change(&entry, name, source, changed)
+	view, err := a.pinOf(entry, root, source, client).refresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	entry.RootSHA256 = view.Status().RootSHA256
+	if err := cfg.Add(entry, root); err != nil {
+		return nil, err
+	}
+	return a.newTrustAddResult(ctx, entry, root, view), nil
+}
+
+// isFrozen says that a reference names one bundle for ever.
+func isFrozen(ref ociremote.Reference) bool {
+	channel, _, _ := strings.Cut(ref.Tag, ".v")
+	_, isHistory := ociremote.ParseHistoryTag(channel, ref.Tag)
+	return ref.Digest != "" || isHistory
+}
+
+// pinned is the root to pin: as given, or that of the trust as it exists.
+func (o *trustAddOptions) pinned(ctx context.Context, cfg *trust.Config, e trust.Entry, source trust.Source, client *ociremote.Client) ([]byte, error) {
+	if o.root == "" && o.checksum == "" {
+		if e.Name == "" {
+			return nil, usagef("give --root FILE or --checksum sha256:HEX: a root never comes from the registry alone")
+		}
+		return cfg.RootBytes(e)
+	}
+	if e.Name != "" && o.checksum != "" && o.checksum != "sha256:"+e.RootSHA256 {
+		return nil, fmt.Errorf("%w: %s has sha256:%s", trust.ErrExists, e.Name, e.RootSHA256)
+	}
+	if o.checksum != "" {
+		if !checksumForm.MatchString(o.checksum) {
+			return nil, usagef("--checksum %s: want sha256: and 64 hexadecimal digits", o.checksum)
+		}
+		return trust.FindRoot(ctx, source, client, o.checksum, trust.Limits{})
+	}
+	root, err := readFile(o.root)
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(root); e.Name != "" && hex.EncodeToString(sum[:]) != e.RootSHA256 {
+		return nil, fmt.Errorf("%w: %s has sha256:%s", trust.ErrExists, e.Name, e.RootSHA256)
+	}
+	return root, nil
+}
+
+var checksumForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// change takes over the flags that were given.
+func (o *trustAddOptions) change(e *trust.Entry, name string, source trust.Source, changed func(string) bool) {
+	e.Name, e.Source = name, source.String()
+	if changed("targets-url") {
+		e.TargetsURL = o.targetsURL
+	}
+	if changed("max-stale") {
+		e.MaxStale = time.Duration(o.maxStale)
+	}
+	if changed("min-timestamp") {
+		e.MinTimestamp = o.minTimestamp
+	}
+}
+
+// newTrustAddResult counts what the trust can give. A role that cannot be read
+// does not keep the root from being pinned.
+func (a *app) newTrustAddResult(ctx context.Context, e trust.Entry, root []byte, view *trust.View) *trustAddResult {
+	targets, err := view.List(ctx)
+	if err != nil {
+		a.warn("not every role can be read: " + firstLine(err.Error()))
+	}
+	roles := map[string]bool{}
+	for _, t := range targets {
+		roles[t.Role] = true
+	}
+	st := view.Status()
+	return &trustAddResult{
+		reading: newReading(view), Trust: newTrustInfo(e), Roles: roleVersions(st),
+		Targets: len(targets), TargetRoles: len(roles),
+		line: pinLine(root, st, a.world.Now()),
+	}
+}
+
+// pinLine says which root is pinned and where it leads.
+func pinLine(root []byte, st trust.Status, now time.Time) string {
+	var pinned struct {
+		Signed struct {
+			Version int64 `json:"version"`
+		} `json:"signed"`
+	}
+	out := "root pinned"
+	if json.Unmarshal(root, &pinned) == nil {
+		out = fmt.Sprintf("root v%d pinned", pinned.Signed.Version)
+	}
+	if pinned.Signed.Version != st.Root.Version {
+		out += fmt.Sprintf(", root v%d reached", st.Root.Version)
+	}
+	return fmt.Sprintf("%s, timestamp v%d (expires %s)", out, st.Timestamp.Version, formatLeft(st.Timestamp.Expires, now))
+}
+
+func (r *trustAddResult) text(w io.Writer, _ *app) {
+	fmt.Fprintf(w, "✓ %s; %s in %s\n", r.line, count(r.Targets, "target"), count(r.TargetRoles, "role"))
+}
+
+// count prints a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tufoci/tufoci/metadata"
+)
+
+// withWorkspace opens the workspace, runs do and releases the lock.
+func (a *app) withWorkspace(ctx context.Context, readOnly bool, do func(*metadata.Workspace) error) (err error) {
+	w, err := metadata.Open(a.global.workspace, metadata.OpenOptions{
+		Now:        a.world.Now,
+		Passphrase: a.passphrase(ctx),
+		Env:        a.world.LookupEnv,
+		ReadOnly:   readOnly,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := w.Close(); err == nil {
+			err = closing
+		}
+	}()
+	a.subject.source = w.Config().Repository
+	return do(w)
+}
+
+// passphrase answers for the private keys of the workspace: from
+// TUFOCI_PASSPHRASE_<KEYNAME>, from TUFOCI_PASSPHRASE, or by asking.
+func (a *app) passphrase(ctx context.Context) func(string) ([]byte, error) {
+	return func(key string) ([]byte, error) {
+		for _, variable := range []string{passphraseVariable(key), envPassphrase} {
+			if v := a.env.get(variable); v != "" {
+				return []byte(v), nil
+			}
+		}
+		return a.secret(ctx, fmt.Sprintf("passphrase of key %s", key), envPassphrase+" or "+passphraseVariable(key))
+	}
+}
+
+// newPassphrase is passphrase for a key that is being made: what is typed is
+// asked for twice.
+func (a *app) newPassphrase(ctx context.Context) func(string) ([]byte, error) {
+	known := a.passphrase(ctx)
+	return func(key string) ([]byte, error) {
+		first, err := known(key)
+		if err != nil || a.env.get(envPassphrase) != "" || a.env.get(passphraseVariable(key)) != "" {
+			return first, err
+		}
+		second, err := a.secret(ctx, "the same again", passphraseVariable(key))
+		if err != nil {
+			return nil, err
+		}
+		if string(first) != string(second) {
+			return nil, usagef("passphrase of key %s: the two answers differ", key)
+		}
+		return first, nil
+	}
+}
+
+// maxInputFile bounds a file that a command reads whole.
+const maxInputFile = 512 << 20
+
+// readFile reads a file named on the command line.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxInputFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxInputFile {
+		return nil, fmt.Errorf("%s: more than %d bytes", path, maxInputFile)
+	}
+	return data, nil
+}
+
+// writeFile writes a file whole or not at all: temporary file, fsync, rename,
+// fsync of the directory.
+func writeFile(path string, data []byte, mode os.FileMode) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, ".tufoci-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if _, err = f.Write(data); err != nil {
+		return err
+	}
+	if err = f.Chmod(mode); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// assignments is a flag NAME=VALUE that may be given several times.
+type assignments struct {
+	form   string // for messages: ROLE=N
+	values [][2]string
+}
+
+func (v *assignments) Set(s string) error {
+	name, value, ok := strings.Cut(s, "=")
+	if !ok || name == "" || value == "" {
+		return fmt.Errorf("want %s", v.form)
+	}
+	v.values = append(v.values, [2]string{name, value})
+	return nil
+}
+
+func (v *assignments) Type() string   { return v.form }
+func (v *assignments) String() string { return "" }
+
+// spans reads the values as lengths of time.
+func (v *assignments) spans() (map[string]time.Duration, error) {
+	out := map[string]time.Duration{}
+	for _, kv := range v.values {
+		d, err := parseSpan(kv[1])
+		if err != nil {
+			return nil, usagef("%s=%s: %v", kv[0], kv[1], err)
+		}
+		out[kv[0]] = d
+	}
+	return out, nil
+}
