@@ -1,0 +1,169 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
+)
+
+// copiers are the programs that copy a tag from one registry to another, over
+// plain http.
+var copiers = []struct {
+	name string
+	args func(from, to string) []string
+}{
+	{"oras", func(from, to string) []string {
+		return []string{"cp", "--no-tty", "--from-plain-http", "--to-plain-http", from, to}
+	}},
+	{"crane", func(from, to string) []string { return []string{"copy", "--insecure", from, to} }},
+	{"regctl", func(from, to string) []string {
+		return []string{
+			"--host", "reg=" + host(from) + ",tls=disabled", "--host", "reg=" + host(to) + ",tls=disabled",
+			"image", "copy", from, to,
+		}
+	}},
+	{"skopeo", func(from, to string) []string {
+		return []string{
+			"--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false",
+			"docker://" + from, "docker://" + to,
+		}
+	}},
+}
+
+func host(reference string) string {
+	host, _, _ := strings.Cut(reference, "/")
+	return host
+}
+
+// TestForeignCopiers copies a published tag with each program, between each
+// kind of registry; the consumer goes on from the copy.
+func TestForeignCopiers(t *testing.T) {
+	t.Parallel()
+	registries := map[string]string{
+		"olareg":           tuftest.NewRegistry(t, tuftest.RegistryOptions{}).Host(),
+		"distribution":     startDistribution(t, tool(t, "registry")),
+		"distribution 2.8": startDistribution(t, tool(t, "docker-registry")),
+	}
+	for sourceName, source := range registries {
+		publisher, targets := publishEverything(t, source, "--plain-http")
+		for _, copier := range copiers {
+			for mirrorName, mirror := range registries {
+				t.Run(copier.name+"/"+sourceName+" to "+mirrorName, func(t *testing.T) {
+					t.Parallel()
+					from, to := source+"/acme/trust:tuf", mirror+"/"+copier.name+"/"+strings.ReplaceAll(strings.ReplaceAll(sourceName, " ", "-"), ".", "-")+":tuf"
+					do(t, tool(t, copier.name), copier.args(from, to)...)
+					consumer := newPerson(t)
+					consumer.trusts(to, publisher.rootFile())
+					consumer.must("trust", "update", "--plain-http")
+					for name, want := range targets {
+						if got := consumer.must("get", "acme", name, "--plain-http"); got != string(want) {
+							t.Errorf("%s = %q, want %q", name, got, want)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestForeignFiles reads the layouts and archives that other programs write.
+func TestForeignFiles(t *testing.T) {
+	t.Parallel()
+	source := tuftest.NewRegistry(t, tuftest.RegistryOptions{}).Host()
+	publisher, targets := publishEverything(t, source, "--plain-http")
+	from := source + "/acme/trust:tuf"
+	for _, tt := range []struct {
+		name, program, form string
+		args                func(path string) []string
+	}{
+		{"oras layout", "oras", "oci-layout:", func(path string) []string {
+			return []string{"cp", "--no-tty", "--from-plain-http", "--to-oci-layout", from, path + ":tuf"}
+		}},
+		{"oras archive", "oras", "oci-archive:", func(path string) []string {
+			return []string{"backup", "--plain-http", "--no-tty", "-o", path, from}
+		}},
+		{"regctl layout", "regctl", "oci-layout:", func(path string) []string {
+			return []string{"--host", "reg=" + source + ",tls=disabled", "image", "copy", from, "ocidir://" + path + ":tuf"}
+		}},
+		{"regctl archive", "regctl", "oci-archive:", func(path string) []string {
+			return []string{"--host", "reg=" + source + ",tls=disabled", "image", "export", from, path}
+		}},
+		{"crane layout", "crane", "oci-layout:", func(path string) []string {
+			return []string{"pull", "--insecure", "--format=oci", from, path}
+		}},
+		{"crane layout with reference", "crane", "oci-layout:", func(path string) []string {
+			return []string{"pull", "--insecure", "--format=oci", "--annotate-ref", from, path}
+		}},
+		{"skopeo layout", "skopeo", "oci-layout:", func(path string) []string {
+			return []string{"--insecure-policy", "copy", "--src-tls-verify=false", "docker://" + from, "oci:" + path + ":tuf"}
+		}},
+		{"skopeo archive", "skopeo", "oci-archive:", func(path string) []string {
+			return []string{"--insecure-policy", "copy", "--src-tls-verify=false", "docker://" + from, "oci-archive:" + path + ":tuf"}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "trust")
+			if tt.form == "oci-archive:" {
+				path += ".tar"
+			}
+			do(t, tool(t, tt.program), tt.args(path)...)
+			consumer := newPerson(t)
+			consumer.must("trust", "add", "acme", tt.form+path, "--root", publisher.rootFile())
+			for name, want := range targets {
+				if got := consumer.must("get", "acme", name); got != string(want) {
+					t.Errorf("%s = %q, want %q", name, got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestWrittenForOthers lets other programs read the archives and layouts that
+// tufoci writes.
+func TestWrittenForOthers(t *testing.T) {
+	t.Parallel()
+	source := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	publisher, _ := publishEverything(t, source.Host(), "--plain-http")
+	manifest, _ := source.Manifest("acme/trust", "tuf")
+	dir := t.TempDir()
+	archive, layout := filepath.Join(dir, "trust.tar"), filepath.Join(dir, "layout")
+	for _, to := range []string{"oci-archive:" + archive, "oci-layout:" + layout} {
+		newPerson(t).must("mirror", "copy", source.Host()+"/acme/trust", to, "--root", publisher.rootFile(), "--from-plain-http")
+	}
+	for _, tt := range []struct {
+		name, program string
+		args          func(to string) []string
+	}{
+		{"skopeo-archive", "skopeo", func(to string) []string {
+			return []string{"--insecure-policy", "copy", "--dest-tls-verify=false", "oci-archive:" + archive + ":tuf", "docker://" + to}
+		}},
+		{"skopeo-layout", "skopeo", func(to string) []string {
+			return []string{"--insecure-policy", "copy", "--dest-tls-verify=false", "oci:" + layout + ":tuf", "docker://" + to}
+		}},
+		{"oras-layout", "oras", func(to string) []string {
+			return []string{"cp", "--no-tty", "--from-oci-layout", "--to-plain-http", layout + ":tuf", to}
+		}},
+		{"oras-archive", "oras", func(to string) []string {
+			return []string{"cp", "--no-tty", "--from-oci-layout", "--to-plain-http", archive + ":tuf", to}
+		}},
+		{"regctl-layout", "regctl", func(to string) []string {
+			return []string{"--host", "reg=" + source.Host() + ",tls=disabled", "image", "copy", "ocidir://" + layout + ":tuf", to}
+		}},
+		{"regctl-archive", "regctl", func(to string) []string {
+			return []string{"--host", "reg=" + source.Host() + ",tls=disabled", "image", "import", to, archive}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			do(t, tool(t, tt.program), tt.args(source.Host()+"/"+tt.name+":tuf")...)
+			if got, _ := source.Manifest(tt.name, "tuf"); string(got) != string(manifest) {
+				t.Errorf("the manifest changed: %d and %d bytes", len(manifest), len(got))
+			}
+		})
+	}
+}
