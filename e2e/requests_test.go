@@ -78,7 +78,7 @@ const (
 	manifestGet = "GET 200 /v2/acme/trust/manifests/tuf"
 	unchanged   = "GET 304 /v2/acme/trust/manifests/tuf"
 	challenge   = "GET 401 /v2/acme/trust/manifests/tuf"
-	token       = "GET 200 /token"
+	tokenGet    = "GET 200 /token"
 )
 
 // TestRequests holds the consumer to the number of requests of the design's
@@ -93,8 +93,8 @@ func TestRequests(t *testing.T) {
 	}{
 		{"olareg", tuftest.RegistryOptions{}, []string{manifestGet}, manifestGet},
 		{"ETag", tuftest.RegistryOptions{ETag: true}, []string{manifestGet}, unchanged},
-		{"token", tuftest.RegistryOptions{Token: true}, []string{challenge, token, manifestGet}, manifestGet},
-		{"token and ETag", tuftest.RegistryOptions{Token: true, ETag: true}, []string{challenge, token, manifestGet}, unchanged},
+		{"token", tuftest.RegistryOptions{Token: true}, []string{challenge, tokenGet, manifestGet}, manifestGet},
+		{"token and ETag", tuftest.RegistryOptions{Token: true, ETag: true}, []string{challenge, tokenGet, manifestGet}, unchanged},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
