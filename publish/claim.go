@@ -113,7 +113,7 @@ func (p *publication) finish(ctx context.Context, dead *ociremote.Bundle, h *hea
 	if now != h.digest() {
 		return errMoved
 	}
-	if err := p.dst.put(ctx, dead, p.dst.channel); err != nil {
+	if err := p.dst.put(ctx, candidate{bundle: dead}, p.dst.channel); err != nil {
 		return err
 	}
 	return errFinished
@@ -122,7 +122,7 @@ func (p *publication) finish(ctx context.Context, dead *ociremote.Bundle, h *hea
 // claim writes the history tag of a candidate. errMoved: another publisher
 // has it, in a registry whose tags cannot be overwritten.
 func (p *publication) claim(ctx context.Context, c candidate, tag string) error {
-	there, err := p.dst.write(ctx, c.bundle, tag)
+	there, err := p.dst.write(ctx, c, tag)
 	if err == nil || there == c.bundle.Descriptor.Digest {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -61,30 +62,46 @@ func (d *destination) digest(ctx context.Context, tag string) (digest.Digest, er
 	return desc.Digest, nil
 }
 
-// put writes a manifest under a tag. A request that failed after the registry
-// had acted, or that the registry refused because its tags are immutable and
-// the tag is there, is no failure if the tag names this manifest now.
-func (d *destination) put(ctx context.Context, b *ociremote.Bundle, tag string) error {
-	there, err := d.write(ctx, b, tag)
-	if there == b.Descriptor.Digest {
+// put writes the manifest of a candidate under a tag. A request that failed
+// after the registry had acted, or that the registry refused because its tags
+// are immutable and the tag is there, is no failure if the tag names this
+// manifest now.
+func (d *destination) put(ctx context.Context, c candidate, tag string) error {
+	there, err := d.write(ctx, c, tag)
+	if there == c.bundle.Descriptor.Digest {
 		return nil
 	}
 	return err
 }
 
-// write writes a manifest under a tag. If that fails, it also returns what the
-// tag names now, empty if nothing, or if that cannot be told.
-func (d *destination) write(ctx context.Context, b *ociremote.Bundle, tag string) (there digest.Digest, err error) {
-	desc := ocispec.Descriptor{MediaType: b.Descriptor.MediaType, Digest: b.Descriptor.Digest, Size: b.Descriptor.Size}
-	err = d.repo.PushReference(ctx, desc, bytes.NewReader(b.Manifest), tag)
+// write writes the manifest of a candidate under a tag. If that fails, it also
+// returns what the tag names now, empty if nothing, or if that cannot be told.
+func (d *destination) write(ctx context.Context, c candidate, tag string) (there digest.Digest, err error) {
+	ours := c.bundle.Descriptor
+	send := func() error {
+		desc := ocispec.Descriptor{MediaType: ours.MediaType, Digest: ours.Digest, Size: ours.Size}
+		return d.repo.PushReference(ctx, desc, bytes.NewReader(c.bundle.Manifest), tag)
+	}
+	err = send()
+	if refused(err) && d.push.restore(ctx, c.blobs) {
+		err = send()
+	}
 	if err == nil {
-		return desc.Digest, nil
+		return ours.Digest, nil
 	}
 	there, resolveErr := d.digest(ctx, tag)
 	if resolveErr != nil {
 		there = ""
 	}
 	return there, fmt.Errorf("writing tag %q: %w", tag, err)
+}
+
+// refused reports that a registry did not take a manifest, as it does when a
+// blob is missing.
+func refused(err error) bool {
+	e, ok := errors.AsType[*ociremote.TransportError](err)
+	return errors.Is(err, ociremote.ErrBlobNotFound) || isNotFound(err) ||
+		ok && (e.Status == http.StatusBadRequest || e.Status == http.StatusNotFound)
 }
 
 // tagged returns what tags name, asked for at the same time.
@@ -111,8 +128,9 @@ func (d *destination) tagged(ctx context.Context, tags ...string) ([]digest.Dige
 	return digests, errors.Join(errs...)
 }
 
-// blobs are the digests that a manifest names. They exist where it does.
-func blobs(b *ociremote.Bundle) (map[digest.Digest]bool, error) {
+// named are the blobs of a bundle, which may be nil. They exist where its
+// manifest does.
+func named(b *ociremote.Bundle) (map[digest.Digest]bool, error) {
 	if b == nil {
 		return nil, nil
 	}
@@ -120,11 +138,11 @@ func blobs(b *ociremote.Bundle) (map[digest.Digest]bool, error) {
 	if err := json.Unmarshal(b.Manifest, &m); err != nil {
 		return nil, err
 	}
-	named := map[digest.Digest]bool{m.Config.Digest: true}
+	all := map[digest.Digest]bool{m.Config.Digest: true}
 	for _, l := range m.Layers {
-		named[l.Digest] = true
+		all[l.Digest] = true
 	}
-	return named, nil
+	return all, nil
 }
 
 func isNotFound(err error) bool {

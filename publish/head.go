@@ -72,6 +72,14 @@ func (h *head) version() int64 {
 	return h.view.Status().Timestamp.Version
 }
 
+// named are the blobs of the head.
+func (h *head) named() (map[digest.Digest]bool, error) {
+	if h == nil {
+		return nil, nil
+	}
+	return named(h.bundle)
+}
+
 // files are the verified metadata of the head with its bytes, and its target
 // files without.
 func (h *head) files(ctx context.Context) ([]metadata.File, error) {

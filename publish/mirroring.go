@@ -75,7 +75,7 @@ func (m *mirroring) once(ctx context.Context) (*MirrorResult, error) {
 	if err := m.verify(ctx, c, old); err != nil {
 		return nil, err
 	}
-	there, err := blobs(old)
+	there, err := named(old)
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +258,7 @@ func (m *mirroring) write(ctx context.Context, c candidate, missing []ociremote.
 			return err
 		}
 	}
-	if err := m.dst.put(ctx, c.bundle, m.dst.channel); err != nil {
+	if err := m.dst.put(ctx, c, m.dst.channel); err != nil {
 		return err
 	}
 	after, err := m.dst.digest(ctx, m.dst.channel)
@@ -277,7 +277,7 @@ func (m *mirroring) writeHistory(ctx context.Context, c candidate, there digest.
 	case c.bundle.Descriptor.Digest:
 		return nil
 	case "":
-		return m.dst.put(ctx, c.bundle, result.HistoryTag)
+		return m.dst.put(ctx, c, result.HistoryTag)
 	}
 	m.dst.warn(fmt.Sprintf("history tag %s is left as it is: it names %s, not %s", result.HistoryTag, there, c.bundle.Descriptor.Digest))
 	result.HistoryTag = ""

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
@@ -152,12 +150,9 @@ func (p *publication) check(ctx context.Context, r *metadata.Release) error {
 // plan says what is to be done, and which blobs are to be sent.
 func (p *publication) plan(ctx context.Context, r *metadata.Release, c candidate, h *head, view *trust.View) (*Result, []ociremote.Blob, error) {
 	result := p.result(r, h)
-	there := map[digest.Digest]bool{}
-	if h != nil {
-		var err error
-		if there, err = blobs(h.bundle); err != nil {
-			return nil, nil, err
-		}
+	there, err := h.named()
+	if err != nil {
+		return nil, nil, err
 	}
 	missing, err := p.dst.push.missing(c.blobs, there)
 	if err != nil {
@@ -227,7 +222,7 @@ func (p *publication) write(ctx context.Context, c candidate, missing []ociremot
 		return errMoved
 	}
 	if tags[1] != ours { // else another publisher has finished this claim
-		if err := p.dst.put(ctx, c.bundle, p.dst.channel); err != nil {
+		if err := p.dst.put(ctx, c, p.dst.channel); err != nil {
 			return err
 		}
 	}

@@ -110,6 +110,18 @@ func (p *pusher) sendOne(ctx context.Context, b ociremote.Blob) error {
 	return err
 }
 
+// restore sends the blobs that a registry has lost although a manifest of it
+// names them, and reports whether there were any.
+func (p *pusher) restore(ctx context.Context, all []ociremote.Blob) bool {
+	var lost []ociremote.Blob
+	for _, b := range all {
+		if there, err := p.repo.Exists(ctx, b.Descriptor); err == nil && !there && int64(len(b.Data)) == b.Descriptor.Size {
+			lost = append(lost, b)
+		}
+	}
+	return len(lost) > 0 && p.send(ctx, lost) == nil
+}
+
 func total(blobs []ociremote.Blob) int64 {
 	var sum int64
 	for _, b := range blobs {
