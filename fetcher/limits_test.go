@@ -18,8 +18,16 @@ func TestLimitsFilled(t *testing.T) {
 		t.Errorf("own limits: %+v, %v", got, err)
 	}
 	for _, l := range []Limits{
-		{Root: -1}, {Timestamp: -1}, {Snapshot: -1}, {Targets: -1}, {TargetFile: -1},
-		{Total: -1}, {MinThroughput: -1}, {StallWindow: -1}, {Operation: -1}, {Concurrency: -1},
+		{Root: -1},
+		{Timestamp: -1},
+		{Snapshot: -1},
+		{Targets: -1},
+		{TargetFile: -1},
+		{Total: -1},
+		{MinThroughput: -1},
+		{StallWindow: -1},
+		{Operation: -1},
+		{Concurrency: -1},
 	} {
 		if _, err := l.filled(); !errors.Is(err, ErrLimit) {
 			t.Errorf("%+v: %v, want ErrLimit", l, err)

@@ -12,20 +12,20 @@ func TestClassify(t *testing.T) {
 		class fileClass
 		root  int64
 	}{
-		"metadata/1.root.json":                   {classRoot, 1},
-		"metadata/9007199254740991.root.json":    {classRoot, 1<<53 - 1},
-		"metadata/01.root.json":                  {classTargets, 0}, // no version as TUF writes them: a role "root"
-		"metadata/0.root.json":                   {classTargets, 0},
-		"metadata/root.json":                     {classTargets, 0},
+		"metadata/1.root.json":                    {classRoot, 1},
+		"metadata/9007199254740991.root.json":     {classRoot, 1<<53 - 1},
+		"metadata/01.root.json":                   {classTargets, 0}, // no version as TUF writes them: a role "root"
+		"metadata/0.root.json":                    {classTargets, 0},
+		"metadata/root.json":                      {classTargets, 0},
 		"metadata/99999999999999999999.root.json": {classTargets, 0},
-		"metadata/timestamp.json":                {classTimestamp, 0},
-		"metadata/1.timestamp.json":              {classTargets, 0},
-		"metadata/snapshot.json":                 {classSnapshot, 0},
-		"metadata/12.snapshot.json":              {classSnapshot, 0},
-		"metadata/targets.json":                  {classTargets, 0},
-		"metadata/3.shop%2Fapi.json":             {classTargets, 0},
-		"targets/1.root.json":                    {classTargetFile, 0},
-		"targets/timestamp.json":                 {classTargetFile, 0},
+		"metadata/timestamp.json":                 {classTimestamp, 0},
+		"metadata/1.timestamp.json":               {classTargets, 0},
+		"metadata/snapshot.json":                  {classSnapshot, 0},
+		"metadata/12.snapshot.json":               {classSnapshot, 0},
+		"metadata/targets.json":                   {classTargets, 0},
+		"metadata/3.shop%2Fapi.json":              {classTargets, 0},
+		"targets/1.root.json":                     {classTargetFile, 0},
+		"targets/timestamp.json":                  {classTargetFile, 0},
 	} {
 		class, root := classify(title)
 		if class != want.class || root != want.root {
