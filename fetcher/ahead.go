@@ -77,11 +77,11 @@ func (f *bundleFiles) fetchAhead(ctx context.Context, file ociremote.File) {
 	case <-ctx.Done():
 		return
 	}
-	e, ok := f.blobs.start(file.Descriptor.Digest.String())
+	e, ok := f.memo.start(file.Descriptor.Digest.String())
 	if !ok {
 		return
 	}
 	class, root := classify(file.Title)
 	r := request{title: file.Title, class: class, root: root, max: f.env.limits.of(class)}
-	f.blobs.fill(ctx, e, func() ([]byte, error) { return f.fetch(ctx, r, file.Descriptor) })
+	f.memo.fill(ctx, e, func() ([]byte, error) { return f.fetch(ctx, r, file.Descriptor) })
 }

@@ -16,9 +16,10 @@ type bundleFiles struct {
 	env    *env
 	src    Source
 	repo   ociremote.Repository
+	blobs  ociremote.Repository // repo, held to the least rate
 	name   string
 	legacy *legacyFiles
-	blobs  *memo // by digest
+	memo   *memo // by digest
 
 	restarting sync.Mutex // held while the tag is resolved again
 
@@ -33,7 +34,7 @@ type bundleFiles struct {
 }
 
 func openBundle(ctx context.Context, e *env, src Source, o Options, old *View) (*bundleFiles, error) {
-	f := &bundleFiles{env: e, src: src, name: src.name, blobs: &memo{}, served: map[string]digest.Digest{}}
+	f := &bundleFiles{env: e, src: src, name: src.name, memo: &memo{}, served: map[string]digest.Digest{}}
 	work, stop := e.clock.start(ctx)
 	defer stop()
 	repo := src.repo
@@ -48,8 +49,8 @@ func openBundle(ctx context.Context, e *env, src Source, o Options, old *View) (
 			return nil, f.resolveError(work, err)
 		}
 	}
-	f.repo = &pacedRepository{Repository: repo, limits: e.limits}
-	f.legacy = &legacyFiles{env: e, repo: f.repo, options: o}
+	f.repo, f.blobs = repo, &pacedRepository{Repository: repo, limits: e.limits}
+	f.legacy = &legacyFiles{env: e, repo: f.blobs, options: o}
 
 	known := o.Known
 	if known.Digest == "" || digest.FromBytes(o.KnownBundle) != known.Digest {
@@ -68,7 +69,7 @@ func openBundle(ctx context.Context, e *env, src Source, o Options, old *View) (
 	}
 	f.bundle = b
 	if old != nil && old.bundle != nil {
-		old.bundle.blobs.keep(f.blobs, lists(b))
+		old.bundle.memo.keep(f.memo, lists(b))
 	}
 	return f, e.count("the manifest", int64(len(b.Manifest)))
 }
@@ -150,7 +151,7 @@ func (f *bundleFiles) read(ctx context.Context, b *ociremote.Bundle, r request) 
 	if data, ok := b.Inline(r.title); ok {
 		return data, desc.Digest, nil
 	}
-	data, err := f.blobs.do(ctx, desc.Digest.String(), func() ([]byte, error) { return f.fetch(ctx, r, desc) })
+	data, err := f.memo.do(ctx, desc.Digest.String(), func() ([]byte, error) { return f.fetch(ctx, r, desc) })
 	return data, desc.Digest, err
 }
 
@@ -163,7 +164,7 @@ func (f *bundleFiles) fetch(ctx context.Context, r request, desc ocispec.Descrip
 	}
 	work, stop := f.env.start(ctx, r.class)
 	defer stop()
-	data, err := ociremote.FetchBlob(work, f.repo, desc, r.max)
+	data, err := ociremote.FetchBlob(work, f.blobs, desc, r.max)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.title, explain(work, err))
 	}
@@ -267,7 +268,7 @@ func (f *bundleFiles) adopt(b, next *ociremote.Bundle, title string) error {
 	for served, dgst := range f.served {
 		if !agrees(next, served, dgst) {
 			fresh := &bundleFiles{
-				env: f.env, src: f.src, repo: f.repo, name: f.name, legacy: f.legacy, blobs: f.blobs,
+				env: f.env, src: f.src, repo: f.repo, blobs: f.blobs, name: f.name, legacy: f.legacy, memo: f.memo,
 				bundle: next, restarted: true, served: map[string]digest.Digest{},
 			}
 			f.moved = &MovedError{
