@@ -2,6 +2,11 @@ package trust
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/tufoci/tufoci/fetcher"
@@ -23,7 +28,7 @@ func RepositorySource(repo ociremote.Repository, name string) Source {
 // ParseSource reads the source forms of the command line.
 func ParseSource(s string) (Source, error) { return fetcher.ParseSource(s) }
 
-// Options of [New]. Only Source is needed, and only by [Client.Refresh].
+// Options of [New]. Only Source is needed, and only to use the network.
 type Options struct {
 	// Source is the trust repository.
 	Source Source
@@ -61,34 +66,307 @@ type Options struct {
 // Client follows one trust repository from one pinned root. It is safe for
 // concurrent use; refreshes of one Client run one after the other.
 type Client struct {
-	opts Options
+	opts   Options
+	limits Limits
+	pin    rootFile
+	sum    string // hex sha256 of the pin
+	spare  string // where temporary files may go if the system has no place
+	parsed *parseCache
+	cache  blobCache
+	// rotations is maxRootRotations, less in tests.
+	rotations int
+
+	mu       sync.Mutex // one refresh at a time
+	storeMu  sync.Mutex
+	store    store
+	readOnly bool // store was a directory that cannot be written
 }
 
 // New returns a client for the root with these bytes. The root must be signed
-// by itself. Errors: ErrMalformed, ErrThreshold, ErrWrongRoot.
-func New(root []byte, o Options) (*Client, error) { panic("not implemented") }
-
-// Refresh asks the source for its newest state, verifies it from the pinned
-// root, commits what verified, also if the refresh as a whole fails, and returns
-// the view of the newest verified state.
-func (c *Client) Refresh(ctx context.Context) (*View, error) { panic("not implemented") }
-
-// Load returns the view of the stored state and never uses the network. A role
-// or target that is not stored is ErrStaleCopy, or ErrNoState if there is no
-// complete state.
-func (c *Client) Load(ctx context.Context) (*View, error) { panic("not implemented") }
+// by itself. Errors: ErrMalformed, ErrThreshold.
+func New(root []byte, o Options) (*Client, error) {
+	pin, err := parsePin(root)
+	if err != nil {
+		return nil, fmt.Errorf("pinned root: %w", err)
+	}
+	if o.MaxStale < 0 || o.MinTimestamp < 0 {
+		return nil, errors.New("MaxStale and MinTimestamp cannot be negative")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	c := &Client{
+		opts: o, limits: limitsOf(o.Limits), pin: pin, sum: hexSum(root),
+		parsed: newParseCache(), cache: blobCache{o.CacheDir}, rotations: maxRootRotations,
+	}
+	if o.StateDir == "" || !o.AsOf.IsZero() {
+		c.store = newMemoryStore(nil, nil)
+		return c, nil
+	}
+	dir := filepath.Join(o.StateDir, c.sum)
+	c.store, c.spare = &dirStore{dir: dir}, dir
+	return c, nil
+}
 
 // RootSHA256 returns the hex sha256 of the pinned root, the name of the state.
-func (c *Client) RootSHA256() string { panic("not implemented") }
+func (c *Client) RootSHA256() string { return c.sum }
+
+// clockSlack is how far the clock may be behind the last success.
+const clockSlack = 5 * time.Minute
+
+// judge fixes the time of one refresh.
+func (c *Client) judge() judge {
+	j := judge{now: c.opts.Now(), maxStale: c.opts.MaxStale, allowExpired: c.opts.AllowExpired}
+	if !c.opts.AsOf.IsZero() {
+		j.now = c.opts.AsOf
+	}
+	return j
+}
+
+// checkClock refuses a clock behind the last success: what has expired since would
+// be fresh again.
+func checkClock(now time.Time, in info) error {
+	if in.Success.IsZero() || !now.Before(in.Success.Add(-clockSlack)) {
+		return nil
+	}
+	return &VerificationError{
+		Kind: ErrClock, Now: now,
+		Detail: fmt.Sprintf("it is %s here, the last success was at %s", now.UTC().Format(time.RFC3339), in.Success.UTC().Format(time.RFC3339)),
+	}
+}
+
+// stored reads the state, verifies its root chain from the pin, and leaves out
+// what is damaged or no longer counts.
+func (c *Client) stored(ctx context.Context, j judge) (asRead, base *state, roots chain, err error) {
+	asRead, err = c.currentStore().load(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if roots, err = verifyChain(c.pin, asRead.roots); err != nil {
+		return nil, nil, nil, err
+	}
+	if c.opts.AsOf.IsZero() {
+		if err := checkClock(j.now, asRead.info); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	base = asRead.clone()
+	if in := base.info; in.Root > 0 && roots.rotated(in.Root) {
+		base.timestamp, base.snapshot = nil, nil
+	}
+	c.heal(base)
+	return asRead, base, roots, nil
+}
+
+// heal drops what go-tuf could not read. It would stop at such a file for ever.
+func (c *Client) heal(st *state) {
+	for _, f := range []struct {
+		role string
+		data *[]byte
+	}{{"timestamp", &st.timestamp}, {"snapshot", &st.snapshot}, {"targets", &st.targets}} {
+		if *f.data == nil || f.role == "targets" && c.parsed.known(f.role, *f.data) != nil {
+			continue
+		}
+		if Precheck(f.role, *f.data) != nil {
+			*f.data = nil
+		}
+	}
+}
+
+// Load returns the view of the stored state and never uses the network. What is
+// not stored is ErrStaleCopy when it is needed, ErrNoState if there is no complete
+// state at all.
+func (c *Client) Load(ctx context.Context) (*View, error) { return c.load(ctx, nil) }
+
+// LoadFrom returns the view of the stored state, like Load. Roles and target files
+// that are not stored are read from the source, whatever its age: everything but
+// the timestamp is content-addressed, so a copy that is older in part still serves.
+func (c *Client) LoadFrom(ctx context.Context) (*View, error) {
+	return c.load(ctx, c.origin(&state{}))
+}
+
+func (c *Client) load(ctx context.Context, o *origin) (*View, error) {
+	j := c.judge()
+	_, base, roots, err := c.stored(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	s, err := verifyStored(roots, base, j, c.parsed)
+	if errors.Is(err, errIncomplete) {
+		return nil, ErrNoState
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.view(s, j, o, nil)
+}
+
+// origin opens the source when it is first needed, knowing the bundle of st.
+func (c *Client) origin(st *state) *origin {
+	have := c.have(st)
+	o := &origin{source: c.opts.Source}
+	first := true
+	o.open = func(ctx context.Context) (*fetcher.View, error) {
+		opts := fetcher.Options{
+			Client: c.opts.Client, TargetsURL: c.opts.TargetsURL, Limits: c.opts.Limits, Have: have, Warn: c.opts.Warn,
+		}
+		if first && st.info.Source == c.opts.Source.String() {
+			opts.Known, opts.KnownBundle = st.known(), st.bundle
+		}
+		first = false
+		return fetcher.Open(ctx, c.opts.Source, opts)
+	}
+	return o
+}
+
+// view makes the view of a verified set.
+func (c *Client) view(s *set, j judge, o *origin, fork *Fork) (*View, error) {
+	if v := s.timestamp.Signed.Version; v < c.opts.MinTimestamp {
+		return nil, &VerificationError{Kind: ErrMinTimestamp, Role: "timestamp", Version: v, Want: c.opts.MinTimestamp}
+	}
+	stale, err := s.usable(j)
+	if err != nil {
+		return nil, err
+	}
+	c.parsed.next()
+	c.parsed.add(s.targets)
+	v := &View{
+		set: s, status: s.status(), judge: j, limits: c.limits, origin: o, store: c.currentStore(),
+		cache: c.cache, parsed: c.parsed, persist: !j.allowExpired, warnings: &warnings{tell: c.opts.Warn},
+		slots: map[string]*slot{}, unsaved: map[string][]byte{}, saved: map[string]bool{}, checked: map[string]bool{},
+	}
+	st := &v.status
+	st.Stale, st.Fork = stale && !j.allowExpired, fork
+	st.Verified = !j.allowExpired && c.opts.AsOf.IsZero()
+	st.Source = "state"
+	if o != nil {
+		st.Source, st.SourceRef = string(o.source.Kind), o.source.String()
+	}
+	if !c.opts.AsOf.IsZero() {
+		at := c.opts.AsOf
+		st.AsOf = &at
+	}
+	v.warn(j, c.readOnlyStore())
+	return v, nil
+}
+
+// warn says what the view was accepted in spite of.
+func (v *View) warn(j judge, readOnly bool) {
+	const layout = time.RFC3339
+	st := &v.status
+	for _, r := range []struct {
+		name string
+		RoleStatus
+	}{{"root", st.Root}, {"timestamp", st.Timestamp}, {"snapshot", st.Snapshot}, {"targets", st.Targets}} {
+		if !expired(j.now, r.Expires) {
+			continue
+		}
+		text := fmt.Sprintf("%s v%d expired %s", r.name, r.Version, r.Expires.UTC().Format(layout))
+		if j.allowExpired {
+			text += "; expired metadata was allowed: nothing here is verified"
+		} else {
+			text += fmt.Sprintf("; accepted until %s by max-stale", r.Expires.Add(j.maxStale).UTC().Format(layout))
+		}
+		v.warnings.add(text)
+	}
+	if j.allowExpired && len(v.warnings.all()) == 0 {
+		v.warnings.add("expired metadata is allowed: nothing here counts as verified")
+	}
+	if f := st.Fork; f != nil {
+		v.warnings.add(fmt.Sprintf("fork: timestamp v%d exists with two contents, sha256 %s (kept) and %s (offered): two publishers, or a stolen key", f.Version, f.Digests[0], f.Digests[1]))
+	}
+	if readOnly {
+		v.warnings.add("the state cannot be written: it is kept in memory, and rollback protection lasts for this run only")
+	}
+}
+
+func (c *Client) currentStore() store {
+	c.storeMu.Lock()
+	defer c.storeMu.Unlock()
+	return c.store
+}
+
+func (c *Client) readOnlyStore() bool {
+	c.storeMu.Lock()
+	defer c.storeMu.Unlock()
+	return c.readOnly
+}
 
 // FindRoot reads candidate roots from src and returns the one whose bytes have
 // this hex sha256, with or without the prefix "sha256:". ErrWrongRoot: the source
-// has none.
+// has none. Nothing else about the root is checked; New does.
 func FindRoot(ctx context.Context, src Source, client *ociremote.Client, sha256 string, limits Limits) ([]byte, error) {
-	panic("not implemented")
+	want := strings.TrimPrefix(sha256, "sha256:")
+	if !isHexSum(want) {
+		return nil, &VerificationError{Kind: ErrWrongRoot, Detail: fmt.Sprintf("%q is no sha256 of 64 hex digits", sha256)}
+	}
+	view, err := fetcher.Open(ctx, src, fetcher.Options{Client: client, Limits: limits})
+	if err != nil {
+		return nil, err
+	}
+	max := limitsOf(limits).Root
+	if b := view.Bundle(); b != nil && !b.Legacy {
+		for _, f := range b.Files {
+			if f.Descriptor.Digest.Encoded() == want && isRootTitle(f.Title) {
+				return readRoot(ctx, view, f.Title, want, max)
+			}
+		}
+		return nil, noSuchRoot(src, want)
+	}
+	return searchRoots(ctx, view, src, want, max)
 }
 
-// Precheck is the strict check of a metadata file that comes before anything
-// else parses it. role is the role that the file name says: root, timestamp,
-// snapshot, targets or the name of a delegated role. Errors are ErrMalformed.
-func Precheck(role string, data []byte) error { panic("not implemented") }
+// searchRoots reads the roots of a source that does not tell their hashes, up from
+// the lowest. Repositories keep all of them; where the first ones are gone, the
+// listing says where to start.
+func searchRoots(ctx context.Context, view *fetcher.View, src Source, want string, max int64) ([]byte, error) {
+	first := int64(1)
+	if titles := view.Titles(); titles != nil {
+		first = 0
+		for _, title := range titles {
+			if role, version := splitFileName(strings.TrimPrefix(title, metadataDir)); role == "root" && version > 0 && (first == 0 || version < first) {
+				first = version
+			}
+		}
+	}
+	for version := first; version > 0 && version < first+maxRootRotations; version++ {
+		data, err := view.File(ctx, metadataDir+rootFileName(version), max)
+		if errors.Is(err, fetcher.ErrFileNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if hexSum(data) == want {
+			return data, nil
+		}
+	}
+	return nil, noSuchRoot(src, want)
+}
+
+func readRoot(ctx context.Context, view *fetcher.View, title, want string, max int64) ([]byte, error) {
+	data, err := view.File(ctx, title, max)
+	if err != nil {
+		return nil, err
+	}
+	if hexSum(data) != want {
+		return nil, noSuchRoot(view.Source(), want)
+	}
+	return data, nil
+}
+
+func noSuchRoot(src Source, want string) error {
+	return &VerificationError{
+		Kind: ErrWrongRoot, Role: "root", Source: src.String(),
+		Detail: fmt.Sprintf("%s has no root with sha256 %s", src, want),
+	}
+}
+
+func isRootTitle(title string) bool {
+	role, version := splitFileName(strings.TrimPrefix(title, metadataDir))
+	return role == "root" && version > 0
+}
+
+func isHexSum(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
+}

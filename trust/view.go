@@ -2,10 +2,12 @@ package trust
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
 	"time"
 
-	"github.com/opencontainers/go-digest"
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/tufoci/tufoci/ociremote"
 )
@@ -13,8 +15,26 @@ import (
 // View is one verified state of a trust repository. It never changes, and is
 // safe for concurrent use. Delegated roles are read when a lookup first needs
 // them, each file at most once, and verified against this state. Expiry is
-// judged at the time of the refresh that made the view.
-type View struct{}
+// judged at the time of the refresh that made the view; see Refresher for
+// programs that run for long.
+type View struct {
+	set      *set
+	status   Status
+	judge    judge
+	limits   Limits
+	origin   *origin // nil: no source was given or asked
+	store    store
+	cache    blobCache
+	parsed   *parseCache
+	persist  bool // roles that were read are stored
+	warnings *warnings
+
+	mu      sync.Mutex
+	slots   map[string]*slot
+	unsaved map[string][]byte // roles to store
+	saved   map[string]bool   // stored, or to be stored
+	checked map[string]bool   // for reserved names
+}
 
 // Status says what a view rests on.
 type Status struct {
@@ -26,9 +46,9 @@ type Status struct {
 	Stale bool
 	// AsOf is the time at which expiry was judged, if it was set.
 	AsOf *time.Time
-	// Source is where the state comes from: registry, layout, archive, http,
-	// dir or memory, or "state" for stored state only. SourceRef is its
-	// reference.
+	// Source is the kind of the source that the state was refreshed from (a
+	// fetcher.Kind: registry, layout, archive, http, dir, memory), or "state" for
+	// stored state only. SourceRef is the source in the form ParseSource reads.
 	Source    string
 	SourceRef string
 	// Fork is set if the source offers other bytes for the stored timestamp
@@ -50,6 +70,10 @@ type RoleStatus struct {
 	SHA256  string    `json:"sha256"` // hex
 }
 
+func statusOf(version int64, expires time.Time, data []byte) RoleStatus {
+	return RoleStatus{version, expires, int64(len(data)), hexSum(data)}
+}
+
 // Fork is one timestamp version with two contents, both validly signed: two
 // publishers, or a stolen key.
 type Fork struct {
@@ -59,97 +83,59 @@ type Fork struct {
 	Digests [2]string `json:"digests"`
 }
 
-// Target is one verified target entry.
-type Target struct {
-	Path        string
-	Role        string // the role that answers for it
-	RoleVersion int64
-	Length      int64             // bytes
-	Hashes      map[string]string // algorithm to hex
-	Custom      json.RawMessage   // nil if there is none
-}
-
-// Role describes one role of the repository.
-type Role struct {
-	Name string
-	RoleStatus
-	KeyIDs    []string // of the first delegator
-	Threshold int
-	// Delegators are the roles that delegate to it; root for top-level roles,
-	// none for root.
-	Delegators []string
-	// Paths and Terminating are of the first delegator. A hash bin has none.
-	Paths       []string
-	Terminating bool
-	// Bins is the number of hash bins that it delegates to, 0 for none.
-	Bins int
-	// Delegations are the names of the roles that it delegates to, in order;
-	// not those of its bins.
-	Delegations []string
-	// Targets is the number of entries in its own list.
-	Targets int
-	// Err says why a delegated role could not be read or verified.
-	Err error
-}
-
-// File is one file of a repository as it is copied, bytes as received.
-type File struct {
-	Title  string // "metadata/2.root.json", "targets/dir/<sha256>.name"
-	Digest digest.Digest
-	Data   []byte
-	// Role is the role of a metadata file, empty for target files.
-	Role    string
-	Version int64
-	// Unverified: a root below the pin, carried and not believed.
-	Unverified bool
-}
-
-// FileSet is a whole repository, in the order in which it can be written so
-// that nothing names what is not there yet.
-type FileSet struct {
-	Files []File
-	// Carried are the versions of the roots below the pin, which are not
-	// verified.
-	Carried []int64
-	// Unreached are roles that the snapshot lists and no delegation reaches;
-	// they are not copied.
-	Unreached []string
-}
-
 // Status says what the view rests on.
-func (v *View) Status() Status { panic("not implemented") }
-
-// Lookup returns the entry of one name. Errors: ErrTargetNotFound, and whatever
-// keeps a role on the way from being read or verified.
-func (v *View) Lookup(ctx context.Context, name string) (*Target, error) { panic("not implemented") }
-
-// Get returns the verified bytes of one target: from the inline layer, from the
-// cache, else by one request. ErrImageTarget, together with the entry, for names
-// under images/.
-func (v *View) Get(ctx context.Context, name string) ([]byte, *Target, error) {
-	panic("not implemented")
+func (v *View) Status() Status {
+	s := v.status
+	s.Warnings = v.warnings.all()
+	return s
 }
 
-// List returns the effective targets by name: an entry of a role is listed only
-// if Lookup of that name returns it. Roles that cannot be read or verified are
-// in the error, which does not keep the rest from being returned.
-func (v *View) List(ctx context.Context) ([]Target, error) { panic("not implemented") }
+func (s *set) status() Status {
+	root := s.roots.last()
+	return Status{
+		Root:       statusOf(root.version, root.meta.Signed.Expires, root.data),
+		Timestamp:  statusOf(s.timestamp.Signed.Version, s.timestamp.Signed.Expires, s.timestampData),
+		Snapshot:   statusOf(s.snapshot.Signed.Version, s.snapshot.Signed.Expires, s.snapshotData),
+		Targets:    RoleStatus{s.targets.version(), s.targets.meta.Signed.Expires, int64(len(s.targets.data)), s.targets.sum},
+		RootSHA256: hexSum(s.roots.pin().data),
+	}
+}
 
-// Roles describes all roles that a delegation reaches, top-level ones first,
-// then in the order of the walk.
-func (v *View) Roles(ctx context.Context) ([]Role, error) { panic("not implemented") }
-
-// Files returns every file of the verified repository, byte for byte, to copy
-// it. It fails if a role or target that it needs cannot be read.
-func (v *View) Files(ctx context.Context) (*FileSet, error) { panic("not implemented") }
-
-// Metadata returns the verified bytes of a role.
-func (v *View) Metadata(ctx context.Context, role string) ([]byte, error) { panic("not implemented") }
+// Metadata returns the verified bytes of a role. ErrTargetNotFound if no
+// delegation reaches a role of that name.
+func (v *View) Metadata(ctx context.Context, role string) ([]byte, error) {
+	switch role {
+	case tuf.ROOT:
+		return slices.Clone(v.set.roots.last().data), nil
+	case tuf.TIMESTAMP:
+		return slices.Clone(v.set.timestampData), nil
+	case tuf.SNAPSHOT:
+		return slices.Clone(v.set.snapshotData), nil
+	}
+	defer v.flush(ctx)
+	all, err := v.reach(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range all {
+		switch {
+		case r.name != role:
+		case r.file == nil:
+			return nil, r.err
+		default:
+			return slices.Clone(r.file.data), nil
+		}
+	}
+	return nil, &VerificationError{Kind: ErrTargetNotFound, Role: role, Detail: fmt.Sprintf("no delegation reaches a role %q", role)}
+}
 
 // RootVersion returns the bytes of one verified root, false if it is older than
 // the pin or does not exist.
-func (v *View) RootVersion(version int64) ([]byte, bool) { panic("not implemented") }
+func (v *View) RootVersion(version int64) ([]byte, bool) {
+	root, ok := v.set.roots.version(version)
+	return slices.Clone(root.data), ok
+}
 
 // Bundle returns the bundle that was read, nil if the source is no bundle or was
 // not asked.
-func (v *View) Bundle() *ociremote.Bundle { panic("not implemented") }
+func (v *View) Bundle() *ociremote.Bundle { return v.origin.bundle() }

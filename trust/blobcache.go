@@ -1,0 +1,38 @@
+package trust
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// blobCache keeps target files by sha256 below a directory that may be deleted at
+// any time. The zero value keeps nothing.
+type blobCache struct{ dir string }
+
+func (c blobCache) path(sha256 string) string {
+	return filepath.Join(c.dir, "sha256", sha256[:2], sha256)
+}
+
+// get returns what is kept under a hash, nil if it is not there or is not that.
+func (c blobCache) get(sha256 string, max int64) []byte {
+	if c.dir == "" || len(sha256) != 64 {
+		return nil
+	}
+	data, err := readFile(c.path(sha256), max)
+	if err != nil || data == nil || hexSum(data) != sha256 {
+		return nil
+	}
+	return data
+}
+
+// put keeps data. A cache that cannot be written is no error.
+func (c blobCache) put(sha256 string, data []byte) {
+	if c.dir == "" || len(sha256) != 64 {
+		return
+	}
+	name := c.path(sha256)
+	if os.MkdirAll(filepath.Dir(name), 0o700) != nil {
+		return
+	}
+	_ = writer{}.write(name, data)
+}

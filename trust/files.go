@@ -1,0 +1,156 @@
+package trust
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/fetcher"
+)
+
+// File is one file of a repository as it is copied, bytes as received.
+type File struct {
+	Title  string // "metadata/2.root.json", "targets/dir/<sha256>.name"
+	Digest digest.Digest
+	Data   []byte
+	// Role and Version are of a metadata file; a target file has neither.
+	Role    string
+	Version int64
+	// Unverified: a root below the pin, carried and not believed.
+	Unverified bool
+}
+
+// FileSet is a whole repository, in the order in which it can be written so that
+// no file names one that is not there yet: target files, delegated roles, targets,
+// snapshot, roots, timestamp.
+type FileSet struct {
+	Files []File
+	// Carried are the versions of the roots below the pin, which are not
+	// verified.
+	Carried []int64
+	// Unreached are roles that the snapshot lists and no delegation reaches;
+	// they are not copied.
+	Unreached []string
+}
+
+// Files returns every file of the verified repository, byte for byte, to copy it.
+// It fails if a role or target file cannot be read or verified. The target files
+// are those that any TUF client can ask for: the rules for reserved names do not
+// thin out a copy.
+func (v *View) Files(ctx context.Context) (*FileSet, error) {
+	defer v.flush(ctx)
+	all, err := v.reach(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := failures(all); err != nil {
+		return nil, err
+	}
+	fs := &FileSet{Unreached: v.unreached(all)}
+	if err := v.addTargets(ctx, fs, all); err != nil {
+		return nil, err
+	}
+	for _, r := range slices.Backward(all) {
+		fs.add(File{Title: v.roleTitle(r.name, r.file.version()), Data: r.file.data, Role: r.name, Version: r.file.version()})
+	}
+	snapshot := v.set.snapshot.Signed.Version
+	fs.add(File{Title: v.roleTitle(tuf.SNAPSHOT, snapshot), Data: v.set.snapshotData, Role: tuf.SNAPSHOT, Version: snapshot})
+	if err := v.addCarried(ctx, fs); err != nil {
+		return nil, err
+	}
+	for _, root := range v.set.roots {
+		fs.add(File{Title: metadataDir + rootFileName(root.version), Data: root.data, Role: tuf.ROOT, Version: root.version})
+	}
+	fs.add(File{
+		Title: metadataDir + "timestamp.json", Data: v.set.timestampData,
+		Role: tuf.TIMESTAMP, Version: v.set.timestamp.Signed.Version,
+	})
+	return fs, nil
+}
+
+func (fs *FileSet) add(f File) {
+	f.Digest = digest.NewDigestFromEncoded(digest.SHA256, hexSum(f.Data))
+	fs.Files = append(fs.Files, f)
+}
+
+func (v *View) unreached(all []*reached) []string {
+	known := map[string]bool{}
+	for _, r := range all {
+		known[r.name] = true
+	}
+	var names []string
+	for _, file := range sortedKeys(v.set.snapshot.Signed.Meta) {
+		if role := strings.TrimSuffix(file, ".json"); !known[role] {
+			names = append(names, role)
+		}
+	}
+	return names
+}
+
+func (v *View) addTargets(ctx context.Context, fs *FileSet, all []*reached) error {
+	type wanted struct {
+		role *roleFile
+		name string
+	}
+	var files []wanted
+	var titles []string
+	err := v.effective(ctx, all, v.find, func(role *roleFile, name string) error {
+		if isImage(name) {
+			return nil
+		}
+		files = append(files, wanted{role, name})
+		if t, err := v.targetTitles(name, role.meta.Signed.Targets[name]); err == nil {
+			titles = append(titles, t[0])
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	v.origin.prefetch(ctx, titles...)
+	done := map[string]bool{}
+	for _, f := range files {
+		data, title, err := v.content(ctx, f.role, f.name)
+		if err != nil {
+			return err
+		}
+		if !done[title] {
+			done[title] = true
+			fs.add(File{Title: title, Data: data})
+		}
+	}
+	return nil
+}
+
+// addCarried adds the roots below the pin that the source has. Other clients may
+// start there; nothing here can say whether they are genuine.
+func (v *View) addCarried(ctx context.Context, fs *FileSet) error {
+	if v.origin == nil {
+		return nil
+	}
+	var carried []File
+	for version := v.set.roots.pin().version - 1; version > 0; version-- {
+		title := metadataDir + rootFileName(version)
+		data, err := v.origin.file(ctx, title, v.limits.Root)
+		if errors.Is(err, fetcher.ErrFileNotFound) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		carried = append(carried, File{Title: title, Data: data, Role: tuf.ROOT, Version: version, Unverified: true})
+	}
+	for _, f := range slices.Backward(carried) {
+		fs.Carried = append(fs.Carried, f.Version)
+		fs.add(f)
+	}
+	if n := len(carried); n > 0 {
+		v.warnings.add(fmt.Sprintf("%d roots below the pinned v%d are carried and not verified", n, v.set.roots.pin().version))
+	}
+	return nil
+}

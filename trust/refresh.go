@@ -1,0 +1,283 @@
+package trust
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/fetcher"
+)
+
+const (
+	// maxTries bounds how often a refresh starts again because another process
+	// committed first.
+	maxTries = 10
+	// successInterval is how much newer a success has to be to be written down
+	// when nothing else is.
+	successInterval = time.Minute
+)
+
+// errOvertaken: another process has committed since the state was read.
+var errOvertaken = errors.New("the state was changed by another process")
+
+// Refresh asks the source for its newest state, verifies it from the pinned root
+// and commits what verified, also if the refresh as a whole fails (TUF spec 5). It
+// returns the view of the newest verified state. Nothing is asked twice; a bundle
+// that did not change costs one request.
+//
+// A source that offers an older timestamp than the stored one is ErrRollback, and
+// the state stays as it is; see LoadFrom for reading such a copy.
+func (c *Client) Refresh(ctx context.Context) (*View, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := &refresh{c: c, judge: c.judge()}
+	startedOver := false
+	for try := 1; ; try++ {
+		view, err := r.once(ctx)
+		switch {
+		case errors.Is(err, errOvertaken) && try < maxTries:
+			r.overtaken = true
+		case errors.Is(err, fetcher.ErrMoved) && !startedOver:
+			// The bundle was replaced in the middle: once more, with the new one.
+			startedOver, r.origin = true, nil
+		default:
+			return view, err
+		}
+	}
+}
+
+// refresh is one call of Refresh.
+type refresh struct {
+	c         *Client
+	judge     judge
+	origin    *origin // opened once, also if the work starts again
+	overtaken bool
+}
+
+func (r *refresh) once(ctx context.Context) (*View, error) {
+	// 1. The stored state, from the pin.
+	asRead, base, roots, err := r.c.stored(ctx, r.judge)
+	if err != nil {
+		return nil, err
+	}
+	// 2. One resolution of the source.
+	if r.origin == nil {
+		r.origin = r.c.origin(base)
+	}
+	source, err := r.origin.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// 3. The bundle of the last success: the stored state says it all.
+	if source.Unchanged() && !r.overtaken {
+		s, err := verifyStored(roots, base, r.judge, r.c.parsed)
+		if err == nil {
+			return r.unchanged(ctx, asRead, s)
+		}
+		if !errors.Is(err, errIncomplete) {
+			return nil, err
+		}
+	}
+	// 4. The workflow of TUF; what came of it is committed, whatever it was.
+	u := &update{base: base, roots: roots, judge: r.judge, spare: r.c.spare}
+	failure := u.run(ctx, r.origin, r.c.limits, r.c.rotations, r.c.parsed.known(tuf.TARGETS, base.targets))
+	if err := r.c.below(u); failure == nil {
+		failure = err
+	}
+	if err := r.commit(ctx, asRead, u, failure == nil); err != nil {
+		return nil, err
+	}
+	if failure != nil {
+		if r.overtaken && isOlder(failure) {
+			return r.adopt(roots, base)
+		}
+		return nil, failure
+	}
+	// 5. The view.
+	return r.view(u.set, u.fork, false)
+}
+
+// below refuses a timestamp under the floor, and takes back its acceptance.
+func (c *Client) below(u *update) error {
+	if u.set == nil || u.set.timestamp.Signed.Version >= c.opts.MinTimestamp {
+		return nil
+	}
+	version := u.set.timestamp.Signed.Version
+	u.timestamp, u.snapshot, u.targets, u.set = nil, nil, nil, nil
+	return &VerificationError{
+		Kind: ErrMinTimestamp, Role: tuf.TIMESTAMP, Version: version, Want: c.opts.MinTimestamp,
+		Source: c.opts.Source.String(),
+	}
+}
+
+// isOlder reports whether a source was refused for offering an older timestamp.
+func isOlder(err error) bool {
+	e, ok := errors.AsType[*VerificationError](err)
+	return ok && e.Kind == ErrRollback && e.Role == tuf.TIMESTAMP
+}
+
+// adopt returns the state that another process has committed meanwhile: it is
+// newer than what this one found a moment before.
+func (r *refresh) adopt(roots chain, base *state) (*View, error) {
+	s, err := verifyStored(roots, base, r.judge, r.c.parsed)
+	if errors.Is(err, errIncomplete) {
+		return nil, errOvertaken
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.view(s, nil, false)
+}
+
+func (r *refresh) unchanged(ctx context.Context, asRead *state, s *set) (*View, error) {
+	view, err := r.view(s, nil, true)
+	if err != nil {
+		return nil, err
+	}
+	if r.judge.now.Sub(asRead.info.Success) < successInterval || r.judge.allowExpired {
+		return view, nil
+	}
+	err = r.save(ctx, func(now *state) (*change, error) {
+		in := now.info
+		in.Success = latest(in.Success, r.judge.now)
+		return &change{info: &in}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return view, nil
+}
+
+func (r *refresh) view(s *set, fork *Fork, unchanged bool) (*View, error) {
+	view, err := r.c.view(s, r.judge, r.origin, fork)
+	if err != nil {
+		return nil, err
+	}
+	view.status.Unchanged = unchanged
+	return view, nil
+}
+
+// commit writes what was accepted, if the state is still what it was. Otherwise
+// another process was faster, and the work starts again on its state: so a state
+// only ever moves forward, by the same rules as with one process.
+func (r *refresh) commit(ctx context.Context, asRead *state, u *update, success bool) error {
+	if r.judge.allowExpired {
+		return nil
+	}
+	return r.save(ctx, func(now *state) (*change, error) {
+		if !now.sameTrust(asRead) {
+			return nil, errOvertaken
+		}
+		return r.change(now, u, success), nil
+	})
+}
+
+func (r *refresh) change(now *state, u *update, success bool) *change {
+	c := &change{roots: map[int64][]byte{}}
+	for _, root := range u.roots {
+		if _, ok := now.roots[root.version]; !ok {
+			c.roots[root.version] = root.data
+		}
+	}
+	in := now.info
+	newest := u.roots.last().version
+	if u.forget {
+		c.forget = &info{Success: in.Success, Root: newest}
+		in = *c.forget
+	}
+	c.timestamp, c.snapshot, c.targets = u.timestamp, u.snapshot, u.targets
+	if u.timestamp != nil {
+		in.Root = newest
+	}
+	if u.snapshot != nil {
+		c.keepRole = keepListed(u.trusted.Snapshot)
+	}
+	if success {
+		in.Root = newest
+		in.Success = latest(in.Success, r.judge.now)
+		r.remember(c, &in, u)
+	}
+	if in != now.info {
+		c.info = &in
+	}
+	return c
+}
+
+// remember notes the bundle, so that the next refresh can ask whether it is still
+// the same. Not one that forks: the stored state is not what it says.
+func (r *refresh) remember(c *change, in *info, u *update) {
+	in.Source, in.Digest, in.ETag, in.Size = "", "", "", 0
+	bundle := r.origin.bundle()
+	if bundle == nil || u.fork != nil {
+		return
+	}
+	c.bundle = bundle.Manifest
+	in.Source, in.ETag = r.origin.source.String(), bundle.ETag
+	in.Digest, in.Size = digest.NewDigestFromEncoded(digest.SHA256, hexSum(bundle.Manifest)), int64(len(bundle.Manifest))
+}
+
+// keepListed keeps the stored roles that a snapshot lists.
+func keepListed(snapshot *tuf.Metadata[tuf.SnapshotType]) func(string) bool {
+	names := map[string]bool{}
+	for file := range snapshot.Signed.Meta {
+		names[roleFileName(file[:len(file)-len(".json")])] = true
+	}
+	return func(name string) bool { return names[name] }
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b.UTC()
+}
+
+// save commits to the store. If it turns out that the directory cannot be written,
+// the state lives in memory from then on.
+func (r *refresh) save(ctx context.Context, decide func(*state) (*change, error)) error {
+	c := r.c
+	err := c.currentStore().commit(ctx, decide)
+	if err == nil || !isReadOnly(err) {
+		if err != nil && !errors.Is(err, errOvertaken) {
+			return fmt.Errorf("the state could not be stored: %w", err)
+		}
+		return err
+	}
+	below := c.currentStore()
+	st, err := below.load(ctx)
+	if err != nil {
+		return err
+	}
+	memory := newMemoryStore(st, below)
+	c.storeMu.Lock()
+	c.store, c.readOnly = memory, true
+	c.storeMu.Unlock()
+	return memory.commit(ctx, decide)
+}
+
+// have returns the content that is at hand without the source, by digest.
+func (c *Client) have(st *state) func(digest.Digest) []byte {
+	byDigest := map[string][]byte{}
+	for _, data := range st.roots {
+		byDigest[hexSum(data)] = data
+	}
+	for _, data := range [][]byte{st.timestamp, st.snapshot, st.targets} {
+		if data != nil {
+			byDigest[hexSum(data)] = data
+		}
+	}
+	return func(d digest.Digest) []byte {
+		if d.Algorithm() != digest.SHA256 {
+			return nil
+		}
+		if data, ok := byDigest[d.Encoded()]; ok {
+			return slices.Clone(data)
+		}
+		return c.cache.get(d.Encoded(), c.limits.TargetFile)
+	}
+}

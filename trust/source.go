@@ -1,0 +1,124 @@
+package trust
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/ociremote"
+)
+
+const (
+	metadataDir = "metadata/"
+	targetsDir  = "targets/"
+)
+
+// origin is the state of the source that a view reads from: one resolution of
+// the tag, or a second one if the bundle was replaced while it was read. It is
+// safe for concurrent use.
+type origin struct {
+	source Source
+	open   func(context.Context) (*fetcher.View, error)
+
+	mu       sync.Mutex
+	view     *fetcher.View
+	reopened bool
+}
+
+// file reads one file. That the bundle has moved on costs nothing as long as the
+// new one still has the file: everything but the timestamp is verified against
+// the snapshot at hand, wherever it comes from.
+func (o *origin) file(ctx context.Context, title string, max int64) ([]byte, error) {
+	view, err := o.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data, err := view.File(ctx, title, max)
+	if !errors.Is(err, fetcher.ErrMoved) {
+		return data, err
+	}
+	if view, err = o.reopen(ctx, view, err); err != nil {
+		return nil, err
+	}
+	return view.File(ctx, title, max)
+}
+
+func (o *origin) current(ctx context.Context) (*fetcher.View, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.view == nil {
+		view, err := o.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		o.view = view
+	}
+	return o.view, nil
+}
+
+func (o *origin) reopen(ctx context.Context, old *fetcher.View, cause error) (*fetcher.View, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.view != old {
+		return o.view, nil
+	}
+	if o.reopened {
+		return nil, cause
+	}
+	view, err := o.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o.view, o.reopened = view, true
+	return view, nil
+}
+
+// prefetch starts reading files that will be needed. It has no result.
+func (o *origin) prefetch(ctx context.Context, titles ...string) {
+	if o == nil || len(titles) == 0 {
+		return
+	}
+	if view, err := o.current(ctx); err == nil {
+		view.Prefetch(ctx, titles...)
+	}
+}
+
+// titles are the files of a bundle or directory; nil where they are not known.
+func (o *origin) titles() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.view == nil {
+		return nil
+	}
+	return o.view.Titles()
+}
+
+func (o *origin) bundle() *ociremote.Bundle {
+	if o == nil {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.view == nil {
+		return nil
+	}
+	return o.view.Bundle()
+}
+
+// limitsOf fills in the defaults that this package needs itself.
+func limitsOf(l Limits) Limits {
+	d := fetcher.DefaultLimits()
+	for _, set := range []struct {
+		to   *int64
+		from int64
+	}{
+		{&l.Root, d.Root}, {&l.Timestamp, d.Timestamp}, {&l.Snapshot, d.Snapshot},
+		{&l.Targets, d.Targets}, {&l.TargetFile, d.TargetFile}, {&l.Total, d.Total},
+	} {
+		if *set.to == 0 {
+			*set.to = set.from
+		}
+	}
+	return l
+}

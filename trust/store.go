@@ -1,0 +1,300 @@
+package trust
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// store keeps the state of one pin.
+type store interface {
+	// load reads the state; a pin without one has an empty state.
+	load(ctx context.Context) (*state, error)
+	// role returns the stored bytes of a delegated role, nil if there are none.
+	role(name string) []byte
+	// commit gives decide the state as it is now and writes what it answers,
+	// while nobody else reads or writes.
+	commit(ctx context.Context, decide func(now *state) (*change, error)) error
+}
+
+const (
+	lockRetry = 5 * time.Millisecond
+	// maxStateFile bounds what is read back from a directory that others may
+	// have written to. It is above every limit on what is received.
+	maxStateFile = 1 << 30
+)
+
+// dirStore is a state directory.
+type dirStore struct {
+	dir    string
+	writer writer
+}
+
+var (
+	_ store = (*dirStore)(nil)
+	_ store = (*memoryStore)(nil)
+)
+
+func (s *dirStore) file(name ...string) string {
+	return filepath.Join(append([]string{s.dir}, name...)...)
+}
+
+// load reads everything but the delegated roles, under the shared lock.
+func (s *dirStore) load(ctx context.Context) (*state, error) {
+	if _, err := os.Stat(s.dir); errors.Is(err, fs.ErrNotExist) {
+		return &state{roots: map[int64][]byte{}}, nil
+	}
+	lock := flock.New(s.file("lock"))
+	_, err := lock.TryRLockContext(ctx, lockRetry)
+	switch {
+	case err == nil:
+		defer lock.Unlock()
+	case !isReadOnly(err): // else nobody can write either
+		return nil, fmt.Errorf("state is locked: %w", err)
+	}
+	return s.read()
+}
+
+func (s *dirStore) read() (*state, error) {
+	st := &state{}
+	var err error
+	if st.roots, err = s.readRoots(); err != nil {
+		return nil, err
+	}
+	for name, to := range map[string]*[]byte{
+		"timestamp.json": &st.timestamp, "snapshot.json": &st.snapshot,
+		"targets.json": &st.targets, "bundle.json": &st.bundle,
+	} {
+		if *to, err = readFile(s.file(name), maxStateFile); err != nil {
+			return nil, err
+		}
+	}
+	data, err := readFile(s.file("source.json"), 1<<20)
+	if err != nil {
+		return nil, err
+	}
+	if st.info, err = parseInfo(data); err != nil {
+		return nil, err
+	}
+	if st.bundle != nil && "sha256:"+hexSum(st.bundle) != st.info.Digest.String() {
+		st.bundle = nil
+	}
+	return st, nil
+}
+
+func (s *dirStore) readRoots() (map[int64][]byte, error) {
+	roots := map[int64][]byte{}
+	entries, err := os.ReadDir(s.file("roots"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return roots, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		number, ok := strings.CutSuffix(e.Name(), ".root.json")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if !ok || err != nil || rootFileName(version) != e.Name() {
+			continue
+		}
+		if roots[version], err = readFile(s.file("roots", e.Name()), maxStateFile); err != nil {
+			return nil, err
+		}
+	}
+	return roots, nil
+}
+
+func rootFileName(version int64) string { return strconv.FormatInt(version, 10) + ".root.json" }
+
+// role needs no lock: a file is replaced whole, and what it holds is verified
+// against the snapshot.
+func (s *dirStore) role(name string) []byte {
+	data, err := readFile(s.file("roles", roleFileName(name)), maxStateFile)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+func (s *dirStore) commit(ctx context.Context, decide func(*state) (*change, error)) error {
+	for _, dir := range []string{s.dir, s.file("roots"), s.file("roles")} {
+		if err := s.writer.at("mkdir", dir); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	lock := flock.New(s.file("lock"))
+	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
+		return fmt.Errorf("state is locked: %w", err)
+	}
+	defer lock.Unlock()
+	for _, dir := range []string{s.dir, s.file("roots"), s.file("roles")} {
+		removeTemporary(dir)
+	}
+	now, err := s.read()
+	if err != nil {
+		return err
+	}
+	c, err := decide(now)
+	if err != nil {
+		return err
+	}
+	return s.apply(c)
+}
+
+// apply writes a change in the order in which a crash at any point leaves a state
+// that protects from rollback at least as well as before: roots; what they
+// revoke; timestamp, snapshot, targets; and last the claim that all of it is the
+// bundle of that digest. A file in between that does not fit is fetched again.
+func (s *dirStore) apply(c *change) error {
+	for _, version := range slices.Sorted(maps.Keys(c.roots)) {
+		if err := s.writer.write(s.file("roots", rootFileName(version)), c.roots[version]); err != nil {
+			return err
+		}
+	}
+	if c.forget != nil {
+		for _, name := range []string{"timestamp.json", "snapshot.json"} {
+			if err := s.writer.remove(s.file(name)); err != nil {
+				return err
+			}
+		}
+		if err := s.writeInfo(c.forget); err != nil {
+			return err
+		}
+	}
+	steps := []struct {
+		name string
+		data []byte
+	}{
+		{"timestamp.json", c.timestamp},
+		{"snapshot.json", c.snapshot},
+		{"targets.json", c.targets},
+	}
+	for role, data := range c.roles {
+		steps = append(steps, struct {
+			name string
+			data []byte
+		}{filepath.Join("roles", roleFileName(role)), data})
+	}
+	steps = append(steps, struct {
+		name string
+		data []byte
+	}{"bundle.json", c.bundle})
+	for _, step := range steps {
+		if step.data == nil {
+			continue
+		}
+		if err := s.writer.write(s.file(step.name), step.data); err != nil {
+			return err
+		}
+	}
+	if c.info != nil {
+		if err := s.writeInfo(c.info); err != nil {
+			return err
+		}
+	}
+	return s.prune(c.keepRole)
+}
+
+func (s *dirStore) writeInfo(in *info) error {
+	data, err := marshalInfo(in)
+	if err != nil {
+		return err
+	}
+	return s.writer.write(s.file("source.json"), data)
+}
+
+// prune removes stored roles that the newest snapshot no longer lists.
+func (s *dirStore) prune(keep func(string) bool) error {
+	if keep == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(s.file("roles"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !keep(e.Name()) {
+			if err := s.writer.remove(s.file("roles", e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// memoryStore is a state that ends with its client. below, if not nil, is a
+// directory that can be read and not written.
+type memoryStore struct {
+	mu    sync.Mutex
+	state *state
+	roles map[string][]byte
+	below store
+}
+
+func newMemoryStore(from *state, below store) *memoryStore {
+	if from == nil {
+		from = &state{roots: map[int64][]byte{}}
+	}
+	return &memoryStore{state: from.clone(), roles: map[string][]byte{}, below: below}
+}
+
+func (s *memoryStore) load(context.Context) (*state, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.clone(), nil
+}
+
+func (s *memoryStore) role(name string) []byte {
+	s.mu.Lock()
+	data := s.roles[name]
+	s.mu.Unlock()
+	if data == nil && s.below != nil {
+		data = s.below.role(name)
+	}
+	return data
+}
+
+func (s *memoryStore) commit(_ context.Context, decide func(*state) (*change, error)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := decide(s.state.clone())
+	if err != nil {
+		return err
+	}
+	next := s.state.clone()
+	maps.Copy(next.roots, c.roots)
+	if c.forget != nil {
+		next.timestamp, next.snapshot, next.info = nil, nil, *c.forget
+	}
+	for _, set := range []struct{ to, from *[]byte }{
+		{&next.timestamp, &c.timestamp}, {&next.snapshot, &c.snapshot},
+		{&next.targets, &c.targets}, {&next.bundle, &c.bundle},
+	} {
+		if *set.from != nil {
+			*set.to = *set.from
+		}
+	}
+	if c.info != nil {
+		next.info = *c.info
+	}
+	maps.Copy(s.roles, c.roles)
+	if c.keepRole != nil {
+		maps.DeleteFunc(s.roles, func(name string, _ []byte) bool { return !c.keepRole(roleFileName(name)) })
+	}
+	s.state = next
+	return nil
+}
