@@ -296,8 +296,8 @@ func (c *Client) readOnlyStore() bool {
 // this hex sha256, with or without the prefix "sha256:". ErrWrongRoot: the source
 // has none. Nothing else about the root is checked; New does.
 func FindRoot(ctx context.Context, src Source, client *ociremote.Client, sha256 string, limits Limits) ([]byte, error) {
-	want := strings.TrimPrefix(sha256, "sha256:")
-	if !isHexSum(want) {
+	want, ok := checksum(sha256)
+	if !ok {
 		return nil, &VerificationError{Kind: ErrWrongRoot, Detail: fmt.Sprintf("%q is no sha256 of 64 hex digits", sha256)}
 	}
 	view, err := fetcher.Open(ctx, src, fetcher.Options{Client: client, Limits: limits})
@@ -366,6 +366,8 @@ func isRootTitle(title string) bool {
 	role, version := splitFileName(strings.TrimPrefix(title, metadataDir))
 	return role == "root" && version > 0
 }
+
+func trimSHA256(s string) string { return strings.TrimPrefix(s, "sha256:") }
 
 func isHexSum(s string) bool {
 	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""

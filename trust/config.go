@@ -1,12 +1,41 @@
 package trust
 
-import "time"
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/gofrs/flock"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/tufoci/tufoci/fetcher"
+)
+
+const (
+	configFile    = "trust.yaml"
+	configVersion = 1
+	maxConfig     = 1 << 20 // bytes of trust.yaml
+	configWait    = 10 * time.Second
+)
+
+var trustName = regexp.MustCompile(`^[a-z0-9-]+$`)
 
 // Config is the file trust.yaml with the named trusts, and beside it roots/ with
 // the pinned root files by sha256. Each change reads the file again under a lock
-// and replaces it whole.
+// and replaces it whole. A Config is not safe for concurrent use; any number of
+// them, also of other processes, may use one directory.
 type Config struct {
-	dir string
+	dir     string
+	entries map[string]Entry
+	writer  writer
 }
 
 // Entry is one named trust.
@@ -23,25 +52,254 @@ type Entry struct {
 	MinTimestamp int64
 }
 
+// configYAML is trust.yaml.
+type configYAML struct {
+	Version int                  `yaml:"version"`
+	Trusts  map[string]entryYAML `yaml:"trusts,omitempty"`
+}
+
+type entryYAML struct {
+	Source       string `yaml:"source"`
+	Root         string `yaml:"root"` // "sha256:" and hex
+	TargetsURL   string `yaml:"targetsURL,omitempty"`
+	MaxStale     period `yaml:"maxStale,omitempty"`
+	MinTimestamp int64  `yaml:"minTimestamp,omitempty"`
+}
+
 // OpenConfig reads the configuration in dir. A directory or file that does not
-// exist is an empty configuration; it is made by the first Add.
-func OpenConfig(dir string) (*Config, error) { panic("not implemented") }
+// exist is an empty configuration; it is made by the first Add. ErrConfig: the
+// file cannot be read, has a member that is not known, or is of a later version.
+func OpenConfig(dir string) (*Config, error) {
+	c := &Config{dir: dir}
+	return c, c.read()
+}
+
+func (c *Config) file(name ...string) string {
+	return filepath.Join(append([]string{c.dir}, name...)...)
+}
+
+func (c *Config) read() error {
+	data, err := readFile(c.file(configFile), maxConfig)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	entries, err := parseConfig(data)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrConfig, c.file(configFile), err)
+	}
+	c.entries = entries
+	return nil
+}
+
+func parseConfig(data []byte) (map[string]Entry, error) {
+	entries := map[string]Entry{}
+	if data == nil {
+		return entries, nil
+	}
+	var doc configYAML
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&doc); err != nil {
+		return nil, err
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more than one document")
+	}
+	if doc.Version != configVersion {
+		return nil, fmt.Errorf("version %d, this version of tufoci reads %d", doc.Version, configVersion)
+	}
+	for name, y := range doc.Trusts {
+		e := Entry{
+			Name: name, Source: y.Source, TargetsURL: y.TargetsURL,
+			MaxStale: time.Duration(y.MaxStale), MinTimestamp: y.MinTimestamp,
+		}
+		sum, ok := checksum(y.Root)
+		if !ok {
+			return nil, fmt.Errorf("trust %q: root: want sha256: and 64 hex digits", name)
+		}
+		e.RootSHA256 = sum
+		if err := e.check(); err != nil {
+			return nil, err
+		}
+		entries[name] = e
+	}
+	return entries, nil
+}
+
+// checksum reads a sha256 in hex, with or without its prefix.
+func checksum(s string) (string, bool) {
+	s = trimSHA256(s)
+	return s, isHexSum(s)
+}
+
+// check says what is wrong with an entry that has a root.
+func (e Entry) check() error {
+	if !trustName.MatchString(e.Name) {
+		return fmt.Errorf("%w: %q, want a-z, 0-9 and -", ErrInvalidName, e.Name)
+	}
+	if _, err := fetcher.ParseSource(e.Source); err != nil {
+		return fmt.Errorf("trust %q: %w", e.Name, err)
+	}
+	if e.MaxStale < 0 || e.MinTimestamp < 0 {
+		return fmt.Errorf("trust %q: maxStale and minTimestamp cannot be negative", e.Name)
+	}
+	return nil
+}
 
 // List returns all trusts by name.
-func (c *Config) List() []Entry { panic("not implemented") }
+func (c *Config) List() []Entry {
+	entries := make([]Entry, 0, len(c.entries))
+	for _, e := range c.entries {
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
+	return entries
+}
 
 // Get returns the trust of that name, or ErrNoTrust.
-func (c *Config) Get(name string) (Entry, error) { panic("not implemented") }
+func (c *Config) Get(name string) (Entry, error) {
+	e, ok := c.entries[name]
+	if !ok {
+		return Entry{}, fmt.Errorf("%w: %q", ErrNoTrust, name)
+	}
+	return e, nil
+}
 
 // Add writes a trust. root is the pinned root file, nil to keep the root of a
-// trust that exists. A trust that exists with the same root is updated, with
-// another root refused as ErrExists.
-func (c *Config) Add(e Entry, root []byte) error { panic("not implemented") }
+// trust that exists; it has to verify as New asks. A RootSHA256 that is set has to
+// be that of root. A trust that exists with the same root is updated, with another
+// root refused as ErrExists: whoever wants that removes it first, knowingly.
+func (c *Config) Add(e Entry, root []byte) error {
+	if root != nil {
+		if _, err := parsePin(root); err != nil {
+			return fmt.Errorf("root: %w", err)
+		}
+		sum := hexSum(root)
+		if e.RootSHA256 != "" && trimSHA256(e.RootSHA256) != sum {
+			return &VerificationError{
+				Kind: ErrWrongRoot, Role: "root",
+				Detail: fmt.Sprintf("the file has sha256 %s, not %s", sum, trimSHA256(e.RootSHA256)),
+			}
+		}
+		e.RootSHA256 = sum
+	}
+	e.RootSHA256 = trimSHA256(e.RootSHA256)
+	if err := e.check(); err != nil {
+		return err
+	}
+	return c.change(func() error {
+		old, exists := c.entries[e.Name]
+		switch {
+		case exists && e.RootSHA256 == "":
+			e.RootSHA256 = old.RootSHA256
+		case exists && e.RootSHA256 != old.RootSHA256:
+			return &VerificationError{
+				Kind: ErrExists, Digests: [2]string{old.RootSHA256, e.RootSHA256},
+				Detail: fmt.Sprintf("%q", e.Name),
+			}
+		case !exists && root == nil:
+			return fmt.Errorf("trust %q: %w: a new trust needs its root", e.Name, ErrWrongRoot)
+		}
+		if root != nil {
+			if err := c.writer.write(c.file("roots", e.RootSHA256+".json"), root); err != nil {
+				return err
+			}
+		}
+		c.entries[e.Name] = e
+		return nil
+	}, nil)
+}
 
 // Remove removes a trust, and its root file if no other trust has it. State is
 // kept. ErrNoTrust if there is none of that name.
-func (c *Config) Remove(name string) error { panic("not implemented") }
+func (c *Config) Remove(name string) error {
+	var removed Entry
+	return c.change(func() (err error) {
+		if removed, err = c.Get(name); err == nil {
+			delete(c.entries, name)
+		}
+		return err
+	}, func() error {
+		for _, e := range c.entries {
+			if e.RootSHA256 == removed.RootSHA256 {
+				return nil
+			}
+		}
+		return c.writer.remove(c.file("roots", removed.RootSHA256+".json"))
+	})
+}
+
+// change reads the file again, edits and writes it, all under the lock. after runs
+// once the file is written. On error the file stays as it was.
+func (c *Config) change(edit, after func() error) error {
+	if err := os.MkdirAll(c.file("roots"), 0o700); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), configWait)
+	defer cancel()
+	lock := flock.New(c.file("lock"))
+	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
+		return fmt.Errorf("%s is locked: %w", c.file(configFile), err)
+	}
+	defer lock.Unlock()
+	removeTemporary(c.dir)
+	removeTemporary(c.file("roots"))
+	if err := c.read(); err != nil {
+		return err
+	}
+	before := c.entries
+	c.entries = cloneEntries(before)
+	err := edit()
+	if err == nil {
+		err = c.write()
+	}
+	if err != nil {
+		c.entries = before
+		return err
+	}
+	if after == nil {
+		return nil
+	}
+	return after()
+}
+
+func cloneEntries(m map[string]Entry) map[string]Entry {
+	c := make(map[string]Entry, len(m)+1)
+	for name, e := range m {
+		c[name] = e
+	}
+	return c
+}
+
+func (c *Config) write() error {
+	doc := configYAML{Version: configVersion, Trusts: map[string]entryYAML{}}
+	for name, e := range c.entries {
+		doc.Trusts[name] = entryYAML{
+			Source: e.Source, Root: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
+			MaxStale: period(e.MaxStale), MinTimestamp: e.MinTimestamp,
+		}
+	}
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(doc); err != nil {
+		return err
+	}
+	return c.writer.write(c.file(configFile), out.Bytes())
+}
 
 // RootBytes returns the pinned root of a trust. ErrWrongRoot: the stored file
-// does not have the checksum of the pin.
-func (c *Config) RootBytes(e Entry) ([]byte, error) { panic("not implemented") }
+// does not have the checksum of the pin, or is gone.
+func (c *Config) RootBytes(e Entry) ([]byte, error) {
+	data, err := readFile(c.file("roots", e.RootSHA256+".json"), fetcher.DefaultLimits().Root)
+	if err != nil {
+		return nil, err
+	}
+	if data == nil || hexSum(data) != e.RootSHA256 {
+		return nil, &VerificationError{
+			Kind: ErrWrongRoot, Role: "root",
+			Detail: fmt.Sprintf("the stored root of trust %q does not have the pinned sha256 %s", e.Name, e.RootSHA256),
+		}
+	}
+	return data, nil
+}

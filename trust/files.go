@@ -137,7 +137,7 @@ func (v *View) addCarried(ctx context.Context, fs *FileSet) error {
 	for version := v.set.roots.pin().version - 1; version > 0; version-- {
 		title := metadataDir + rootFileName(version)
 		data, err := v.origin.file(ctx, title, v.limits.Root)
-		if errors.Is(err, fetcher.ErrFileNotFound) {
+		if errors.Is(err, fetcher.ErrFileNotFound) || errors.Is(err, fetcher.ErrRootGap) {
 			break
 		}
 		if err != nil {

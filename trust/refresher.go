@@ -2,13 +2,15 @@ package trust
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
 // RefresherOptions of [NewRefresher]. The zero value works.
 type RefresherOptions struct {
-	// Fraction of the timestamp's life after which it is refreshed; default 1/4.
-	// The wait is between Min (default 1 minute) and Max (default 6 hours).
+	// Fraction of the timestamp's remaining life after which it is refreshed;
+	// default 1/4. The wait is between Min (default 1 minute) and Max (default 6
+	// hours), and after a failure Min.
 	Fraction float64
 	Min, Max time.Duration
 	// OnRefresh is told about each attempt; nil: nobody is.
@@ -17,14 +19,90 @@ type RefresherOptions struct {
 
 // Refresher keeps the newest verified view of one client for programs that run
 // for long. It is safe for concurrent use.
-type Refresher struct{}
+type Refresher struct {
+	client *Client
+	opts   RefresherOptions
+	done   chan struct{}
+
+	mu   sync.RWMutex
+	view *View
+}
 
 // NewRefresher refreshes once and returns an error if that fails; afterwards it
 // refreshes in the background until ctx ends.
 func NewRefresher(ctx context.Context, c *Client, o RefresherOptions) (*Refresher, error) {
-	panic("not implemented")
+	if o.Fraction <= 0 || o.Fraction >= 1 {
+		o.Fraction = 0.25
+	}
+	if o.Min <= 0 {
+		o.Min = time.Minute
+	}
+	if o.Max < o.Min {
+		o.Max = max(6*time.Hour, o.Min)
+	}
+	r := &Refresher{client: c, opts: o, done: make(chan struct{})}
+	if err := r.refresh(ctx); err != nil {
+		return nil, err
+	}
+	go r.run(ctx)
+	return r, nil
 }
 
 // View returns the newest verified view. ErrExpired once it has expired, beyond
 // the client's MaxStale, without a newer one.
-func (r *Refresher) View() (*View, error) { panic("not implemented") }
+func (r *Refresher) View() (*View, error) {
+	r.mu.RLock()
+	v := r.view
+	r.mu.RUnlock()
+	j := r.client.judge()
+	if err := v.set.fresh(j); err != nil {
+		return nil, err
+	}
+	if _, err := v.set.usable(j); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// Done is closed once the background work has ended, after ctx has.
+func (r *Refresher) Done() <-chan struct{} { return r.done }
+
+func (r *Refresher) refresh(ctx context.Context) error {
+	v, err := r.client.Refresh(ctx)
+	if err == nil {
+		r.mu.Lock()
+		r.view = v
+		r.mu.Unlock()
+	}
+	if r.opts.OnRefresh != nil {
+		r.opts.OnRefresh(v, err)
+	}
+	return err
+}
+
+func (r *Refresher) run(ctx context.Context) {
+	defer close(r.done)
+	var err error
+	for {
+		timer := time.NewTimer(r.wait(err))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		err = r.refresh(ctx)
+	}
+}
+
+// wait returns how long to wait for the next attempt.
+func (r *Refresher) wait(failed error) time.Duration {
+	if failed != nil {
+		return r.opts.Min
+	}
+	r.mu.RLock()
+	expires := r.view.set.timestamp.Signed.Expires
+	r.mu.RUnlock()
+	left := float64(expires.Sub(r.client.judge().now))
+	return min(max(time.Duration(left*r.opts.Fraction), r.opts.Min), r.opts.Max)
+}

@@ -79,7 +79,8 @@ func (v *View) Get(ctx context.Context, name string) ([]byte, *Target, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return data, t, nil
+	// The view of the source has the same bytes in memory.
+	return slices.Clone(data), t, nil
 }
 
 // content reads the file of a target and verifies it (TUF spec 5.7).
