@@ -76,3 +76,15 @@ func (e *NeedSignaturesError) Error() string {
 
 // Is reports that the error is an ErrNeedSignatures.
 func (e *NeedSignaturesError) Is(target error) bool { return target == ErrNeedSignatures }
+
+// notDelegatedError names the roles that a lookup of the path visits. It Is ErrNotDelegated.
+type notDelegatedError struct {
+	path, role string
+	may        []string
+}
+
+func (e *notDelegatedError) Error() string {
+	return fmt.Sprintf("no lookup of %q comes to role %q: it visits %s", e.path, e.role, strings.Join(e.may, ", "))
+}
+
+func (e *notDelegatedError) Is(target error) bool { return target == ErrNotDelegated }

@@ -1,48 +1,282 @@
 package metadata
 
 import (
-	"context"
+	"bytes"
+	"errors"
 	"fmt"
+	"time"
+
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// RoleSignatures counts the signatures of a staged role.
-type RoleSignatures struct {
-	Role    string
-	Version int64
-	Rules   []SignatureRule // one; for a root after the first two: old, then new
+// loadStaged reads which next versions are staged. A staged role has the version after its base; what the base has
+// caught up with is left from a process that was killed right after it published.
+func (w *Workspace) loadStaged() (map[string]*roleFile, error) {
+	dir := w.path(stagedDir)
+	names, err := readDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	staged := map[string]*roleFile{}
+	for _, name := range names {
+		role, version, ok := parseFileName(name)
+		if !ok {
+			continue
+		}
+		if version <= w.base.version(role) {
+			if !w.readOnly {
+				if err := w.disk.remove(w.path(stagedDir, name)); err != nil {
+					return nil, err
+				}
+			}
+			continue
+		}
+		if version != w.base.version(role)+1 {
+			return nil, fmt.Errorf("%w: %s is staged on v%d", ErrDamaged, name, w.base.version(role))
+		}
+		data, err := readBounded(w.path(stagedDir, name), maxRoleFile)
+		if err != nil {
+			return nil, err
+		}
+		f, err := newRoleFile(role, data)
+		if err != nil {
+			return nil, fmt.Errorf("staged file %s: %w", name, err)
+		}
+		if f.version != version {
+			return nil, fmt.Errorf("%w: %s holds v%d", ErrDamaged, name, f.version)
+		}
+		staged[role] = f
+	}
+	return staged, nil
 }
 
-// SignatureRule is one threshold that must be met.
-type SignatureRule struct {
-	By   string // the role whose delegation this is: "root v3", "targets v41"
-	Have int
-	Need int
-	Keys []KeyInfo // all keys that count; Signed tells which have
+// edit collects changes of several files, so that a bad one among them changes nothing. Its files are written in
+// order: what others refer to comes first.
+type edit struct {
+	w       *Workspace
+	cfg     *Config
+	yaml    []byte
+	blobs   []fileChange
+	files   []*roleFile
+	unstage []string
 }
 
-// Complete reports whether every threshold is met.
-func (s RoleSignatures) Complete() bool {
-	for _, r := range s.Rules {
-		if r.Have < r.Need {
-			return false
+func (w *Workspace) newEdit() (*edit, error) {
+	if err := w.writable(); err != nil {
+		return nil, err
+	}
+	return &edit{w: w, cfg: w.cfg}, nil
+}
+
+// stage adds the next version of a role: its base version plus one, a fresh expiry, no signatures.
+func stage[T tuf.Roles](e *edit, role string, md *tuf.Metadata[T]) error {
+	period, renew := e.cfg.Periods(role)
+	prepare(md, e.w.base.version(role)+1, seconds(e.w.now().Add(period)), period, renew)
+	data, err := encode(md)
+	if err != nil {
+		return err
+	}
+	f, err := newRoleFile(role, data)
+	if err != nil {
+		return err
+	}
+	if err := checkSize(f); err != nil {
+		return err
+	}
+	e.files = append(e.files, f)
+	return nil
+}
+
+// checkSize refuses a role that no client would load.
+func checkSize(f *roleFile) error {
+	if f.length > maxRoleFile {
+		return fmt.Errorf("%w: role %q would have %d bytes, at most %d are allowed", ErrInvalid, f.role, f.length, maxRoleFile)
+	}
+	return nil
+}
+
+// prepare makes the next version out of a signed part and drops the signatures.
+func prepare[T tuf.Roles](md *tuf.Metadata[T], version int64, expires time.Time, period, renew time.Duration) {
+	fields := map[string]any{fieldPeriod: int64(period / time.Second), fieldRenew: int64(renew / time.Second)}
+	md.Signatures = []tuf.Signature{}
+	switch s := any(&md.Signed).(type) {
+	case *tuf.RootType:
+		s.Version, s.Expires, s.UnrecognizedFields = version, expires, merged(s.UnrecognizedFields, fields)
+	case *tuf.TargetsType:
+		s.Version, s.Expires, s.UnrecognizedFields = version, expires, merged(s.UnrecognizedFields, fields)
+	case *tuf.SnapshotType:
+		s.Version, s.Expires, s.UnrecognizedFields = version, expires, merged(s.UnrecognizedFields, fields)
+	case *tuf.TimestampType:
+		s.Version, s.Expires, s.UnrecognizedFields = version, expires, merged(s.UnrecognizedFields, fields)
+	}
+}
+
+func merged(into, fields map[string]any) map[string]any {
+	if into == nil {
+		into = map[string]any{}
+	}
+	for k, v := range fields {
+		into[k] = v
+	}
+	return into
+}
+
+// drop removes what is staged of a role.
+func (e *edit) drop(role string) { e.unstage = append(e.unstage, role) }
+
+// setConfig changes tufoci.yaml with the rest of the edit.
+func (e *edit) setConfig(change func(*Config) error) error {
+	cfg, data, err := e.w.editConfig(change)
+	if err != nil {
+		return err
+	}
+	e.cfg, e.yaml = cfg, data
+	return nil
+}
+
+// commit writes the edit. Killed on the way, it leaves files that nothing refers to, or periods of roles to come.
+func (e *edit) commit() error {
+	w := e.w
+	if e.yaml != nil {
+		if err := w.disk.write(w.configPath(), e.yaml, 0o644); err != nil {
+			return err
+		}
+		w.cfg = e.cfg
+	}
+	if err := w.disk.writeAll(w.path(blobsDir), e.blobs); err != nil {
+		return err
+	}
+	if err := w.saveStaged(e.files); err != nil {
+		return err
+	}
+	for _, role := range e.unstage {
+		if err := w.unstage(role); err != nil {
+			return err
 		}
 	}
-	return len(s.Rules) > 0
+	return nil
 }
 
-func (s RoleSignatures) String() string {
-	out := fmt.Sprintf("%s v%d", s.Role, s.Version)
-	for _, r := range s.Rules {
-		out += fmt.Sprintf(" has %d of %d signatures required under %s", r.Have, r.Need, r.By)
+// saveStaged writes staged files in the order given.
+func (w *Workspace) saveStaged(files []*roleFile) error {
+	var changes []fileChange
+	for _, f := range files {
+		data, err := f.read()
+		if err != nil {
+			return err
+		}
+		if old := w.staged[f.role]; old != nil && old.sum == f.sum {
+			continue
+		}
+		changes = append(changes, fileChange{path: w.path(stagedDir, fileName(f.role, f.version)), data: data})
 	}
-	return out
+	if err := w.disk.writeAll(w.path(stagedDir), changes); err != nil {
+		return err
+	}
+	for _, f := range files {
+		w.staged[f.role] = f
+	}
+	return nil
 }
 
-// Sign adds signatures to the staged roles named (all staged ones when empty) with the keys named, or with every key
-// of tufoci.yaml that is at hand when keys is empty. A key is a name of tufoci.yaml or a key URI.
-func (w *Workspace) Sign(ctx context.Context, roles, keys []string) ([]RoleSignatures, error) {
-	panic("not implemented")
+// unstage removes the staged file of a role, if there is one.
+func (w *Workspace) unstage(role string) error {
+	f := w.staged[role]
+	if f == nil {
+		return nil
+	}
+	if err := w.disk.remove(w.path(stagedDir, fileName(role, f.version))); err != nil {
+		return err
+	}
+	delete(w.staged, role)
+	return w.disk.syncDir(w.path(stagedDir))
 }
 
-// Signatures counts the signatures of every staged role.
-func (w *Workspace) Signatures() ([]RoleSignatures, error) { panic("not implemented") }
+// current is the newest file of a role: staged, else published; nil if there is none.
+func (w *Workspace) current(role string) *roleFile {
+	if f := w.staged[role]; f != nil {
+		return f
+	}
+	return w.base.role(role)
+}
+
+// view is the repository with what is staged.
+func (w *Workspace) view() *view { return w.viewOf(w.current) }
+
+// baseView is the repository as it was published last.
+func (w *Workspace) baseView() *view { return w.viewOf(w.base.role) }
+
+// viewOf is the repository of the files that find returns.
+func (w *Workspace) viewOf(find func(role string) *roleFile) *view {
+	return &view{
+		root: func() (*tuf.Metadata[tuf.RootType], error) {
+			return parseFile[tuf.RootType](find(tuf.ROOT))
+		},
+		targets: func(role string) (*tuf.Metadata[tuf.TargetsType], error) {
+			f := find(role)
+			if f == nil {
+				return nil, nil
+			}
+			if md := w.parsed[f.sum]; md != nil {
+				return md, nil
+			}
+			md, err := parseFile[tuf.TargetsType](f)
+			if err == nil {
+				w.parsed[f.sum] = md
+			}
+			return md, err
+		},
+	}
+}
+
+// errNoBytes says that only a registry has the bytes of a file.
+var errNoBytes = errors.New("the bytes are not at hand")
+
+// bytesOf reads a file that must be at hand.
+func bytesOf(f *roleFile) ([]byte, error) {
+	data, err := f.read()
+	if err == nil && data == nil {
+		err = errNoBytes
+	}
+	if err != nil {
+		return nil, fmt.Errorf("role %q v%d: %w", f.role, f.version, err)
+	}
+	return data, nil
+}
+
+// parseFile parses a file; the result is the caller's to change.
+func parseFile[T tuf.Roles](f *roleFile) (*tuf.Metadata[T], error) {
+	data, err := bytesOf(f)
+	if err != nil {
+		return nil, err
+	}
+	md, err := parse[T](data)
+	if err != nil {
+		return nil, fmt.Errorf("role %q v%d: %w", f.role, f.version, err)
+	}
+	return md, nil
+}
+
+// sameContent reports whether two versions of a role differ in nothing that a person has to judge.
+func sameContent(a, b *roleFile) (bool, error) {
+	if a == nil || b == nil {
+		return false, nil
+	}
+	da, err := bytesOf(a)
+	if err != nil {
+		return false, err
+	}
+	db, err := bytesOf(b)
+	if err != nil {
+		return false, err
+	}
+	if bytes.Equal(da, db) {
+		return true, nil
+	}
+	ca, err := content(da)
+	if err != nil {
+		return false, err
+	}
+	cb, err := content(db)
+	return ca == cb, err
+}

@@ -1,0 +1,205 @@
+package metadata
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/secure-systems-lab/go-securesystemslib/cjson"
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+const (
+	metadataPrefix = "metadata/"
+	targetsPrefix  = "targets/"
+
+	// maxVersion is the greatest version: the largest integer that every JSON parser keeps.
+	maxVersion = 1<<53 - 1
+	// maxRoleFile bounds a metadata file that is read from the workspace: 100 000 image entries have 15 MB.
+	maxRoleFile = 64 << 20
+)
+
+// Members of the signed part that tell any operator how a role is to be renewed, in seconds.
+const (
+	fieldPeriod = "x-tufoci-expires"
+	fieldRenew  = "x-tufoci-renew-within"
+)
+
+// roleFile is one metadata file whose bytes are read when they are asked for.
+type roleFile struct {
+	role    string
+	version int64
+	sum     string // hex sha256 of the bytes
+	length  int64
+	expires time.Time
+	period  time.Duration // life that the file itself states, 0 if none
+	// read returns the bytes, which have the sum above; nil when only a registry has them.
+	read func() ([]byte, error)
+}
+
+// newRoleFile describes bytes that are at hand. The role's name is the caller's.
+func newRoleFile(role string, data []byte) (*roleFile, error) {
+	h, err := readHeader(data)
+	if err != nil {
+		return nil, fmt.Errorf("role %q: %w", role, err)
+	}
+	if want := typeOf(role); h.Type != want {
+		return nil, fmt.Errorf("role %q: %w: its type is %q, not %q", role, ErrDamaged, h.Type, want)
+	}
+	return &roleFile{
+		role: role, version: h.Version, sum: checksum(data), length: int64(len(data)),
+		expires: h.Expires, period: time.Duration(h.Period) * time.Second,
+		read: func() ([]byte, error) { return data, nil },
+	}, nil
+}
+
+// header is what can be known of a file without parsing all of it.
+type header struct {
+	Type    string    `json:"_type"`
+	Version int64     `json:"version"`
+	Expires time.Time `json:"expires"`
+	Period  int64     `json:"x-tufoci-expires"`
+}
+
+func readHeader(data []byte) (header, error) {
+	var file struct {
+		Signed header `json:"signed"`
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		return header{}, fmt.Errorf("%w: %v", ErrDamaged, err)
+	}
+	if h := file.Signed; h.Version < 1 || h.Version > maxVersion {
+		return header{}, fmt.Errorf("%w: version %d", ErrDamaged, h.Version)
+	}
+	return file.Signed, nil
+}
+
+// typeOf is the _type of a role's file.
+func typeOf(role string) string {
+	if isTopLevel(role) {
+		return role
+	}
+	return tuf.TARGETS
+}
+
+func isTopLevel(role string) bool {
+	switch role {
+	case tuf.ROOT, tuf.TARGETS, tuf.SNAPSHOT, tuf.TIMESTAMP:
+		return true
+	}
+	return false
+}
+
+func checksum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// parse reads a metadata file. What verified can still be more than go-tuf takes: a panic is a damaged file.
+func parse[T tuf.Roles](data []byte) (md *tuf.Metadata[T], err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			md, err = nil, fmt.Errorf("%w: malformed metadata", ErrDamaged)
+		}
+	}()
+	md, err = (&tuf.Metadata[T]{}).FromBytes(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrDamaged, err)
+	}
+	return md, nil
+}
+
+// encode writes a metadata file: compact JSON, members sorted.
+func encode[T tuf.Roles](md *tuf.Metadata[T]) ([]byte, error) {
+	if md.Signatures == nil {
+		md.Signatures = []tuf.Signature{}
+	}
+	return md.ToBytes(false)
+}
+
+// payload is what signatures of the role are over.
+func payload[T tuf.Roles](md *tuf.Metadata[T]) ([]byte, error) {
+	return cjson.EncodeCanonical(md.Signed)
+}
+
+// content is the signed part without what every new version changes: two versions of equal content differ in
+// nothing that a person has to judge.
+func content(data []byte) (string, error) {
+	var file struct {
+		Signed map[string]any `json:"signed"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(&file); err != nil {
+		return "", fmt.Errorf("%w: %v", ErrDamaged, err)
+	}
+	for _, name := range []string{"version", "expires", fieldPeriod, fieldRenew} {
+		delete(file.Signed, name)
+	}
+	out, err := json.Marshal(file.Signed)
+	return string(out), err
+}
+
+// fileName is the name of a role's file in base and staged: unlike in a bundle the timestamp has its version too.
+func fileName(role string, version int64) string {
+	return strconv.FormatInt(version, 10) + "." + url.PathEscape(role) + ".json"
+}
+
+// title is the name of a role's file in a bundle.
+func title(role string, version int64) string {
+	if role == tuf.TIMESTAMP {
+		return metadataPrefix + "timestamp.json"
+	}
+	return metadataPrefix + fileName(role, version)
+}
+
+// parseFileName is the inverse of fileName. It accepts nothing that fileName does not return.
+func parseFileName(name string) (role string, version int64, ok bool) {
+	digits, rest, ok := strings.Cut(name, ".")
+	if !ok {
+		return "", 0, false
+	}
+	version, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || version < 1 || version > maxVersion {
+		return "", 0, false
+	}
+	escaped, ok := strings.CutSuffix(rest, ".json")
+	if !ok {
+		return "", 0, false
+	}
+	role, err = url.PathUnescape(escaped)
+	if err != nil || role == "" || fileName(role, version) != name {
+		return "", 0, false
+	}
+	return role, version, true
+}
+
+// parseTitle takes the title of a metadata file apart; the version of a timestamp is 0.
+func parseTitle(title string) (role string, version int64, ok bool) {
+	name, ok := strings.CutPrefix(title, metadataPrefix)
+	if !ok {
+		return "", 0, false
+	}
+	if name == "timestamp.json" {
+		return tuf.TIMESTAMP, 0, true
+	}
+	role, version, ok = parseFileName(name)
+	return role, version, ok && role != tuf.TIMESTAMP
+}
+
+// targetTitle is the name of a target file in a bundle: what go-tuf asks for under consistent snapshots.
+func targetTitle(path, sum string) string {
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		return targetsPrefix + path[:i+1] + sum + "." + path[i+1:]
+	}
+	return targetsPrefix + sum + "." + path
+}
+
+// seconds is a point of time as metadata states it: whole seconds, UTC.
+func seconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
