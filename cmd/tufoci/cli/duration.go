@@ -55,11 +55,27 @@ func (d *span) String() string {
 	if *d == 0 {
 		return ""
 	}
-	return formatSpan(time.Duration(*d))
+	return exactSpan(time.Duration(*d))
 }
 
-// formatSpan prints the two largest units of a length of time, as in "7d 4h",
-// but whole years, weeks or days where that is exact.
+// exactSpan prints a length of time so that parseSpan reads the same: in days
+// or hours where these are whole.
+func exactSpan(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "0s"
+	case d%day == 0:
+		return fmt.Sprintf("%dd", d/day)
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	default:
+		return d.String()
+	}
+}
+
+// formatSpan prints the two largest units of a length of time, as in "7d 4h".
 func formatSpan(d time.Duration) string {
 	if d < 0 {
 		return "-" + formatSpan(-d)

@@ -33,7 +33,7 @@ type inspectRole struct {
 	Delegators  []string  `json:"delegators"`
 	Paths       []string  `json:"paths"`
 	Terminating bool      `json:"terminating"`
-	Bins        int       `json:"bins"`
+	Bins        int64     `json:"bins"`
 	Delegations []string  `json:"delegations"`
 	Targets     int       `json:"targets"`
 	Error       string    `json:"error"`

@@ -111,13 +111,6 @@ func (a *app) warn(text string) {
 	fmt.Fprintf(a.world.Stderr, "WARNING: %s\n", printable(text))
 }
 
-// note prints what happens on the way, unless --quiet.
-func (a *app) note(format string, args ...any) {
-	if !a.global.quiet {
-		fmt.Fprintln(a.world.Stderr, printable(fmt.Sprintf(format, args...)))
-	}
-}
-
 // table prints rows in columns.
 func table(w io.Writer, header []string, rows [][]string) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

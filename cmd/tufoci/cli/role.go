@@ -35,7 +35,7 @@ type roleInfo struct {
 func newRoleInfo(r metadata.RoleInfo) roleInfo {
 	return roleInfo{
 		Role: r.Name, Parent: r.Parent, Version: r.Version, Expires: rfc3339(r.Expires),
-		Period: formatSpan(r.Period), RenewWithin: formatSpan(r.RenewWithin),
+		Period: exactSpan(r.Period), RenewWithin: exactSpan(r.RenewWithin),
 		Threshold: r.Threshold, Keys: keyRefs(r.Keys), Paths: append([]string{}, r.Paths...),
 		Terminating: r.Terminating, Bins: r.Bins, BinPrefix: r.BinPrefix, Targets: r.Targets,
 		Staged: r.Staged, Delegations: append([]string{}, r.Delegations...),

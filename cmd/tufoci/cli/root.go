@@ -90,7 +90,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		{groupOperate, []*cobra.Command{a.newSign(), a.newPublish()}},
 		{groupClient, []*cobra.Command{a.newTrust(), a.newGet(), a.newLs(), a.newInspect()}},
 		{groupMirror, []*cobra.Command{a.newMirror(), a.newCp()}},
-		{groupEverybody, []*cobra.Command{a.newLogin(), a.newLogout(), a.newVersion(), a.newCompletion()}},
+		{groupEverybody, []*cobra.Command{a.newDemo(), a.newLogin(), a.newLogout(), a.newVersion(), a.newCompletion()}},
 	} {
 		for _, cmd := range group.commands {
 			cmd.GroupID = group.id

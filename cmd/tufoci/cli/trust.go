@@ -26,7 +26,7 @@ type trustInfo struct {
 func newTrustInfo(e trust.Entry) trustInfo {
 	return trustInfo{
 		Name: e.Name, Source: e.Source, RootChecksum: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
-		MaxStale: formatSpan(e.MaxStale), MinTimestamp: e.MinTimestamp,
+		MaxStale: exactSpan(e.MaxStale), MinTimestamp: e.MinTimestamp,
 	}
 }
 

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"tufoci": scriptMain})
+}
+
+// scriptMain is the program with a clock that a script can set ahead: $CLOCK is
+// how far. Only this test binary reads it.
+func scriptMain() {
+	w := System()
+	if ahead, err := parseSpan(os.Getenv("CLOCK")); err == nil {
+		w.Now = func() time.Time { return time.Now().Add(ahead) }
+	}
+	os.Exit(Run(context.Background(), os.Args[1:], w))
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			s := &story{plain: tuftest.NewRegistry(t, tuftest.RegistryOptions{}), t: t}
+			s.basic = tuftest.NewRegistry(t, tuftest.RegistryOptions{Basic: true, Username: "user", Password: "secret"})
+			testscript.Run(t, testscript.Params{Files: []string{file}, Setup: s.setUp, Cmds: s.commands()})
+		})
+	}
+}
+
+// story is what one script plays with: a registry that is open, and one that
+// wants the user "user" with the password "secret".
+type story struct {
+	t            *testing.T
+	plain, basic *tuftest.Registry
+}
+
+func (s *story) setUp(env *testscript.Env) error {
+	env.Setenv("REGISTRY", s.plain.Host())
+	env.Setenv("R", s.plain.Host()+"/acme/trust")
+	env.Setenv("BASIC", s.basic.Host())
+	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+	env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, "docker"))
+	env.Setenv("TUFOCI_PASSPHRASE", "correct horse battery staple")
+	return os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700)
+}
+
+func (s *story) commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"exits":   cmdExits,
+		"json":    cmdJSON,
+		"retag":   s.cmdRetag,
+		"untag":   s.cmdUntag,
+		"forge":   s.cmdForge,
+		"image":   s.cmdImage,
+		"lose":    s.cmdLose,
+		"tufrepo": s.cmdTufRepo,
+	}
+}
+
+// cmdExits is "exits CODE COMMAND...": the command ends with that code.
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	code := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+// cmdJSON is "json PATH VALUE": standard output is one JSON document that has
+// this value under a.b.0.c. Without a value: that has the member.
+func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: json PATH [VALUE]")
+	}
+	var doc any
+	dec := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout")))
+	dec.UseNumber()
+	if err := dec.Decode(&doc); err != nil {
+		ts.Fatalf("standard output is no JSON: %v", err)
+	}
+	if dec.More() {
+		ts.Fatalf("more than one JSON document on standard output")
+	}
+	value, ok := at(doc, strings.Split(args[0], "."))
+	got := fmt.Sprint(value)
+	matches := ok && (len(args) == 1 || got == args[1])
+	if matches == neg {
+		ts.Fatalf("%s is %q", args[0], got)
+	}
+}
+
+func at(doc any, path []string) (any, bool) {
+	for _, part := range path {
+		switch d := doc.(type) {
+		case map[string]any:
+			next, ok := d[part]
+			if !ok {
+				return nil, false
+			}
+			doc = next
+		case []any:
+			if part == "#" {
+				doc = len(d)
+				continue
+			}
+			i, err := strconv.Atoi(part)
+			if err != nil || i >= len(d) {
+				return nil, false
+			}
+			doc = d[i]
+		default:
+			return nil, false
+		}
+	}
+	return doc, true
+}

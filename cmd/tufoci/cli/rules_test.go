@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/publish"
+	"github.com/tufoci/tufoci/trust"
+)
+
+var commandInText = regexp.MustCompile("`([^`]*)`")
+
+// loosening are flags and commands that switch a check off or widen one.
+var loosening = []string{"--allow-expired", "--max-stale", "--insecure", "--plain-http", "--forget", "--frozen", "--no-spare-key", "--as-of", "trust rm"}
+
+// Each command in a Next line exists in this version, with its flags, and
+// loosens no check.
+func TestNextLinesNameWhatExists(t *testing.T) {
+	t.Parallel()
+	a := newApp(World{})
+	root := a.newRoot()
+	for _, r := range rules {
+		for _, next := range r.next {
+			checkNext(t, root, next)
+		}
+	}
+	// A warning names a command too.
+	checkNext(t, root, "`tufoci trust add --min-timestamp`")
+}
+
+func checkNext(t *testing.T, root *cobra.Command, next string) {
+	t.Helper()
+	for _, m := range commandInText.FindAllStringSubmatch(next, -1) {
+		line := strings.ReplaceAll(m[1], "{command}", "tufoci get")
+		for _, word := range loosening {
+			if strings.Contains(line, word) {
+				t.Errorf("%q loosens a check", next)
+			}
+		}
+		words := strings.Fields(line)
+		if words[0] != "tufoci" {
+			t.Errorf("%q: %q is not ours", next, words[0])
+			continue
+		}
+		cmd, rest, err := root.Find(words[1:])
+		if err != nil || !cmd.Runnable() || cmd.HasSubCommands() {
+			t.Errorf("%q: no such command: %v", next, err)
+			continue
+		}
+		for _, word := range rest {
+			name, isFlag := strings.CutPrefix(word, "--")
+			if isFlag && name != "help" && flagOf(cmd, name) == nil {
+				t.Errorf("%q: %s has no flag --%s", next, cmd.CommandPath(), name)
+			}
+		}
+	}
+}
+
+func flagOf(cmd *cobra.Command, name string) *pflag.Flag {
+	if f := cmd.Flags().Lookup(name); f != nil {
+		return f
+	}
+	return cmd.InheritedFlags().Lookup(name)
+}
+
+// Every exit code of every kind of error, wrapped as libraries wrap them.
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		code int
+	}{
+		{errors.New("anything"), 1},
+		{trust.ErrTargetNotFound, 1},
+		{fs.ErrNotExist, 1},
+		{usagef("no"), 2},
+		{trust.ErrImageTarget, 2},
+		{trust.ErrConfig, 2},
+		{metadata.ErrNoWorkspace, 2},
+		{metadata.ErrInvalid, 2},
+		{ociremote.ErrInvalidReference, 2},
+		{fetcher.ErrInvalidSource, 2},
+		{fetcher.ErrNoRepository, 11},
+		{ociremote.ErrForeign, 11},
+		{publish.ErrHeadMissing, 11},
+		{trust.ErrMismatch, 12},
+		{trust.ErrExpired, 20},
+		{trust.ErrStaleCopy, 20},
+		{trust.ErrClock, 20},
+		{trust.ErrRollback, 21},
+		{trust.ErrMinTimestamp, 21},
+		{&trust.VerificationError{Kind: trust.ErrThreshold, Role: "timestamp", Got: 0, Need: 1}, 22},
+		{trust.ErrNoTrust, 23},
+		{trust.ErrWrongRoot, 23},
+		{trust.ErrExists, 23},
+		{&unpinnedError{source: "x/y"}, 23},
+		{trust.ErrMalformed, 25},
+		{&ociremote.MalformedError{What: "bundle", Err: errors.New("x")}, 25},
+		{ociremote.ErrNewerFormat, 25},
+		{&fetcher.LimitError{Title: "x", Size: 2, Max: 1}, 25},
+		{publish.ErrPartial, 25},
+		{nothingError{}, 30},
+		{&metadata.NeedSignaturesError{}, 31},
+		{metadata.ErrLint, 33},
+		{metadata.ErrReserved, 33},
+		{&publish.ForeignTagError{Tag: "tuf", Err: ociremote.ErrForeign}, 33},
+		{metadata.ErrForeignHead, 33},
+		{&metadata.ConflictError{}, 40},
+		{&publish.ForkError{}, 40},
+		{metadata.ErrLocked, 41},
+		{&ociremote.TransportError{Host: "h", Status: 503}, 50},
+		{fetcher.ErrLostBlob, 50},
+		{fetcher.ErrTooSlow, 50},
+		{&timeoutError{}, 50},
+		{context.DeadlineExceeded, 50},
+		{&ociremote.AuthError{Host: "h", Status: 401}, 51},
+		{&interruptedError{err: context.Canceled}, 130},
+	} {
+		a := newApp(World{})
+		wrapped := fmt.Errorf("reading: %w", fmt.Errorf("deeper: %w", c.err))
+		if got := a.report(wrapped).ExitCode; got != c.code {
+			t.Errorf("%T %v: exit %d, want %d", c.err, c.err, got, c.code)
+		}
+	}
+}
+
+// The report of an error has all three parts where a rule has them, also where
+// names are missing.
+func TestReportFallsBackWithoutNames(t *testing.T) {
+	t.Parallel()
+	a := newApp(World{})
+	a.subject = subject{command: "tufoci get", source: "reg/x"}
+	r := a.report(trust.ErrTargetNotFound)
+	if r.Next != "`tufoci ls reg/x`" {
+		t.Errorf("Next: %q", r.Next)
+	}
+	a.subject.trust = "acme"
+	if r := a.report(trust.ErrTargetNotFound); r.Next != "`tufoci ls acme`" {
+		t.Errorf("Next: %q", r.Next)
+	}
+}
+
+func TestPrintableStopsEscapes(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	table(&out, []string{"A"}, [][]string{{"x\x1b[31m\u009b\r"}})
+	if strings.ContainsAny(out.String(), "\x1b\u009b\r") {
+		t.Errorf("%q", out.String())
+	}
+}
+
+// What runs must have a line of help, and what has a short line has no dot.
+func TestCommandsAreDescribed(t *testing.T) {
+	t.Parallel()
+	for _, cmd := range allCommands(newApp(World{}).newRoot()) {
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: %q", cmd.CommandPath(), cmd.Short)
+		}
+		if cmd.RunE == nil && cmd.HasParent() {
+			t.Errorf("%s does nothing", cmd.CommandPath())
+		}
+		cmd.SetOut(io.Discard)
+		if err := cmd.Help(); err != nil {
+			t.Errorf("%s: %v", cmd.CommandPath(), err)
+		}
+	}
+}
+
+func allCommands(cmd *cobra.Command) []*cobra.Command {
+	out := []*cobra.Command{cmd}
+	for _, c := range cmd.Commands() {
+		out = append(out, allCommands(c)...)
+	}
+	return out
+}
+
+// Nouns share their verbs' other names.
+func TestAliases(t *testing.T) {
+	t.Parallel()
+	root := newApp(World{}).newRoot()
+	for alias, want := range map[string]string{
+		"cp": "tufoci cp", "mirror copy": "tufoci mirror copy",
+		"trust ls": "tufoci trust list", "trust remove": "tufoci trust rm", "trust delete": "tufoci trust rm",
+		"role ls": "tufoci role list", "delegation list": "tufoci role list",
+		"target ls": "tufoci target list", "target delete": "tufoci target rm", "target remove": "tufoci target rm",
+		"key ls": "tufoci key list", "key remove": "tufoci key rm", "key delete": "tufoci key rm",
+	} {
+		cmd, _, err := root.Find(strings.Fields(alias))
+		if err != nil || cmd.CommandPath() != want {
+			t.Errorf("%s is %s, want %s: %v", alias, cmd.CommandPath(), want, err)
+		}
+	}
+	if !slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == "demo" }) {
+		t.Error("no demo")
+	}
+}
