@@ -1,21 +1,32 @@
 package ociremote
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
+
+// MaxManifest is the hard limit for a manifest in bytes, read or written: what
+// the OCI distribution specification asks registries to accept.
+const MaxManifest = 4 << 20
 
 // Layout is a variant of the manifest for registries that refuse the default.
 type Layout string
 
 // The layouts that [Pack] writes. Readers take all of them.
 const (
-	LayoutDefault Layout = "default" // empty config and inline layer with data
-	LayoutNoData  Layout = "nodata"  // no data anywhere, no inline layer
-	LayoutGitLab  Layout = "gitlab"  // image config type, no artifactType
+	// LayoutDefault has the empty config and carries the inline layer as data.
+	LayoutDefault Layout = "default"
+	// LayoutNoData has no data in any descriptor. The inline layer is there as
+	// a blob, so that reading costs a second request.
+	LayoutNoData Layout = "nodata"
+	// LayoutGitLab has the config type of an image and no artifactType.
+	LayoutGitLab Layout = "gitlab"
 )
 
-// Media types of the layout.
+// Media types of layout v1.
 const (
 	MediaTypeBundle   = "application/vnd.tufoci.bundle.v1"
 	MediaTypeInline   = "application/vnd.tufoci.inline.v1.tar+gzip"
@@ -39,66 +50,76 @@ const (
 	AnnotationTargetsExpires   = "io.tufoci.targets.expires"
 )
 
-// FormatVersion is the value of AnnotationVersion that this code writes and the
-// highest that it reads.
-const FormatVersion = 1
+// FormatVersion is the value of [AnnotationVersion] that this code writes and
+// the highest that it reads.
+const FormatVersion = "1"
+
+// emptyConfig is the content of every config blob.
+var emptyConfig = []byte("{}")
 
 // File is one file of a bundle.
 type File struct {
-	Title      string
+	// Title is its name: "metadata/2.root.json", "targets/dir/<sha256>.name".
+	Title string
+	// Descriptor of its blob, without annotations.
 	Descriptor ocispec.Descriptor
 }
 
-// Bundle is a manifest that was read, or made by [Pack]. Read only.
+// Bundle is a manifest that was read, or made by [Pack]. It is not to be
+// changed, and safe for concurrent reading.
 type Bundle struct {
-	Manifest    []byte
-	Descriptor  ocispec.Descriptor
-	ETag        string
-	Files       []File
+	// Manifest as it was received, byte for byte.
+	Manifest []byte
+	// Descriptor of the manifest.
+	Descriptor ocispec.Descriptor
+	// ETag that the registry gave with it, or "".
+	ETag string
+	// Files, sorted by title. The inline layer is none.
+	Files []File
+	// Annotations of the manifest. Not trusted.
 	Annotations map[string]string
-	Partial     bool
-	Legacy      bool
-	Layout      Layout
+	// Subject is the image that the bundle is attached to, or nil.
+	Subject *ocispec.Descriptor
+	// Partial: it holds what one image needs, not the whole repository.
+	Partial bool
+	// Legacy: it has the older layout of docker/attest.
+	Legacy bool
+	// Layout is the variant, "" for Legacy.
+	Layout Layout
 
-	inline map[string][]byte
+	// inlineLayer is the descriptor of the inline layer, nil without one.
+	inlineLayer *ocispec.Descriptor
+	inline      map[string][]byte
+	// layers are the files in the order of the manifest.
+	layers []File
 }
-
-// ParseBundle reads a manifest strictly.
-func ParseBundle(manifest []byte) (*Bundle, error) { panic("not implemented") }
 
 // File finds a file by its title.
-func (b *Bundle) File(title string) (File, bool) { panic("not implemented") }
-
-// Inline is the content of a file that the inline layer carries, checked
-// against its descriptor.
-func (b *Bundle) Inline(title string) ([]byte, bool) { panic("not implemented") }
-
-// SameContent reports whether both have the same files: title, digest, size.
-func (b *Bundle) SameContent(o *Bundle) bool { panic("not implemented") }
-
-// Content is one file to pack.
-type Content struct {
-	Title  string
-	Digest digest.Digest
-	Size   int64
-	// Data is nil if only the blob exists already.
-	Data []byte
+func (b *Bundle) File(title string) (File, bool) {
+	i, ok := slices.BinarySearchFunc(b.Files, title, func(f File, t string) int { return strings.Compare(f.Title, t) })
+	if !ok {
+		return File{}, false
+	}
+	return b.Files[i], true
 }
 
-// PackOptions of [Pack].
-type PackOptions struct {
-	Layout      Layout
-	MaxManifest int64
-	Annotations map[string]string
-	Partial     bool
-	Subject     *ocispec.Descriptor
+// Inline is the content of a file that the inline layer carries. It has the
+// size and digest of the file's descriptor. It is not to be changed.
+func (b *Bundle) Inline(title string) ([]byte, bool) {
+	data, ok := b.inline[title]
+	return data, ok
 }
 
-// Blob is one to push before the manifest. Nil Data must exist already.
-type Blob struct {
-	Descriptor ocispec.Descriptor
-	Data       []byte
+// SameContent reports whether both have the same files: title, digest and size.
+// The inline layer and the annotations do not count, since gzip output changes
+// between Go releases.
+func (b *Bundle) SameContent(o *Bundle) bool {
+	return slices.EqualFunc(b.Files, o.Files, func(f, g File) bool {
+		return f.Title == g.Title && f.Descriptor.Digest == g.Descriptor.Digest && f.Descriptor.Size == g.Descriptor.Size
+	})
 }
 
-// Pack makes a bundle.
-func Pack(files []Content, o PackOptions) (*Bundle, []Blob, error) { panic("not implemented") }
+// descriptorOf describes bytes.
+func descriptorOf(mediaType string, data []byte) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+}
