@@ -1,0 +1,248 @@
+package fetcher_test
+
+import (
+	"errors"
+	"maps"
+	"sync"
+	"testing"
+
+	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/internal/tuftest"
+	"github.com/tufoci/tufoci/ociremote"
+)
+
+// lossy is a registry whose bundle is not inlined.
+type lossy struct {
+	*tuftest.Registry
+	repo *tuftest.Repo
+}
+
+func newLossy(t *testing.T) *lossy {
+	t.Helper()
+	l := &lossy{tuftest.NewRegistry(t, tuftest.RegistryOptions{}), signed(t, 2)}
+	l.push(t, l.repo.Files())
+	return l
+}
+
+func (l *lossy) push(t *testing.T, files map[string][]byte) {
+	t.Helper()
+	l.Push(repository, "tuf", tuftest.Pack(t, files, tuftest.PackOptions{NoInline: true}))
+}
+
+func (l *lossy) lose(data []byte) { l.DeleteBlob(repository, tuftest.Digest(data)) }
+
+// replace publishes a new version and loses what only the old one had.
+func (l *lossy) replace(t *testing.T) {
+	t.Helper()
+	old := l.repo.Files()
+	l.repo.Publish()
+	l.push(t, l.repo.Files())
+	for title, data := range old {
+		if string(l.repo.Files()[title]) != string(data) {
+			l.lose(data)
+		}
+	}
+}
+
+// The tag has not moved: one more resolution, then an error.
+func TestLostBlob(t *testing.T) {
+	t.Parallel()
+	l := newLossy(t)
+	v := open(t, l.Registry, fetcher.Options{})
+	l.lose(l.repo.Data("snapshot"))
+	_, err := v.File(t.Context(), l.repo.Title("snapshot"), plenty)
+	wantIs(t, err, fetcher.ErrLostBlob)
+	if errors.Is(err, fetcher.ErrFileNotFound) || errors.Is(err, fetcher.ErrMoved) || errors.Is(err, ociremote.ErrBlobNotFound) {
+		t.Errorf("also %v", err)
+	}
+	if manifests, _ := asked(l.Registry); manifests != 2 {
+		t.Errorf("the tag was resolved %d times, want 2", manifests)
+	}
+	// Whoever asks again later may be lucky.
+	l.PutBlob(repository, l.repo.Data("snapshot"))
+	if _, err := v.File(t.Context(), l.repo.Title("snapshot"), plenty); err != nil {
+		t.Errorf("after the blob came back: %v", err)
+	}
+}
+
+// For go-tuf it is no 404, whichever file is lost.
+func TestLostBlobIsNot404(t *testing.T) {
+	t.Parallel()
+	l := newLossy(t)
+	l.lose(l.repo.Data("root"))
+	f := fetcher.New(t.Context(), source(t, l.Registry), options(t, fetcher.Options{}))
+	_, err := f.DownloadFile(f.BaseURL()+"/2.root.json", plenty, 0)
+	wantIs(t, err, fetcher.ErrLostBlob)
+	if is404(err) {
+		t.Error("404")
+	}
+}
+
+func TestLostBlobTagGone(t *testing.T) {
+	t.Parallel()
+	l := newLossy(t)
+	v := open(t, l.Registry, fetcher.Options{})
+	l.lose(l.repo.Data("snapshot"))
+	l.DeleteTag(repository, "tuf")
+	_, err := v.File(t.Context(), l.repo.Title("snapshot"), plenty)
+	wantIs(t, err, fetcher.ErrLostBlob)
+	if errors.Is(err, ociremote.ErrNotFound) || errors.Is(err, fetcher.ErrNoRepository) {
+		t.Error(err)
+	}
+}
+
+func TestLostBlobResolutionFails(t *testing.T) {
+	t.Parallel()
+	l := newLossy(t)
+	v := open(t, l.Registry, fetcher.Options{})
+	l.lose(l.repo.Data("snapshot"))
+	l.PutManifest(repository, "tuf", image(l.Registry))
+	_, err := v.File(t.Context(), l.repo.Title("snapshot"), plenty)
+	wantIs(t, err, ociremote.ErrForeign)
+}
+
+// A digest does not move: nothing is resolved again.
+func TestLostBlobOfDigest(t *testing.T) {
+	t.Parallel()
+	l := newLossy(t)
+	src, err := fetcher.ParseSource(l.Host() + "/" + repository + "@" + l.Digest(repository, "tuf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := fetcher.Open(t.Context(), src, options(t, fetcher.Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.replace(t)
+	l.Reset()
+	_, err = v.File(t.Context(), "metadata/timestamp.json", plenty)
+	wantIs(t, err, fetcher.ErrLostBlob)
+	if manifests, _ := asked(l.Registry); manifests != 0 {
+		t.Errorf("%d manifests asked for", manifests)
+	}
+}
+
+// The tag moved before anything but roots was handed out: the view goes on with
+// the new bundle, and says so.
+func TestLostBlobStartOver(t *testing.T) {
+	t.Parallel()
+	l := newLossy(t)
+	var warnings []string
+	v := open(t, l.Registry, fetcher.Options{Warn: func(s string) { warnings = append(warnings, s) }})
+	if _, err := v.File(t.Context(), "metadata/2.root.json", plenty); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.File(t.Context(), "metadata/3.root.json", plenty); !errors.Is(err, fetcher.ErrFileNotFound) {
+		t.Fatal(err)
+	}
+	l.replace(t)
+	wantAll(t, v, l.repo.Files())
+	if d := v.Bundle().Descriptor.Digest.String(); d != l.Digest(repository, "tuf") || v.Unchanged() || len(warnings) != 1 {
+		t.Errorf("bundle %s, unchanged %v, warnings %q", d, v.Unchanged(), warnings)
+	}
+	// Only once.
+	l.replace(t)
+	_, err := v.File(t.Context(), "targets/none", plenty)
+	wantIs(t, err, fetcher.ErrFileNotFound)
+	fresh := open(t, l.Registry, fetcher.Options{})
+	l.replace(t)
+	if _, err := fresh.File(t.Context(), "metadata/timestamp.json", plenty); err != nil {
+		t.Fatal(err)
+	}
+	l.lose(l.repo.Data("snapshot"))
+	l.Reset()
+	_, err = fresh.File(t.Context(), l.repo.Title("snapshot"), plenty)
+	wantIs(t, err, fetcher.ErrLostBlob)
+	if manifests, _ := asked(l.Registry); manifests != 0 {
+		t.Error("started over twice")
+	}
+}
+
+// What was handed out does not fit the new bundle: the refresh has to begin
+// again, and can at once.
+func TestLostBlobMoved(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		before string // asked for first
+		change func(t *testing.T, l *lossy)
+	}{
+		"after the timestamp":              {"metadata/timestamp.json", func(t *testing.T, l *lossy) { l.replace(t) }},
+		"after a root was reported absent": {"metadata/3.root.json", func(t *testing.T, l *lossy) { l.repo.RotateKey("root"); l.replace(t) }},
+		"after a root that is another now": {"metadata/2.root.json", func(t *testing.T, l *lossy) {
+			l.repo.Forge("root", func(signed map[string]any) { signed["x"] = "other" })
+			l.replace(t)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLossy(t)
+			v := open(t, l.Registry, fetcher.Options{})
+			if _, err := v.File(t.Context(), test.before, plenty); err != nil && !errors.Is(err, fetcher.ErrFileNotFound) {
+				t.Fatal(err)
+			}
+			snapshot, old := l.repo.Title("snapshot"), v.Bundle().Descriptor.Digest
+			test.change(t, l)
+			_, err := v.File(t.Context(), snapshot, plenty)
+			wantIs(t, err, fetcher.ErrMoved)
+			moved, ok := errors.AsType[*fetcher.MovedError](err)
+			if !ok || moved.From != old || moved.To.String() != l.Digest(repository, "tuf") || moved.Title != snapshot {
+				t.Fatalf("%+v", moved)
+			}
+			if v.Bundle().Descriptor.Digest != old {
+				t.Error("the view changed its bundle nevertheless")
+			}
+			// Asked again, the view says the same, without another request.
+			l.Reset()
+			_, err = v.File(t.Context(), snapshot, plenty)
+			wantIs(t, err, fetcher.ErrMoved)
+			if manifests, _ := asked(l.Registry); manifests != 0 {
+				t.Errorf("%d more resolutions", manifests)
+			}
+			wantAll(t, moved.View, l.repo.Files())
+			if manifests, _ := asked(l.Registry); manifests != 0 {
+				t.Errorf("the new view resolved the tag %d times", manifests)
+			}
+			if moved.View.Source() != v.Source() || moved.View.Bundle().Descriptor.Digest != moved.To {
+				t.Error("another source or bundle")
+			}
+			// The new view has had its second chance.
+			l.lose(l.repo.Data("snapshot"))
+			again := open(t, l.Registry, fetcher.Options{})
+			_, err = again.File(t.Context(), l.repo.Title("snapshot"), plenty)
+			wantIs(t, err, fetcher.ErrLostBlob)
+		})
+	}
+}
+
+// A bundle with the same timestamp, packed anew, may be read on.
+func TestLostBlobSameTimestamp(t *testing.T) {
+	t.Parallel()
+	l := newLossy(t)
+	v := open(t, l.Registry, fetcher.Options{})
+	if _, err := v.File(t.Context(), "metadata/timestamp.json", plenty); err != nil {
+		t.Fatal(err)
+	}
+	files := maps.Clone(l.repo.Files())
+	files["targets/more"] = []byte("more")
+	l.push(t, files)
+	l.lose(l.repo.Data("snapshot"))
+	l.Push(repository, "tuf", tuftest.Pack(t, files, tuftest.PackOptions{})) // the snapshot is inlined now
+	l.lose(l.repo.Data("snapshot"))
+	wantAll(t, v, files)
+}
+
+// Several readers that lose their files at the same time start over once.
+func TestLostBlobConcurrently(t *testing.T) {
+	t.Parallel()
+	l := newLossy(t)
+	v := open(t, l.Registry, fetcher.Options{})
+	l.replace(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() { wantAll(t, v, map[string][]byte{"metadata/timestamp.json": l.repo.Data("timestamp")}) })
+	}
+	wg.Wait()
+	if manifests, _ := asked(l.Registry); manifests != 2 {
+		t.Errorf("the tag was resolved %d times, want 2", manifests)
+	}
+}
