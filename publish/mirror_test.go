@@ -16,7 +16,8 @@ import (
 	"github.com/tufoci/tufoci/trust"
 )
 
-// world is a signed repository with two targets, one of them delegated.
+// world is a signed repository at timestamp v2 with two targets, one of them
+// delegated.
 func world(t testing.TB) *tuftest.Repo {
 	t.Helper()
 	r := tuftest.NewRepo(t, tuftest.RepoOptions{})
@@ -122,12 +123,12 @@ func TestMirrorDirectory(t *testing.T) {
 			if result.Verbatim || result.Unchanged || result.Targets != 2 || result.Files != len(r.Files()) {
 				t.Errorf("result is %+v", result)
 			}
-			if want := "tuf.v1"; result.HistoryTag != want {
+			if want := "tuf.v2"; result.HistoryTag != want {
 				t.Errorf("history tag %q, want %q", result.HistoryTag, want)
 			}
 			read := done()
 			wantFiles(t, read, channel, r.Files())
-			wantFiles(t, read, "tuf.v1", r.Files())
+			wantFiles(t, read, "tuf.v2", r.Files())
 			view := see(t, r.RootBytes(), read)
 			wantTarget(t, view, "hello.txt", "hello")
 			wantTarget(t, view, "team/file", "of the team")
@@ -237,20 +238,20 @@ func TestMirrorUpdate(t *testing.T) {
 	r := world(t)
 	g := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
 	dst := remote(t, g, "inside/trust")
-	mirror(t, see(t, r.RootBytes(), memory(t, r)), dst, publish.MirrorOptions{})
+	mirror(t, dirView(t, r.RootBytes(), directory(t, r.Files()), trust.Options{}), dst, publish.MirrorOptions{})
 	r.AddTarget("hello.txt", []byte("hello again"))
 	r.RotateKey("root")
 	r.Publish()
 	result := mirror(t, see(t, r.RootBytes(), memory(t, r)), dst, publish.MirrorOptions{})
-	if result.Plan.HeadVersion != 0 && result.Plan.HeadVersion != 1 {
-		t.Errorf("head version %d", result.Plan.HeadVersion)
+	if result.Versions.Root != 2 || result.Versions.Timestamp != 3 || result.Plan.HeadVersion != 2 {
+		t.Errorf("versions are %+v, the plan %+v", result.Versions, result.Plan)
 	}
 	for _, b := range result.Plan.Blobs {
 		if b.Title == "metadata/1.root.json" {
 			t.Error("a blob was sent again that the destination has")
 		}
 	}
-	wantTags(t, dst, "tuf", "tuf.v1", "tuf.v2")
+	wantTags(t, dst, "tuf", "tuf.v2", "tuf.v3")
 	wantTarget(t, see(t, r.RootBytes(), dst), "hello.txt", "hello again")
 }
 
@@ -272,13 +273,13 @@ func TestMirrorNeverGoesBack(t *testing.T) {
 	fork.Publish()
 	_, err = tryMirror(t.Context(), see(t, r.RootBytes(), memory(t, fork)), dst, publish.MirrorOptions{})
 	wantErr(t, err, publish.ErrFork)
-	if e, ok := errors.AsType[*publish.ForkError](err); !ok || e.Theirs != before || e.Ours == before || e.OursVersion != 2 {
+	if e, ok := errors.AsType[*publish.ForkError](err); !ok || e.Theirs != before || e.Ours == before || e.OursVersion != 3 {
 		t.Errorf("evidence is %+v", e)
 	}
 
 	// A newer timestamp over an older role is no way round it.
 	fork.SetVersion("timestamp", 9)
-	fork.SetVersion("targets", 1)
+	fork.SetVersion("targets", 2)
 	fork.Publish()
 	if view, err := refresh(t.Context(), r.RootBytes(), trust.Options{Source: trust.RepositorySource(memory(t, fork), channel)}); err == nil {
 		_, err = tryMirror(t.Context(), view, dst, publish.MirrorOptions{})
@@ -329,13 +330,13 @@ func TestMirrorKeepsHistoryTag(t *testing.T) {
 	r := world(t)
 	dst := ociremote.NewMemory()
 	other := world(t)
-	store(t, dst, "tuf.v1", tuftest.Pack(t, other.Files(), tuftest.PackOptions{}))
+	store(t, dst, "tuf.v2", tuftest.Pack(t, other.Files(), tuftest.PackOptions{}))
 	var said warnings
 	result := mirror(t, see(t, r.RootBytes(), memory(t, r)), dst, publish.MirrorOptions{Warn: said.add})
-	if result.HistoryTag != "" || !strings.Contains(said.String(), "tuf.v1") {
+	if result.HistoryTag != "" || !strings.Contains(said.String(), "tuf.v2") {
 		t.Errorf("history tag %q, warnings: %s", result.HistoryTag, &said)
 	}
-	wantFiles(t, dst, "tuf.v1", other.Files())
+	wantFiles(t, dst, "tuf.v2", other.Files())
 	wantTarget(t, see(t, r.RootBytes(), dst), "hello.txt", "hello")
 }
 
@@ -347,7 +348,7 @@ func TestMirrorToOtherTags(t *testing.T) {
 	mirror(t, view, dst, publish.MirrorOptions{Tag: "stage"})
 	mirror(t, view, dst, publish.MirrorOptions{Tag: "v1.0", NoHistory: false})
 	mirror(t, view, dst, publish.MirrorOptions{Tag: "beside", NoHistory: true})
-	wantTags(t, dst, "stage", "stage.v1", "v1.0", "beside")
+	wantTags(t, dst, "stage", "stage.v2", "v1.0", "beside")
 }
 
 // The pin is root 2, so nothing verifies root 1. It is carried: consumers
@@ -435,7 +436,7 @@ func TestMirrorKilledAtAnyRequest(t *testing.T) {
 			}
 			mirror(t, newest, dst, publish.MirrorOptions{})
 			wantTarget(t, see(t, r.RootBytes(), dst), "hello.txt", "hello again")
-			wantFiles(t, dst, "tuf.v2", r.Files())
+			wantFiles(t, dst, "tuf.v3", r.Files())
 			if !killed {
 				break
 			}

@@ -1,0 +1,239 @@
+package publish_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/publish"
+)
+
+// die publishes up to the claim: the registry refuses the channel tag.
+func die(t testing.TB, g *tuftest.Registry, a *author) {
+	t.Helper()
+	g.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/"+channel) {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	if _, err := a.try(t.Context(), g, publish.Options{}); err == nil {
+		t.Fatal("the publish that was to die succeeded")
+	}
+	g.Intercept(nil)
+}
+
+func TestPublishFinishesOwnClaim(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	a.stage("", "more.txt", "more")
+	die(t, g, a)
+	claim := g.Digest(repository, "tuf.v2")
+	a.now = a.now.Add(time.Second)
+	result := a.publish(g)
+	if g.Digest(repository, channel) != claim || !result.Unchanged || result.Digest.String() != claim || result.HistoryTag != "tuf.v2" {
+		t.Errorf("the claim %s was not finished: %+v", claim, result)
+	}
+	if status, err := a.ws.Status(); err != nil || status.Published.Digest != claim {
+		t.Errorf("the workspace has published %+v (%v)", status.Published, err)
+	}
+}
+
+func TestPublishFinishesDeadClaimOfOthers(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		age      time.Duration
+		finished bool
+	}{{4 * time.Minute, false}, {6 * time.Minute, true}} {
+		g, a := published(t)
+		b := a.twin()
+		b.stage("team", "team/b", "of b")
+		die(t, g, b)
+		a.now = a.now.Add(test.age)
+		a.stage("", "a", "of a")
+		var said warnings
+		result, err := a.try(t.Context(), g, publish.Options{Warn: said.add})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := content(t, g, a, "team/b") == "of b"; got != test.finished {
+			t.Errorf("a claim %s old: finished is %v, want %v", test.age, got, test.finished)
+		}
+		if got := content(t, g, a, "a"); got != "of a" || result.HistoryTag != "tuf.v3" {
+			t.Errorf("a claim %s old: consumers see %q, %s", test.age, got, result.HistoryTag)
+		}
+		if !strings.Contains(said.String(), "tuf.v2") && !test.finished {
+			t.Errorf("warnings: %s", &said)
+		}
+	}
+}
+
+// Only a claim that was built on the head and that its clients take is ever
+// finished; no claim is overwritten.
+func TestPublishSkipsOtherClaims(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(t *testing.T, g *tuftest.Registry, m *ocispec.Manifest){
+		"built on another head": func(_ *testing.T, _ *tuftest.Registry, m *ocispec.Manifest) {
+			m.Annotations[ociremote.AnnotationPrevious] = "sha256:" + strings.Repeat("0", 64)
+		},
+		"built on nothing": func(_ *testing.T, _ *tuftest.Registry, m *ocispec.Manifest) {
+			delete(m.Annotations, ociremote.AnnotationPrevious)
+		},
+		"without age": func(_ *testing.T, _ *tuftest.Registry, m *ocispec.Manifest) {
+			delete(m.Annotations, ocispec.AnnotationCreated)
+		},
+		"of the future": func(_ *testing.T, _ *tuftest.Registry, m *ocispec.Manifest) {
+			m.Annotations[ocispec.AnnotationCreated] = now.Add(time.Hour).Format(time.RFC3339)
+		},
+		"partial": func(_ *testing.T, _ *tuftest.Registry, m *ocispec.Manifest) {
+			m.Annotations[ociremote.AnnotationPartial] = "true"
+		},
+		"of a newer format": func(_ *testing.T, _ *tuftest.Registry, m *ocispec.Manifest) {
+			m.Annotations[ociremote.AnnotationVersion] = "2"
+		},
+		"without a role": func(_ *testing.T, _ *tuftest.Registry, m *ocispec.Manifest) {
+			drop(m, "metadata/2.team.json")
+		},
+		"without a target": func(_ *testing.T, _ *tuftest.Registry, m *ocispec.Manifest) {
+			drop(m, "targets/team/")
+		},
+		"another kind of artifact": func(_ *testing.T, _ *tuftest.Registry, m *ocispec.Manifest) {
+			m.ArtifactType = "application/vnd.example"
+		},
+		"broken timestamp": func(t *testing.T, g *tuftest.Registry, m *ocispec.Manifest) {
+			m.Layers = m.Layers[1:] // the inline layer would lie
+			for i, l := range m.Layers {
+				if l.Annotations[ocispec.AnnotationTitle] == "metadata/timestamp.json" {
+					data, _ := g.Blob(repository, l.Digest.String())
+					data = []byte(strings.Replace(string(data), `"version":`, `"version":1`, 1))
+					m.Layers[i].Digest, m.Layers[i].Size = ocispec.DescriptorEmptyJSON.Digest.Algorithm().FromBytes(data), int64(len(data))
+					g.PutBlob(repository, data)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g, a := published(t)
+			b := a.twin()
+			b.stage("team", "team/b", "of b")
+			die(t, g, b)
+			var m ocispec.Manifest
+			manifest, _ := g.Manifest(repository, "tuf.v2")
+			if err := json.Unmarshal(manifest, &m); err != nil {
+				t.Fatal(err)
+			}
+			damage(t, g, &m)
+			manifest, err := json.Marshal(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.PutManifest(repository, "tuf.v2", manifest)
+			claim := g.Digest(repository, "tuf.v2")
+
+			a.now = a.now.Add(10 * time.Minute)
+			a.stage("", "a", "of a")
+			var said warnings
+			result, err := a.try(t.Context(), g, publish.Options{Warn: said.add})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if content(t, g, a, "team/b") != "" || content(t, g, a, "a") != "of a" || result.HistoryTag != "tuf.v3" {
+				t.Errorf("published %+v", result)
+			}
+			if g.Digest(repository, "tuf.v2") != claim {
+				t.Error("the claim was overwritten")
+			}
+			if !strings.Contains(said.String(), "claim tuf.v2 is skipped") {
+				t.Errorf("warnings: %s", &said)
+			}
+		})
+	}
+}
+
+// drop takes the inline layer out of a manifest, and the files whose title
+// starts with a prefix.
+func drop(m *ocispec.Manifest, prefix string) {
+	var kept []ocispec.Descriptor
+	for _, l := range m.Layers {
+		title := l.Annotations[ocispec.AnnotationTitle]
+		if title != "" && !strings.HasPrefix(title, prefix) {
+			kept = append(kept, l)
+		}
+	}
+	m.Layers = kept
+}
+
+// A dry run tells of a dead claim and leaves it.
+func TestPublishDryRunLeavesDeadClaim(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b := a.twin()
+	b.stage("team", "team/b", "of b")
+	die(t, g, b)
+	a.now = a.now.Add(10 * time.Minute)
+	a.stage("", "a", "of a")
+	g.Reset()
+	var said warnings
+	if _, err := a.try(t.Context(), g, publish.Options{DryRun: true, Warn: said.add}); err != nil {
+		t.Fatal(err)
+	}
+	if got := writes(g); len(got) != 0 || !strings.Contains(said.String(), "tuf.v2") {
+		t.Errorf("written %+v, warnings: %s", got, &said)
+	}
+}
+
+func TestPublishTooManyClaims(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	g.PutBlob(repository, []byte("{}"))
+	for v := int64(2); v < 102; v++ {
+		g.PutManifest(repository, ociremote.HistoryTag(channel, v), []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}`))
+	}
+	a.stage("", "a", "of a")
+	g.Reset()
+	_, err := a.try(t.Context(), g, publish.Options{})
+	wantErr(t, err, publish.ErrTooManyClaims)
+	if got := writes(g); len(got) != 0 {
+		t.Errorf("written: %+v", got)
+	}
+}
+
+// A registry whose history tags cannot be overwritten refuses the claim of the
+// slower publisher, which goes on under the next version.
+func TestPublishImmutableClaim(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b := a.twin()
+	a.stage("", "a", "of a")
+	b.stage("team", "team/b", "of b")
+	raced := false
+	g.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/tuf.v") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if !raced {
+			raced = true
+			b.publish(g)
+		}
+		if _, tag, _ := strings.Cut(r.URL.Path, "/manifests/"); g.Digest(repository, tag) != "" {
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	if result := a.publish(g); result.HistoryTag != "tuf.v3" {
+		t.Errorf("published as %s", result.HistoryTag)
+	}
+	if content(t, g, a, "a") != "of a" || content(t, g, a, "team/b") != "of b" {
+		t.Error("a change is missing")
+	}
+}

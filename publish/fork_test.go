@@ -1,0 +1,154 @@
+package publish_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
+	"github.com/tufoci/tufoci/publish"
+)
+
+// retag moves a tag of the registry behind everybody's back.
+func retag(t testing.TB, g *tuftest.Registry, tag, digest string) {
+	t.Helper()
+	manifest, ok := g.Manifest(repository, digest)
+	if !ok {
+		t.Fatalf("%s is gone", digest)
+	}
+	g.PutManifest(repository, tag, manifest)
+}
+
+func wantFork(t testing.TB, err error, ours, theirs string) {
+	t.Helper()
+	wantErr(t, err, publish.ErrFork)
+	e, ok := errors.AsType[*publish.ForkError](err)
+	if !ok || e.Ours != digest.Digest(ours) || e.Theirs != digest.Digest(theirs) || e.OursVersion == 0 || e.TheirsVersion == 0 {
+		t.Errorf("evidence is %+v, want %s overwritten by %s", e, ours, theirs)
+	}
+}
+
+// What a publishes is overwritten by b, who started from the same head.
+func TestPublishReportsFork(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		role  string // of b's change
+		more  int    // further publishes of b
+		renew bool   // only snapshot and timestamp of b are new, at first
+	}{
+		"other targets":              {role: "", more: 0},
+		"other role":                 {role: "team", more: 0},
+		"nothing but a timestamp":    {renew: true},
+		"other targets, moved on":    {role: "", more: 3},
+		"other role, moved on":       {role: "team", more: 3},
+		"only a timestamp, moved on": {renew: true, more: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g, a := published(t)
+			b := a.twin()
+			start := g.Digest(repository, channel)
+			a.stage("", "a", "of a")
+			ours := a.publish(g).Digest.String()
+
+			retag(t, g, channel, start)
+			g.DeleteTag(repository, "tuf.v2")
+			retag(t, g, "unrelated", ours)
+			if test.renew {
+				b.now = b.now.Add(6 * 24 * time.Hour)
+			} else {
+				b.stage(test.role, "team/b", "of b")
+			}
+			b.publish(g)
+			for range test.more {
+				b.stage("team", "team/more", b.now.String())
+				b.now = b.now.Add(time.Minute)
+				b.publish(g)
+			}
+
+			theirs := g.Digest(repository, channel)
+			for _, dry := range []bool{true, false} {
+				g.Reset()
+				_, err := a.try(t.Context(), g, publish.Options{DryRun: dry})
+				wantFork(t, err, ours, theirs)
+				if got := writes(g); len(got) != 0 {
+					t.Errorf("written: %+v", got)
+				}
+			}
+		})
+	}
+}
+
+// A head that went back would be followed by versions that clients have seen.
+func TestPublishReportsHeadThatWentBack(t *testing.T) {
+	t.Parallel()
+	for _, change := range []bool{true, false} {
+		g, a := published(t)
+		start := g.Digest(repository, channel)
+		if change {
+			a.stage("", "a", "of a")
+		} else {
+			a.now = a.now.Add(6 * 24 * time.Hour) // a timestamp, no more
+		}
+		ours := a.publish(g).Digest.String()
+		retag(t, g, channel, start)
+		_, err := a.try(t.Context(), g, publish.Options{})
+		wantFork(t, err, ours, start)
+	}
+}
+
+// Others may publish as often as they like, and some of it may be pruned.
+func TestPublishAfterManyOthers(t *testing.T) {
+	t.Parallel()
+	for _, pruned := range []bool{false, true} {
+		g, a := published(t)
+		b := a.twin()
+		for range 4 {
+			b.now = b.now.Add(time.Minute)
+			b.stage("team", "team/b", b.now.String())
+			b.publish(g)
+		}
+		if pruned {
+			g.DeleteTag(repository, g.Digest(repository, "tuf.v3"))
+		}
+		a.stage("", "a", "of a")
+		var said warnings
+		if _, err := a.try(t.Context(), g, publish.Options{Warn: said.add}); err != nil {
+			t.Errorf("pruned %v: %v", pruned, err)
+		}
+		if strings.Contains(said.String(), "cannot tell") != pruned {
+			t.Errorf("pruned %v: warnings: %s", pruned, &said)
+		}
+		if got := content(t, g, a, "a"); got != "of a" {
+			t.Errorf("pruned %v: consumers see %q", pruned, got)
+		}
+	}
+}
+
+// The tag is overwritten right after it was written: the publisher is told,
+// and keeps its changes.
+func TestPublishReadsBack(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b := a.twin()
+	start := g.Digest(repository, channel)
+	b.stage("", "b", "of b")
+	theirs := b.publish(g).Digest.String()
+	retag(t, g, channel, start)
+	a.stage("", "a", "of a")
+	g.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(w, r)
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/"+channel) {
+			retag(t, g, channel, theirs)
+		}
+	})
+	_, err := a.try(t.Context(), g, publish.Options{})
+	g.Intercept(nil)
+	wantFork(t, err, g.Digest(repository, "tuf.v3"), theirs)
+	_, err = a.try(t.Context(), g, publish.Options{})
+	wantErr(t, err, publish.ErrConflict)
+}
