@@ -1,0 +1,31 @@
+package trust
+
+import "os"
+
+// Views into the package for its external tests.
+
+// OnWriteStep lets a test end the client's writes before a step, as a crash would.
+func (c *Client) OnWriteStep(step func(step, file string) error) {
+	c.store.(*dirStore).writer.step = step
+}
+
+// OnConfigStep is OnWriteStep for a configuration.
+func (c *Config) OnConfigStep(step func(step, file string) error) { c.writer.step = step }
+
+// SetMaxRootRotations lowers the number of new roots that a refresh follows.
+func (c *Client) SetMaxRootRotations(n int) { c.rotations = n }
+
+// MaxVisits is the limit of a lookup.
+const MaxVisits = maxVisits
+
+// RoleFileName is the name of a stored role.
+func RoleFileName(role string) string { return roleFileName(role) }
+
+// ParsePeriod reads a length of time and writes it again.
+func ParsePeriod(s string) (string, error) {
+	p, err := parsePeriod(s)
+	return p.String(), err
+}
+
+// ErrReadOnly is what a write to a read-only place fails with.
+var ErrReadOnly = os.ErrPermission
