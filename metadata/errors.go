@@ -37,6 +37,8 @@ var (
 	ErrReserved = errors.New("reserved name")
 	// ErrNotDelegated: the role is not allowed to sign the path.
 	ErrNotDelegated = errors.New("path is not delegated to the role")
+	// ErrKeyMissing: no key of that name is known, or no private key is at hand that could sign.
+	ErrKeyMissing = errors.New("key is missing")
 )
 
 // ConflictError says which staged roles moved. It Is ErrConflict.

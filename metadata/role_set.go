@@ -172,7 +172,7 @@ func setKeysInRole[T tuf.Roles](e *edit, role string, change RoleEdit, holders f
 	if err != nil {
 		return err
 	}
-	before, err := payload(md)
+	before, err := encode(md)
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func setKeysInRole[T tuf.Roles](e *edit, role string, change RoleEdit, holders f
 		}
 	}
 	tidy()
-	after, err := payload(md)
+	after, err := encode(md)
 	if err != nil || bytes.Equal(before, after) {
 		return err
 	}
@@ -286,22 +286,17 @@ func (e *edit) resign(names []string) error {
 		if name == tuf.ROOT || name == binsRole || f == nil || e.w.staged[name] != nil || typeOf(name) != tuf.TARGETS {
 			continue
 		}
-		md, err := parseFile[tuf.TargetsType](f)
-		if err != nil {
-			return err
-		}
 		rules, err := v.rules(name)
 		if err != nil {
 			return err
 		}
-		ok, err := meets(md, rules)
-		if err != nil {
+		switch ok, err := f.meets(rules); {
+		case err != nil:
 			return err
-		}
-		if ok {
+		case ok:
 			continue
 		}
-		if err := stage(e, name, md); err != nil {
+		if err := e.stageFile(f); err != nil {
 			return err
 		}
 	}
@@ -315,41 +310,20 @@ func (e *edit) restage(names []string) error {
 		if name == binsRole || e.w.online(name, false) || slices.ContainsFunc(e.files, func(f *roleFile) bool { return f.role == name }) {
 			continue
 		}
-		f := e.w.current(name)
-		if f == nil {
-			continue
-		}
-		if name == tuf.ROOT {
-			md, err := parseFile[tuf.RootType](f)
-			if err != nil {
+		if f := e.w.current(name); f != nil {
+			if err := e.stageFile(f); err != nil {
 				return err
 			}
-			if err := stage(e, name, md); err != nil {
-				return err
-			}
-			continue
-		}
-		md, err := parseFile[tuf.TargetsType](f)
-		if err != nil {
-			return err
-		}
-		if err := stage(e, name, md); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
-// meets reports whether the signatures of a file reach every threshold.
-func meets[T tuf.Roles](md *tuf.Metadata[T], rules []rule) (bool, error) {
-	p, err := payload(md)
+// stageFile stages the content of a file as the next version.
+func (e *edit) stageFile(f *roleFile) error {
+	data, err := bytesOf(f)
 	if err != nil {
-		return false, err
+		return err
 	}
-	for _, r := range rules {
-		if !r.met(p, md.Signatures) {
-			return false, nil
-		}
-	}
-	return len(rules) > 0, nil
+	return e.stageData(f.role, data)
 }

@@ -123,26 +123,97 @@ func encode[T tuf.Roles](md *tuf.Metadata[T]) ([]byte, error) {
 	return md.ToBytes(false)
 }
 
-// payload is what signatures of the role are over.
-func payload[T tuf.Roles](md *tuf.Metadata[T]) ([]byte, error) {
-	return cjson.EncodeCanonical(md.Signed)
+// envelope is a metadata file with its signed part as it stands.
+type envelope struct {
+	Signatures []tuf.Signature `json:"signatures"`
+	Signed     json.RawMessage `json:"signed"`
+}
+
+func openEnvelope(data []byte) (envelope, error) {
+	var e envelope
+	if err := json.Unmarshal(data, &e); err != nil {
+		return envelope{}, fmt.Errorf("%w: %v", ErrDamaged, err)
+	}
+	return e, nil
+}
+
+// payload is what the signatures are over.
+func (e envelope) payload() ([]byte, error) { return cjson.EncodeCanonical(e.Signed) }
+
+// meets reports whether the signatures reach every threshold.
+func (e envelope) meets(rules []rule) (bool, error) {
+	p, err := e.payload()
+	if err != nil {
+		return false, err
+	}
+	for _, r := range rules {
+		if !r.met(p, e.Signatures) {
+			return false, nil
+		}
+	}
+	return len(rules) > 0, nil
+}
+
+// meets reports whether the signatures of a file reach every threshold.
+func (f *roleFile) meets(rules []rule) (bool, error) {
+	data, err := bytesOf(f)
+	if err != nil {
+		return false, err
+	}
+	e, err := openEnvelope(data)
+	if err != nil {
+		return false, err
+	}
+	return e.meets(rules)
+}
+
+// life is how long versions of a role live, and with how much of that left they are renewed.
+type life struct{ period, renewWithin time.Duration }
+
+// nextVersion makes a new version out of a metadata file: its content, without signatures.
+func nextVersion(data []byte, version int64, now time.Time, l life) ([]byte, error) {
+	e, err := openEnvelope(data)
+	if err != nil {
+		return nil, err
+	}
+	var signed map[string]json.RawMessage
+	if err := json.Unmarshal(e.Signed, &signed); err != nil || signed == nil {
+		return nil, fmt.Errorf("%w: signed part: %v", ErrDamaged, err)
+	}
+	for name, value := range map[string]any{
+		"version":   version,
+		"expires":   seconds(now.Add(l.period)),
+		fieldPeriod: int64(l.period / time.Second),
+		fieldRenew:  int64(l.renewWithin / time.Second),
+	} {
+		if signed[name], err = json.Marshal(value); err != nil {
+			return nil, err
+		}
+	}
+	if e.Signed, err = json.Marshal(signed); err != nil {
+		return nil, err
+	}
+	e.Signatures = []tuf.Signature{}
+	return json.Marshal(e)
 }
 
 // content is the signed part without what every new version changes: two versions of equal content differ in
 // nothing that a person has to judge.
 func content(data []byte) (string, error) {
-	var file struct {
-		Signed map[string]any `json:"signed"`
+	e, err := openEnvelope(data)
+	if err != nil {
+		return "", err
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
+	var signed map[string]any
+	dec := json.NewDecoder(bytes.NewReader(e.Signed))
 	dec.UseNumber()
-	if err := dec.Decode(&file); err != nil {
+	if err := dec.Decode(&signed); err != nil {
 		return "", fmt.Errorf("%w: %v", ErrDamaged, err)
 	}
 	for _, name := range []string{"version", "expires", fieldPeriod, fieldRenew} {
-		delete(file.Signed, name)
+		delete(signed, name)
 	}
-	out, err := json.Marshal(file.Signed)
+	out, err := json.Marshal(signed)
 	return string(out), err
 }
 

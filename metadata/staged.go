@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
@@ -70,9 +69,19 @@ func (w *Workspace) newEdit() (*edit, error) {
 
 // stage adds the next version of a role: its base version plus one, a fresh expiry, no signatures.
 func stage[T tuf.Roles](e *edit, role string, md *tuf.Metadata[T]) error {
-	period, renew := e.cfg.Periods(role)
-	prepare(md, e.w.base.version(role)+1, seconds(e.w.now().Add(period)), period, renew)
 	data, err := encode(md)
+	if err != nil {
+		return err
+	}
+	return e.stageData(role, data)
+}
+
+func (e *edit) stageData(role string, data []byte) error {
+	l, err := e.w.life(e.cfg, role)
+	if err != nil {
+		return err
+	}
+	data, err = nextVersion(data, e.w.base.version(role)+1, e.w.now(), l)
 	if err != nil {
 		return err
 	}
@@ -93,32 +102,6 @@ func checkSize(f *roleFile) error {
 		return fmt.Errorf("%w: role %q would have %d bytes, at most %d are allowed", ErrInvalid, f.role, f.length, maxRoleFile)
 	}
 	return nil
-}
-
-// prepare makes the next version out of a signed part and drops the signatures.
-func prepare[T tuf.Roles](md *tuf.Metadata[T], version int64, expires time.Time, period, renew time.Duration) {
-	fields := map[string]any{fieldPeriod: int64(period / time.Second), fieldRenew: int64(renew / time.Second)}
-	md.Signatures = []tuf.Signature{}
-	switch s := any(&md.Signed).(type) {
-	case *tuf.RootType:
-		s.Version, s.Expires, s.UnrecognizedFields = version, expires, merged(s.UnrecognizedFields, fields)
-	case *tuf.TargetsType:
-		s.Version, s.Expires, s.UnrecognizedFields = version, expires, merged(s.UnrecognizedFields, fields)
-	case *tuf.SnapshotType:
-		s.Version, s.Expires, s.UnrecognizedFields = version, expires, merged(s.UnrecognizedFields, fields)
-	case *tuf.TimestampType:
-		s.Version, s.Expires, s.UnrecognizedFields = version, expires, merged(s.UnrecognizedFields, fields)
-	}
-}
-
-func merged(into, fields map[string]any) map[string]any {
-	if into == nil {
-		into = map[string]any{}
-	}
-	for k, v := range fields {
-		into[k] = v
-	}
-	return into
 }
 
 // drop removes what is staged of a role.

@@ -1,9 +1,19 @@
 package metadata
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"io"
+	"fmt"
+	"slices"
+	"strings"
+
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
+
+// MaxTargetFile bounds a target file. Trust files are small; images are entries, not files.
+const MaxTargetFile = 64 << 20
 
 // Target is one entry of a targets role.
 type Target struct {
@@ -22,26 +32,231 @@ type TargetOptions struct {
 	Custom json.RawMessage // a JSON object, without floats
 }
 
-// TargetFilter selects entries; the zero value selects all.
-type TargetFilter struct {
-	Role   string
-	Staged bool // only entries that are new or changed
-}
-
-// AddTarget stages a file target. The entry's hash is sha256, its bytes are kept until they are published.
+// AddTarget stages a file target, in place of an entry of that path. Its hash is sha256; its bytes are kept until they
+// are published. ErrInvalid, ErrReserved, ErrNoRole, ErrNotDelegated.
 func (w *Workspace) AddTarget(path string, data []byte, o TargetOptions) (*Target, error) {
-	panic("not implemented")
+	switch {
+	case strings.HasPrefix(path, imagesPrefix):
+		return nil, fmt.Errorf("%w: path %q: an image is not a file; give its length and hashes in a list", ErrInvalid, path)
+	case len(data) == 0:
+		return nil, fmt.Errorf("%w: target %q is a file of zero bytes, which TUF clients differ about", ErrInvalid, path)
+	case len(data) > MaxTargetFile:
+		return nil, fmt.Errorf("%w: target %q has %d bytes, at most %d are allowed", ErrInvalid, path, len(data), MaxTargetFile)
+	}
+	sum := sha256.Sum256(data)
+	e, err := w.newEdit()
+	if err != nil {
+		return nil, err
+	}
+	added, err := e.addEntries([]entry{{
+		Path: path, Length: int64(len(data)), Hashes: map[string]string{"sha256": hex.EncodeToString(sum[:])}, Custom: o.Custom,
+	}}, o.Role)
+	if err != nil {
+		return nil, err
+	}
+	e.blobs = append(e.blobs, fileChange{path: w.path(blobsDir, added[0].SHA256), data: data})
+	if err := e.commit(); err != nil {
+		return nil, err
+	}
+	return &added[0], nil
 }
 
-// AddTargetEntries stages images/ entries from JSON lines of path, length, hashes and custom. All or nothing.
-func (w *Workspace) AddTargetEntries(r io.Reader, o TargetOptions) ([]Target, error) {
-	panic("not implemented")
-}
-
-// RemoveTarget stages the removal of entries. With role "" the entry is removed where it stands; ErrNoTarget.
+// RemoveTarget stages the removal of entries, all or nothing. With role "" an entry is removed from the role in which a
+// lookup finds it. ErrNoTarget, ErrNoRole.
 func (w *Workspace) RemoveTarget(role string, paths ...string) ([]Target, error) {
-	panic("not implemented")
+	e, err := w.newEdit()
+	if err != nil {
+		return nil, err
+	}
+	v := w.view()
+	var removed []Target
+	byRole := map[string][]string{}
+	for _, p := range paths {
+		holder, err := v.holderOf(p, role)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(byRole[holder], p) {
+			continue
+		}
+		md, err := v.targets(holder)
+		if err != nil {
+			return nil, err
+		}
+		removed = append(removed, newTarget(holder, p, md.Signed.Targets[p]))
+		byRole[holder] = append(byRole[holder], p)
+	}
+	for holder, paths := range byRole {
+		err := e.changeTargets(holder, func(targets map[string]*tuf.TargetFiles) {
+			for _, p := range paths {
+				delete(targets, p)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return removed, e.commit()
 }
 
-// Targets lists entries sorted by role and path.
-func (w *Workspace) Targets(f TargetFilter) ([]Target, error) { panic("not implemented") }
+// holderOf finds the role that lists the path: the one named, or the first on a lookup.
+func (v *view) holderOf(p, role string) (string, error) {
+	candidates := []string{role}
+	if role == "" {
+		var err error
+		if candidates, err = v.visits(p); err != nil {
+			return "", err
+		}
+	} else if _, err := v.rules(role); err != nil {
+		return "", err
+	}
+	for _, r := range candidates {
+		md, err := v.targets(r)
+		if err != nil {
+			return "", err
+		}
+		if md != nil && md.Signed.Targets[p] != nil {
+			return r, nil
+		}
+	}
+	return "", fmt.Errorf("%w: %q", ErrNoTarget, p)
+}
+
+// entry is one line of a list of entries.
+type entry struct {
+	Path   string            `json:"path"`
+	Length int64             `json:"length"`
+	Hashes map[string]string `json:"hashes"`
+	Custom json.RawMessage   `json:"custom,omitempty"`
+}
+
+// target is the entry as it stands in metadata.
+func (n entry) target() (*tuf.TargetFiles, error) {
+	if len(n.Hashes) != 1 || n.Hashes["sha256"] == "" {
+		return nil, fmt.Errorf("%w: target %q: want the hash sha256, and no other", ErrInvalid, n.Path)
+	}
+	sum, err := hex.DecodeString(n.Hashes["sha256"])
+	if err != nil || len(sum) != sha256.Size || hex.EncodeToString(sum) != n.Hashes["sha256"] {
+		return nil, fmt.Errorf("%w: target %q: sha256 %q is not 64 lower-case hex digits", ErrInvalid, n.Path, n.Hashes["sha256"])
+	}
+	if n.Length < 1 || n.Length > maxVersion {
+		return nil, fmt.Errorf("%w: target %q: length %d", ErrInvalid, n.Path, n.Length)
+	}
+	t := &tuf.TargetFiles{Length: n.Length, Hashes: tuf.Hashes{"sha256": sum}, Path: n.Path}
+	if len(n.Custom) > 0 {
+		custom, err := canonicalCustom(n.Custom)
+		if err != nil {
+			return nil, fmt.Errorf("%w: target %q: custom: %v", ErrInvalid, n.Path, err)
+		}
+		t.Custom = &custom
+	}
+	return t, nil
+}
+
+// addEntries stages entries, all or nothing, each in the role given or in the one that roleFor chooses.
+func (e *edit) addEntries(entries []entry, role string) ([]Target, error) {
+	v := e.w.view()
+	var added []Target
+	byRole := map[string]map[string]*tuf.TargetFiles{}
+	for _, n := range entries {
+		if err := checkPathShape(n.Path); err != nil {
+			return nil, err
+		}
+		t, err := n.target()
+		if err != nil {
+			return nil, err
+		}
+		r, err := v.listing(n.Path, role)
+		if err != nil {
+			return nil, err
+		}
+		if byRole[r] == nil {
+			byRole[r] = map[string]*tuf.TargetFiles{}
+		}
+		if byRole[r][n.Path] != nil {
+			return nil, fmt.Errorf("%w: target %q is given twice", ErrInvalid, n.Path)
+		}
+		byRole[r][n.Path] = t
+		target := newTarget(r, n.Path, t)
+		target.Staged = true
+		added = append(added, target)
+	}
+	for r, targets := range byRole {
+		err := e.changeTargets(r, func(all map[string]*tuf.TargetFiles) {
+			for p, t := range targets {
+				all[p] = t
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return added, nil
+}
+
+// listing is the role that is to list a new entry.
+func (v *view) listing(p, role string) (string, error) {
+	if role == "" || role == imagesRole || role == binsRole {
+		bins, err := v.bins()
+		if err != nil {
+			return "", err
+		}
+		if role == "" || bins != nil {
+			return v.roleFor(p)
+		}
+	}
+	if typeOf(role) != tuf.TARGETS {
+		return "", fmt.Errorf("%w: %q has no targets", ErrInvalid, role)
+	}
+	if _, err := v.rules(role); err != nil {
+		return "", err
+	}
+	return role, v.checkPathRole(p, role)
+}
+
+// changeTargets stages a role with changed entries. What makes no difference is not staged, and keeps its signatures;
+// what brings the role back to what is published is staged no more.
+func (e *edit) changeTargets(role string, change func(map[string]*tuf.TargetFiles)) error {
+	md := newTargets()
+	current := e.w.current(role)
+	if current != nil {
+		var err error
+		if md, err = parseFile[tuf.TargetsType](current); err != nil {
+			return err
+		}
+	}
+	if md.Signed.Targets == nil {
+		md.Signed.Targets = map[string]*tuf.TargetFiles{}
+	}
+	change(md.Signed.Targets)
+	if err := stage(e, role, md); err != nil {
+		return err
+	}
+	last := len(e.files) - 1
+	for _, old := range []*roleFile{e.w.base.role(role), current} {
+		same, err := sameContent(e.files[last], old)
+		if err != nil {
+			return err
+		}
+		if same {
+			e.files = e.files[:last]
+			if old != current {
+				e.drop(role)
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+func newTarget(role, path string, t *tuf.TargetFiles) Target {
+	out := Target{Path: path, Role: role, Length: t.Length, Hashes: map[string]string{}}
+	for algorithm, sum := range t.Hashes {
+		out.Hashes[algorithm] = hex.EncodeToString(sum)
+	}
+	out.SHA256 = out.Hashes["sha256"]
+	if t.Custom != nil {
+		out.Custom = bytes.Clone(*t.Custom)
+	}
+	return out
+}

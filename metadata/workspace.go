@@ -184,8 +184,17 @@ func (w *Workspace) online(role string, isBin bool) bool {
 	return isBin || role == tuf.SNAPSHOT || role == tuf.TIMESTAMP || w.cfg.Profile == ProfileDev
 }
 
-// expiry is that of a new version of the role: whole seconds, UTC.
-func (w *Workspace) expiry(role string) time.Time {
-	period, _ := w.cfg.Periods(role)
-	return seconds(w.now().Add(period))
+// life is how long versions of the role live; that of hash bins is written down once, for all of them.
+func (w *Workspace) life(cfg *Config, role string) (life, error) {
+	if !isTopLevel(role) {
+		_, isBin, err := w.view().binParent(role)
+		if err != nil {
+			return life{}, err
+		}
+		if isBin {
+			role = binsRole
+		}
+	}
+	period, renew := cfg.Periods(role)
+	return life{period, renew}, nil
 }
