@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -51,11 +53,10 @@ func (c *consumer) see(ctx context.Context, b *ociremote.Bundle, at time.Time) (
 	}
 	status := view.Status()
 	timestamp, _ := b.File(timestampTitle)
-	if status.Fork != nil || timestamp.Descriptor.Digest.Encoded() != status.Timestamp.SHA256 {
+	if timestamp.Descriptor.Digest != digest.NewDigestFromEncoded(digest.SHA256, status.Timestamp.SHA256) {
 		return nil, &trust.VerificationError{
 			Kind: trust.ErrRollback, Role: "timestamp", Version: status.Timestamp.Version,
-			Digests: [2]string{status.Timestamp.SHA256, timestamp.Descriptor.Digest.Encoded()},
-			Detail:  "a client that has seen what is live does not take the new timestamp",
+			Detail: fmt.Sprintf("a client that has seen what is live keeps it and does not take %s", timestamp.Descriptor.Digest),
 		}
 	}
 	roles, err := view.Roles(ctx)

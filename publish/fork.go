@@ -34,7 +34,7 @@ func (p *publication) checkFork(ctx context.Context, h *head) error {
 	case h.version() < base.version || lost:
 		return fork
 	case h.version() == base.version:
-		if h.view.Status().Timestamp.SHA256 != base.files[timestampTitle].Encoded() {
+		if timestamp, _ := h.bundle.File(timestampTitle); timestamp.Descriptor.Digest != base.files[timestampTitle] {
 			return fork
 		}
 		return nil

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
@@ -90,150 +88,6 @@ func (m *mirroring) once(ctx context.Context) (*MirrorResult, error) {
 
 	// Write it, the tag last.
 	return result, m.write(ctx, c, missing, old, result)
-}
-
-// candidate is the bundle as it will be at the destination.
-func (m *mirroring) candidate(old *ociremote.Bundle) (c candidate, verbatim bool, err error) {
-	if m.source != nil && (m.o.Layout == "" || m.o.Layout == m.source.Layout) {
-		if blobs, ok := m.verbatim(); ok {
-			return candidate{bundle: m.source, blobs: blobs, version: m.status.Timestamp.Version}, true, nil
-		}
-		m.dst.warn(fmt.Sprintf("the bundle %s is packed anew: it is not made of the verified files alone", m.source.Descriptor.Digest))
-	}
-	contents := make([]ociremote.Content, len(m.set.Files))
-	for i, f := range m.set.Files {
-		contents[i] = ociremote.Content{Title: f.Title, Digest: f.Digest, Size: int64(len(f.Data)), Data: f.Data}
-	}
-	var previous digest.Digest
-	if old != nil {
-		previous = old.Descriptor.Digest
-	}
-	expires := map[string]time.Time{
-		"root": m.status.Root.Expires, "timestamp": m.status.Timestamp.Expires,
-		"snapshot": m.status.Snapshot.Expires, "targets": m.status.Targets.Expires,
-	}
-	b, blobs, err := ociremote.Pack(contents, ociremote.PackOptions{
-		Layout:      m.o.Layout,
-		Annotations: annotations(m.versions(), expires, previous, m.o.Now()),
-	})
-	if err != nil {
-		return candidate{}, false, fmt.Errorf("packing the bundle: %w", err)
-	}
-	return candidate{bundle: b, blobs: blobs, version: m.status.Timestamp.Version}, false, nil
-}
-
-// emptyConfig is the config of every bundle.
-const emptyConfig = "{}"
-
-// verbatim returns the blobs of the source's own manifest, if that can be
-// copied as it is: its files are those that were verified, no fewer and no
-// more, and what it holds beside them is at hand.
-func (m *mirroring) verbatim() ([]ociremote.Blob, bool) {
-	if m.source.Legacy || len(m.source.Files) != len(m.set.Files) {
-		return nil, false
-	}
-	data := map[digest.Digest][]byte{digest.FromString(emptyConfig): []byte(emptyConfig)}
-	for _, f := range m.set.Files {
-		there, ok := m.source.File(f.Title)
-		if !ok || there.Descriptor.Digest != f.Digest {
-			return nil, false
-		}
-		data[f.Digest] = f.Data
-	}
-	var manifest ocispec.Manifest
-	if err := json.Unmarshal(m.source.Manifest, &manifest); err != nil {
-		return nil, false
-	}
-	var all []ociremote.Blob
-	seen := map[digest.Digest]bool{}
-	for _, desc := range append([]ocispec.Descriptor{manifest.Config}, manifest.Layers...) {
-		if seen[desc.Digest] {
-			continue
-		}
-		seen[desc.Digest] = true
-		blob := ociremote.Blob{Descriptor: desc, Data: data[desc.Digest]}
-		if blob.Data == nil {
-			blob.Data = desc.Data
-		}
-		if int64(len(blob.Data)) != desc.Size || digest.FromBytes(blob.Data) != desc.Digest {
-			return nil, false
-		}
-		all = append(all, blob)
-	}
-	return all, true
-}
-
-// verify holds the copy to a client that starts from the pin, and to one that
-// has seen what the destination holds.
-func (m *mirroring) verify(ctx context.Context, c candidate, old *ociremote.Bundle) error {
-	now := m.o.Now()
-	if m.status.AsOf != nil {
-		now = *m.status.AsOf
-	}
-	copied := &shown{behind: m.dst.repo}
-	copied.show(c.bundle, c.blobs)
-	fresh, _, err := seeOnce(ctx, m.pin, copied, c.bundle, now)
-	if err != nil {
-		return fmt.Errorf("verifying the copy: %w", err)
-	}
-	if old == nil {
-		return nil
-	}
-	anchor, ok := m.anchor(old)
-	if !ok {
-		return &ForeignTagError{Tag: m.dst.channel, Err: errors.New("a repository with other roots")}
-	}
-	// The client of the destination must not see its clock run backwards,
-	// so it looks at the old state no later than at the new one.
-	at := *fresh.clock.Load()
-	client, view, err := seeOnce(ctx, anchor, &shown{behind: m.dst.repo}, old, at)
-	if err != nil {
-		return fmt.Errorf("verifying what tag %q of the destination names: %w", m.dst.channel, err)
-	}
-	there := view.Status().Timestamp
-	switch {
-	case there.Version > m.status.Timestamp.Version:
-		return &trust.VerificationError{
-			Kind: trust.ErrRollback, Role: "timestamp", Version: m.status.Timestamp.Version, Want: there.Version,
-			Detail: "the destination already holds a newer state than the source",
-		}
-	case there.Version == m.status.Timestamp.Version && there.SHA256 != m.status.Timestamp.SHA256:
-		return &ForkError{
-			Tag: m.dst.channel, Ours: c.bundle.Descriptor.Digest, Theirs: old.Descriptor.Digest,
-			OursVersion: m.status.Timestamp.Version, TheirsVersion: there.Version,
-		}
-	}
-	client.source.show(c.bundle, c.blobs)
-	if _, err := client.see(ctx, c.bundle, at); err != nil {
-		return fmt.Errorf("clients of the destination would refuse the copy: %w", err)
-	}
-	return nil
-}
-
-// anchor is the root from which the destination is verified: the pin if it
-// has that, else, for a destination that is older than the pin, its newest
-// root that the source has byte for byte. Without either it belongs to others.
-func (m *mirroring) anchor(old *ociremote.Bundle) ([]byte, bool) {
-	var newest trust.File
-	for _, f := range m.set.Files {
-		if f.Role != "root" {
-			continue
-		}
-		there, ok := old.File(f.Title)
-		if !ok {
-			continue
-		}
-		if there.Descriptor.Digest != f.Digest {
-			return nil, false
-		}
-		if f.Digest.Encoded() == m.status.RootSHA256 {
-			return m.pin, true
-		}
-		if f.Version > newest.Version {
-			newest = f
-		}
-	}
-	return newest.Data, newest.Data != nil
 }
 
 // write sends the blobs, then the history tag, then moves the tag, and reads
