@@ -1,0 +1,102 @@
+package ociremote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/registry"
+)
+
+// maxBuffered is the largest blob, in bytes, that is held in memory so that its
+// upload can be repeated.
+const maxBuffered = 8 << 20
+
+var (
+	_ registry.Mounter = (*registryRepository)(nil)
+	_ content.Deleter  = (*registryRepository)(nil)
+)
+
+// Push uploads a blob, or a manifest by its digest: POST and PUT, or one PUT.
+func (r *registryRepository) Push(ctx context.Context, desc ocispec.Descriptor, body io.Reader) error {
+	body, err := replayable(body, desc)
+	if err != nil {
+		return err
+	}
+	err = registryError(r.repo.Push(r.prepare(ctx), desc, body), r.host())
+	if err == nil || !sessionLost(err) {
+		return err
+	}
+	// A repeated PUT finds its upload finished by the first one, whose answer
+	// was lost.
+	if ok, existsErr := r.Exists(ctx, desc); existsErr != nil || !ok {
+		return err
+	}
+	return nil
+}
+
+// sessionLost: the registry knows nothing of the upload.
+func sessionLost(err error) bool {
+	var te *TransportError
+	return errors.Is(err, ErrNotFound) || (errors.As(err, &te) &&
+		slices.Contains([]int{http.StatusNotFound, http.StatusConflict, http.StatusRequestedRangeNotSatisfiable}, te.Status))
+}
+
+// PushReference uploads a manifest under a tag with one PUT.
+func (r *registryRepository) PushReference(ctx context.Context, desc ocispec.Descriptor, body io.Reader, name string) error {
+	if err := checkName(name, desc); err != nil {
+		return err
+	}
+	body, err := replayable(body, desc)
+	if err != nil {
+		return err
+	}
+	return registryError(r.repo.PushReference(r.prepare(ctx), desc, body, name), r.host())
+}
+
+// Tags lists the tags. Pages come as the registry cuts them, each sorted.
+func (r *registryRepository) Tags(ctx context.Context, last string, fn func([]string) error) error {
+	var fnErr error
+	err := r.repo.Tags(r.prepare(ctx), last, func(tags []string) error {
+		tags = slices.Sorted(slices.Values(tags))
+		// Some registries send the whole list whatever they are asked.
+		fnErr = tagsAfter(tags, last, fn)
+		return fnErr
+	})
+	if fnErr != nil {
+		return fnErr
+	}
+	return asNotFound(registryError(err, r.host()), r.repo.Reference.String())
+}
+
+// Mount makes a blob of another repository of the same registry appear in this
+// one. Where the registry cannot, it is uploaded.
+func (r *registryRepository) Mount(ctx context.Context, desc ocispec.Descriptor, from string, getContent func() (io.ReadCloser, error)) error {
+	return registryError(r.repo.Mount(r.prepare(ctx), desc, from, getContent), r.host())
+}
+
+// Delete removes a manifest with all its tags, or a blob.
+func (r *registryRepository) Delete(ctx context.Context, desc ocispec.Descriptor) error {
+	return registryError(r.repo.Delete(r.prepare(ctx), desc), r.host())
+}
+
+// replayable makes a body one that can be sent again, if it is not large.
+func replayable(body io.Reader, desc ocispec.Descriptor) (io.Reader, error) {
+	if _, ok := body.(*bytes.Reader); ok {
+		return body, nil
+	}
+	if desc.Size < 0 || desc.Size > maxBuffered {
+		return body, nil
+	}
+	data, err := readVerified(body, desc)
+	if err != nil {
+		return nil, fmt.Errorf("content to push: %w", err)
+	}
+	return bytes.NewReader(data), nil
+}

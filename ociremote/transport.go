@@ -1,0 +1,131 @@
+package ociremote
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	idleTimeout = 90 * time.Second
+	// maxIdle connections to one host: as many as anything here uses at once.
+	maxIdle = 16
+)
+
+// newTransport is the transport of the options. Proxies are those of the
+// environment, as for every other registry client.
+func newTransport(o Options) (*http.Transport, error) {
+	resolve, err := parseResolve(o.Resolve)
+	if err != nil {
+		return nil, err
+	}
+	tlsConfig, err := newTLSConfig(o)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if to, ok := resolve[strings.ToLower(addr)]; ok {
+				addr = to
+			}
+			return dialer.DialContext(ctx, network, addr)
+		},
+		TLSClientConfig:     tlsConfig,
+		TLSHandshakeTimeout: dialTimeout,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        4 * maxIdle,
+		MaxIdleConnsPerHost: maxIdle,
+		IdleConnTimeout:     idleTimeout,
+		// A compressed answer has no Content-Length, which would cost a HEAD,
+		// and unpacks to more than was announced.
+		DisableCompression: true,
+	}, nil
+}
+
+func newTLSConfig(o Options) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.Insecure}
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		if c.RootCAs, err = x509.SystemCertPool(); err != nil {
+			c.RootCAs = x509.NewCertPool()
+		}
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s: no certificate in PEM", o.CAFile)
+		}
+	}
+	if (o.CertFile == "") != (o.KeyFile == "") {
+		return nil, errors.New("a client certificate needs both its certificate and its key file")
+	}
+	if o.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("client certificate: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// parseResolve reads "host:port:address[:port]" entries into a map from
+// "host:port" to "address:port".
+func parseResolve(entries []string) (map[string]string, error) {
+	resolve := map[string]string{}
+	for _, entry := range entries {
+		from, to, err := parseResolveEntry(entry)
+		if err != nil {
+			return nil, fmt.Errorf("invalid address %q: %w, want HOST:PORT:ADDRESS[:PORT]", shorten(entry), err)
+		}
+		resolve[from] = to
+	}
+	return resolve, nil
+}
+
+func parseResolveEntry(entry string) (from, to string, err error) {
+	// The host may be an IPv6 address in brackets.
+	hostEnd := strings.Index(entry, "]") + 1
+	colon := strings.IndexByte(entry[hostEnd:], ':')
+	if colon < 0 || hostEnd+colon == 0 {
+		return "", "", errors.New("no host")
+	}
+	host, rest := entry[:hostEnd+colon], entry[hostEnd+colon+1:]
+	port, addr, ok := strings.Cut(rest, ":")
+	if !ok || !isPort(port) {
+		return "", "", errors.New("no port")
+	}
+	if ap, err := netip.ParseAddrPort(addr); err == nil {
+		return strings.ToLower(host) + ":" + port, ap.String(), nil
+	}
+	ip, err := netip.ParseAddr(strings.Trim(addr, "[]"))
+	if err != nil {
+		return "", "", errors.New("no IP address")
+	}
+	return strings.ToLower(host) + ":" + port, net.JoinHostPort(ip.String(), port), nil
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
+// hostOnly is a host without its port and brackets.
+func hostOnly(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return strings.Trim(hostport, "[]")
+}
