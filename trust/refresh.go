@@ -11,6 +11,7 @@ import (
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/ociremote"
 )
 
 const (
@@ -74,7 +75,7 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 		return nil, err
 	}
 	// 3. The bundle of the last success: the stored state says it all.
-	if source.Unchanged() && !r.overtaken {
+	if source.Unchanged() && !r.overtaken && isOf(source.Bundle(), base) {
 		s, err := verifyStored(roots, base, r.judge, r.c.parsed)
 		if err == nil {
 			return r.unchanged(ctx, asRead, s)
@@ -100,6 +101,13 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 	}
 	// 5. The view.
 	return r.view(u.set, u.fork, false)
+}
+
+// isOf reports whether the stored timestamp is the one of a bundle. It is not if a
+// process died between storing a newer one and noting where that came from.
+func isOf(bundle *ociremote.Bundle, st *state) bool {
+	file, ok := bundle.File(metadataDir + "timestamp.json")
+	return ok && file.Descriptor.Digest.Encoded() == hexSum(st.timestamp)
 }
 
 // below refuses a timestamp under the floor, and takes back its acceptance.
