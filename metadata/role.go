@@ -17,6 +17,18 @@ type KeyInfo struct {
 	Signed bool // its signature over the staged bytes is there and verifies
 }
 
+// String is the name, if it has one, and the first digits of the id.
+func (k KeyInfo) String() string {
+	short := k.ID[:min(len(k.ID), 8)]
+	switch {
+	case k.Name == "":
+		return short
+	case k.URI == "":
+		return k.Name + " " + short
+	}
+	return k.Name + " " + short + " " + k.URI
+}
+
 // RoleInfo is a role as it would be published.
 type RoleInfo struct {
 	Name        string
@@ -93,7 +105,7 @@ func (w *Workspace) Role(name string) (*RoleInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Keys, err = w.keyInfos(name, rules); err != nil {
+	if info.Keys, err = w.keyInfos(name, rules...); err != nil {
 		return nil, err
 	}
 	info.Threshold = rules[0].threshold
@@ -154,7 +166,7 @@ func (w *Workspace) describeBins(v *view, info *RoleInfo) error {
 		return err
 	}
 	r := delegationRule(bins.parent, md, *bins)
-	if info.Keys, err = w.keyInfos("", []rule{r}); err != nil {
+	if info.Keys, err = w.keyInfos("", r); err != nil {
 		return err
 	}
 	info.Parent, info.Threshold, info.Terminating = bins.parent, r.threshold, true

@@ -45,9 +45,11 @@ func (r rule) signed(payload []byte, sigs []tuf.Signature) map[string]bool {
 
 // count is the number of distinct keys among those that signed: two ids of one key count once.
 func (r rule) count(signed map[string]bool) int {
-	distinct := map[string]bool{}
+	var distinct []*tuf.Key
 	for id := range signed {
-		distinct[r.keys[id].Value.PublicKey] = true
+		if !slices.ContainsFunc(distinct, func(k *tuf.Key) bool { return sameKey(k, r.keys[id]) }) {
+			distinct = append(distinct, r.keys[id])
+		}
 	}
 	return len(distinct)
 }
@@ -61,14 +63,14 @@ func (r rule) met(payload []byte, sigs []tuf.Signature) bool {
 func (r rule) idsOf(key *tuf.Key) []string {
 	var ids []string
 	for _, id := range r.ids {
-		if r.keys[id].Value.PublicKey == key.Value.PublicKey {
+		if sameKey(r.keys[id], key) {
 			ids = append(ids, id)
 		}
 	}
 	return ids
 }
 
-// rootRules are the rules of a top-level role under a root.
+// rootRule is the rule of a top-level role under a root.
 func rootRule(root *tuf.Metadata[tuf.RootType], role string) rule {
 	by := fmt.Sprintf("root v%d", root.Signed.Version)
 	if r := root.Signed.Roles[role]; r != nil {

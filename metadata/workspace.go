@@ -39,6 +39,7 @@ type Workspace struct {
 	staged map[string]*roleFile // next versions by role
 
 	parsed map[string]*tuf.Metadata[tuf.TargetsType] // by sha256, shared, never changed
+	opened map[string]Signer                         // private keys by URI
 }
 
 // OpenOptions are the surroundings of a workspace.
@@ -64,7 +65,7 @@ func Open(dir string, o OpenOptions) (*Workspace, error) {
 func newWorkspace(dir string, o OpenOptions) *Workspace {
 	w := &Workspace{
 		dir: dir, now: o.Now, passphrase: o.Passphrase, env: o.Env, readOnly: o.ReadOnly,
-		disk: &disk{}, parsed: map[string]*tuf.Metadata[tuf.TargetsType]{},
+		disk: &disk{}, parsed: map[string]*tuf.Metadata[tuf.TargetsType]{}, opened: map[string]Signer{},
 	}
 	if w.now == nil {
 		w.now = time.Now
