@@ -29,7 +29,7 @@ func (d *drainer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Request = req
-	resp.Body = &drainedBody{ReadCloser: resp.Body, left: resp.ContentLength, cancel: cancel}
+	resp.Body = &drainedBody{ReadCloser: wrapBody(ctx, resp.Body), left: resp.ContentLength, cancel: cancel}
 	return resp, nil
 }
 
