@@ -16,7 +16,6 @@ type bundleFiles struct {
 	env    *env
 	src    Source
 	repo   ociremote.Repository
-	blobs  ociremote.Repository // repo, held to the least rate
 	name   string
 	legacy *legacyFiles
 	memo   *memo // by digest
@@ -35,7 +34,7 @@ type bundleFiles struct {
 
 func openBundle(ctx context.Context, e *env, src Source, o Options, old *View) (*bundleFiles, error) {
 	f := &bundleFiles{env: e, src: src, name: src.name, memo: &memo{}, served: map[string]digest.Digest{}}
-	work, stop := e.clock.start(ctx)
+	work, stop := e.start(ctx, classTimestamp)
 	defer stop()
 	repo := src.repo
 	if repo == nil {
@@ -49,8 +48,8 @@ func openBundle(ctx context.Context, e *env, src Source, o Options, old *View) (
 			return nil, f.resolveError(work, err)
 		}
 	}
-	f.repo, f.blobs = repo, &pacedRepository{Repository: repo, limits: e.limits}
-	f.legacy = &legacyFiles{env: e, repo: f.blobs, options: o}
+	f.repo = repo
+	f.legacy = &legacyFiles{env: e, repo: repo, options: o}
 
 	known := o.Known
 	if known.Digest == "" || digest.FromBytes(o.KnownBundle) != known.Digest {
@@ -164,7 +163,7 @@ func (f *bundleFiles) fetch(ctx context.Context, r request, desc ocispec.Descrip
 	}
 	work, stop := f.env.start(ctx, r.class)
 	defer stop()
-	data, err := ociremote.FetchBlob(work, f.blobs, desc, r.max)
+	data, err := ociremote.FetchBlob(work, f.repo, desc, r.max)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.title, explain(work, err))
 	}
@@ -194,7 +193,9 @@ func (f *bundleFiles) serve(b *ociremote.Bundle, r request, dgst digest.Digest) 
 	if f.bundle != b && !agrees(f.bundle, r.title, dgst) {
 		return false
 	}
-	f.served[r.title] = dgst
+	if dgst != "" || r.class == classRoot {
+		f.served[r.title] = dgst
+	}
 	return true
 }
 
@@ -252,7 +253,7 @@ func (f *bundleFiles) pinned() bool {
 }
 
 func (f *bundleFiles) resolveAgain(ctx context.Context, b *ociremote.Bundle) (*ociremote.Bundle, error) {
-	work, stop := f.env.clock.start(ctx)
+	work, stop := f.env.start(ctx, classTimestamp)
 	defer stop()
 	known := ociremote.Known{Digest: b.Descriptor.Digest, ETag: b.ETag, Size: b.Descriptor.Size}
 	next, err := ociremote.FetchBundle(work, f.repo, f.name, known)
@@ -268,7 +269,7 @@ func (f *bundleFiles) adopt(b, next *ociremote.Bundle, title string) error {
 	for served, dgst := range f.served {
 		if !agrees(next, served, dgst) {
 			fresh := &bundleFiles{
-				env: f.env, src: f.src, repo: f.repo, blobs: f.blobs, name: f.name, legacy: f.legacy, memo: f.memo,
+				env: f.env, src: f.src, repo: f.repo, name: f.name, legacy: f.legacy, memo: f.memo,
 				bundle: next, restarted: true, served: map[string]digest.Digest{},
 			}
 			f.moved = &MovedError{

@@ -35,7 +35,7 @@ func openClassic(e *env, src Source, o Options) (*classicFiles, error) {
 	if src.Kind == KindDir {
 		f.meta, f.targets, err = openDir(src.Dir)
 	} else {
-		f.meta, err = openHTTP(e, src.URL, o)
+		f.meta, err = openHTTP(src.URL, o)
 		f.targets = f.meta
 	}
 	if err != nil || o.TargetsURL == "" {
@@ -44,7 +44,7 @@ func openClassic(e *env, src Source, o Options) (*classicFiles, error) {
 	if dir, ok := strings.CutPrefix(o.TargetsURL, "file://"); ok {
 		f.targets, err = openTargetsDir(dir)
 	} else {
-		f.targets, err = openTargetsHTTP(e, o)
+		f.targets, err = openTargetsHTTP(o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("targets: %w", err)

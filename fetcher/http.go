@@ -17,17 +17,16 @@ const maxRedirects = 5
 // webPlace is the directory of a TUF repository on a web server.
 type webPlace struct {
 	client  *http.Client
-	limits  Limits
 	meta    *url.URL
 	targets *url.URL
 }
 
-func openHTTP(e *env, metadataURL string, o Options) (*webPlace, error) {
+func openHTTP(metadataURL string, o Options) (*webPlace, error) {
 	meta, err := parseBaseURL(metadataURL)
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWebPlace(e, o)
+	w, err := newWebPlace(o)
 	if err != nil {
 		return nil, err
 	}
@@ -41,12 +40,12 @@ func openHTTP(e *env, metadataURL string, o Options) (*webPlace, error) {
 }
 
 // openTargetsHTTP returns a place that has target files only.
-func openTargetsHTTP(e *env, o Options) (*webPlace, error) {
+func openTargetsHTTP(o Options) (*webPlace, error) {
 	targets, err := parseBaseURL(o.TargetsURL)
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWebPlace(e, o)
+	w, err := newWebPlace(o)
 	if err != nil {
 		return nil, err
 	}
@@ -54,14 +53,14 @@ func openTargetsHTTP(e *env, o Options) (*webPlace, error) {
 	return w, nil
 }
 
-func newWebPlace(e *env, o Options) (*webPlace, error) {
+func newWebPlace(o Options) (*webPlace, error) {
 	c, err := o.client()
 	if err != nil {
 		return nil, err
 	}
 	client := *c.HTTP()
 	client.CheckRedirect = checkRedirect
-	return &webPlace{client: &client, limits: e.limits}, nil
+	return &webPlace{client: &client}, nil
 }
 
 // checkRedirect keeps a redirect from giving up the protection of TLS.
@@ -101,8 +100,6 @@ func (w *webPlace) list() []string { return nil }
 
 // get makes one request. Only the status 404 means that there is no such file.
 func (w *webPlace) get(ctx context.Context, u *url.URL, max int64) ([]byte, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrInvalidName, err)
@@ -113,8 +110,7 @@ func (w *webPlace) get(ctx context.Context, u *url.URL, max int64) ([]byte, erro
 	if err != nil {
 		return nil, transportError(u, 0, err)
 	}
-	body := newPacedReader(ctx, resp.Body, w.limits, cancel)
-	defer body.Close()
+	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotFound:
@@ -127,7 +123,7 @@ func (w *webPlace) get(ctx context.Context, u *url.URL, max int64) ([]byte, erro
 	if resp.ContentLength > max {
 		return nil, &LimitError{Title: u.Redacted(), Size: resp.ContentLength, Max: max}
 	}
-	data, err := io.ReadAll(io.LimitReader(body, max+1))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, max+1))
 	if err != nil {
 		return nil, transportError(u, 0, err)
 	}

@@ -312,8 +312,8 @@ func TestHTTPDrip(t *testing.T) {
 func TestHTTPDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &web{handler: func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("X-Stream", "1s")
-			_, _ = w.Write(make([]byte, 40))
+			w.Header().Set("X-Stream", "500ms")
+			_, _ = w.Write(make([]byte, 80))
 		}}
 		limits := fetcher.Limits{MinThroughput: 1, StallWindow: 10 * time.Second, Operation: 60 * time.Second}
 		v := server.open(t, fetcher.Options{Limits: limits})

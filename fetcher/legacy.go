@@ -123,7 +123,7 @@ func (l *legacyFiles) targetsRepository(ctx context.Context) (ociremote.Reposito
 	if err != nil {
 		return nil, err
 	}
-	l.targets = &pacedRepository{Repository: repo, limits: l.env.limits}
+	l.targets = repo
 	return l.targets, nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tufoci/tufoci/ociremote"
 )
 
 // clock bounds the time that a view waits for its source. It counts only while
@@ -45,6 +47,15 @@ func (c *clock) start(ctx context.Context) (context.Context, func()) {
 	})
 }
 
+// pace returns a context that ends with ErrTooSlow when an answer to one of its
+// requests arrives more slowly than the limits demand.
+func pace(ctx context.Context, l Limits) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return ociremote.WithBody(ctx, func(body io.ReadCloser) io.ReadCloser {
+		return newPacedReader(ctx, body, l, cancel)
+	})
+}
+
 // pacedReader watches the rate at which a response arrives. A registry that
 // sends one byte a second would otherwise hold a client for as long as the
 // operation may take.
@@ -54,14 +65,12 @@ type pacedReader struct {
 	read  atomic.Int64
 	timer *time.Timer
 	stop  func()
-
-	cancel context.CancelCauseFunc
 }
 
 // newPacedReader watches r, which belongs to ctx. Fewer than l.MinThroughput
 // bytes a second over one l.StallWindow cancel it.
 func newPacedReader(ctx context.Context, r io.ReadCloser, l Limits, cancel context.CancelCauseFunc) *pacedReader {
-	p := &pacedReader{ReadCloser: r, ctx: ctx, cancel: cancel}
+	p := &pacedReader{ReadCloser: r, ctx: ctx}
 	least := max(int64(float64(l.MinThroughput)*l.StallWindow.Seconds()), 1)
 	var mu sync.Mutex
 	var before int64
@@ -110,7 +119,5 @@ func (p *pacedReader) Read(b []byte) (int, error) {
 // Close implements io.Closer.
 func (p *pacedReader) Close() error {
 	p.stop()
-	err := p.ReadCloser.Close()
-	p.cancel(nil)
-	return err
+	return p.ReadCloser.Close()
 }

@@ -174,12 +174,15 @@ type env struct {
 	total  atomic.Int64
 }
 
-// start bounds the time of one read. A target file has a clock of its own.
+// start bounds the time of one read, and the rate of what arrives for it. A
+// target file has a clock of its own.
 func (e *env) start(ctx context.Context, class fileClass) (context.Context, func()) {
+	c := e.clock
 	if class == classTargetFile {
-		return (&clock{limit: e.limits.Operation}).start(ctx)
+		c = &clock{limit: e.limits.Operation}
 	}
-	return e.clock.start(ctx)
+	ctx, stop := c.start(ctx)
+	return pace(ctx, e.limits), stop
 }
 
 // count adds what is read, or is about to be, to the total of the view.
