@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -143,12 +144,15 @@ func formatLeft(t, now time.Time) string {
 	return formatSpan(now.Sub(t)) + " ago"
 }
 
-// rfc3339 prints a point in time for JSON, "" for none.
-func rfc3339(t time.Time) string {
-	if t.IsZero() {
-		return ""
+// moment is a point in time in JSON: RFC 3339 in UTC, "" for none.
+type moment struct{ time.Time }
+
+// MarshalJSON implements [json.Marshaler].
+func (m moment) MarshalJSON() ([]byte, error) {
+	if m.IsZero() {
+		return []byte(`""`), nil
 	}
-	return t.UTC().Format(time.RFC3339)
+	return json.Marshal(m.UTC().Truncate(time.Second))
 }
 
 // joinWords lists words as in "a, b and c".

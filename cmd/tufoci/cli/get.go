@@ -15,13 +15,9 @@ import (
 type getResult struct {
 	document
 	reading
-	Path        string            `json:"path"`
-	Role        string            `json:"role"`
-	RoleVersion int64             `json:"roleVersion"`
-	Length      int64             `json:"length"`
-	Hashes      map[string]string `json:"hashes"`
-	Digest      string            `json:"digest"`
-	Output      string            `json:"output"`
+	verifiedTarget
+	Digest string `json:"digest"`
+	Output string `json:"output"`
 }
 
 func (a *app) newGet() *cobra.Command {
@@ -71,8 +67,8 @@ func (a *app) runGet(ctx context.Context, from, path, output string, flags *read
 		return err
 	}
 	return a.print(&getResult{
-		reading: newReading(view), Path: target.Path, Role: target.Role, RoleVersion: target.RoleVersion,
-		Length: target.Length, Hashes: target.Hashes, Digest: "sha256:" + target.Hashes["sha256"], Output: output,
+		reading: newReading(view), verifiedTarget: newVerifiedTarget(*target),
+		Digest: "sha256:" + target.Hashes["sha256"], Output: output,
 	})
 }
 

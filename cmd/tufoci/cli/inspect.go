@@ -23,20 +23,20 @@ type inspectResult struct {
 
 // inspectRole is one role of a repository.
 type inspectRole struct {
-	Role        string    `json:"role"`
-	Version     int64     `json:"version"`
-	Expires     time.Time `json:"expires"`
-	Length      int64     `json:"length"`
-	SHA256      string    `json:"sha256"`
-	Threshold   int       `json:"threshold"`
-	KeyIDs      []string  `json:"keyIDs"`
-	Delegators  []string  `json:"delegators"`
-	Paths       []string  `json:"paths"`
-	Terminating bool      `json:"terminating"`
-	Bins        int64     `json:"bins"`
-	Delegations []string  `json:"delegations"`
-	Targets     int       `json:"targets"`
-	Error       string    `json:"error"`
+	Role        string   `json:"role"`
+	Version     int64    `json:"version"`
+	Expires     moment   `json:"expires"`
+	Length      int64    `json:"length"`
+	SHA256      string   `json:"sha256"`
+	Threshold   int      `json:"threshold"`
+	KeyIDs      []string `json:"keyIDs"`
+	Delegators  []string `json:"delegators"`
+	Paths       []string `json:"paths"`
+	Terminating bool     `json:"terminating"`
+	Bins        int64    `json:"bins"`
+	Delegations []string `json:"delegations"`
+	Targets     int      `json:"targets"`
+	Error       string   `json:"error"`
 }
 
 func (a *app) newInspect() *cobra.Command {
@@ -67,9 +67,9 @@ and that comes without --root is shown as UNVERIFIED.`,
 		case p.root == nil:
 			r, err = a.inspectUnverifiedRole(ctx, p, args[1])
 		case len(args) == 1:
-			r, err = a.inspectVerified(ctx, p, &flags)
+			r, err = a.inspectVerified(ctx, p)
 		default:
-			r, err = a.inspectRole(ctx, p, &flags, args[1])
+			r, err = a.inspectRole(ctx, p, args[1])
 		}
 		if err != nil {
 			return err
@@ -79,8 +79,8 @@ and that comes without --root is shown as UNVERIFIED.`,
 	return cmd
 }
 
-func (a *app) inspectVerified(ctx context.Context, p *pin, flags *readFlags) (*inspectResult, error) {
-	view, err := a.refreshShown(ctx, p, flags)
+func (a *app) inspectVerified(ctx context.Context, p *pin) (*inspectResult, error) {
+	view, err := p.refresh(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (a *app) inspectVerified(ctx context.Context, p *pin, flags *readFlags) (*i
 
 func newInspectRole(role trust.Role) inspectRole {
 	out := inspectRole{
-		Role: role.Name, Version: role.Version, Expires: role.Expires, Length: role.Length, SHA256: role.SHA256,
+		Role: role.Name, Version: role.Version, Expires: moment{role.Expires}, Length: role.Length, SHA256: role.SHA256,
 		Threshold: role.Threshold, KeyIDs: append([]string{}, role.KeyIDs...), Delegators: append([]string{}, role.Delegators...),
 		Paths: append([]string{}, role.Paths...), Terminating: role.Terminating, Bins: role.Bins,
 		Delegations: append([]string{}, role.Delegations...), Targets: role.Targets,
@@ -143,7 +143,7 @@ func (r *inspectResult) table(w io.Writer, mark string, now time.Time) {
 	rows := make([][]string, 0, len(r.Roles))
 	for _, i := range r.Roles {
 		rows = append(rows, []string{
-			mark + i.Role, formatVersion(i.Version), formatTime(i.Expires, now), i.signers(), i.entries(), i.reach(),
+			mark + i.Role, formatVersion(i.Version), formatTime(i.Expires.Time, now), i.signers(), i.entries(), i.reach(),
 		})
 	}
 	table(w, []string{mark + "ROLE", "VERSION", "EXPIRES", "KEYS", "TARGETS", "PATHS"}, rows)

@@ -31,8 +31,8 @@ func splitRole(arg string) (role string, version int64) {
 	return arg, 0
 }
 
-func (a *app) inspectRole(ctx context.Context, p *pin, flags *readFlags, arg string) (*inspectRoleResult, error) {
-	view, err := a.refreshShown(ctx, p, flags)
+func (a *app) inspectRole(ctx context.Context, p *pin, arg string) (*inspectRoleResult, error) {
+	view, err := p.refresh(ctx)
 	if err != nil {
 		return nil, err
 	}

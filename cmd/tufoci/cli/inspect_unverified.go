@@ -152,7 +152,7 @@ func (f unverifiedFile) describe() (inspectRole, error) {
 	}
 	sum := sha256.Sum256(f.data)
 	out := inspectRole{
-		Role: f.role, Version: file.Signed.Version, Expires: file.Signed.Expires, Length: int64(len(f.data)),
+		Role: f.role, Version: file.Signed.Version, Expires: moment{file.Signed.Expires}, Length: int64(len(f.data)),
 		SHA256: hex.EncodeToString(sum[:]), Targets: len(file.Signed.Targets),
 		KeyIDs: []string{}, Delegators: []string{}, Paths: []string{}, Delegations: []string{},
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -19,8 +20,12 @@ type lsResult struct {
 
 // verifiedTarget is one entry as a client sees it.
 type verifiedTarget struct {
-	targetEntry
-	RoleVersion int64 `json:"roleVersion"`
+	Path        string            `json:"path"`
+	Role        string            `json:"role"`
+	RoleVersion int64             `json:"roleVersion"`
+	Length      int64             `json:"length"`
+	Hashes      map[string]string `json:"hashes"`
+	Custom      json.RawMessage   `json:"custom"`
 }
 
 func (a *app) newLs() *cobra.Command {
@@ -66,9 +71,9 @@ func runLs(ctx context.Context, view *trust.View, role string) (*lsResult, error
 }
 
 func newVerifiedTarget(t trust.Target) verifiedTarget {
-	return verifiedTarget{RoleVersion: t.RoleVersion, targetEntry: targetEntry{
-		Path: t.Path, Role: t.Role, Length: t.Length, Hashes: t.Hashes, Custom: orNull(t.Custom),
-	}}
+	return verifiedTarget{
+		Path: t.Path, Role: t.Role, RoleVersion: t.RoleVersion, Length: t.Length, Hashes: t.Hashes, Custom: orNull(t.Custom),
+	}
 }
 
 // noRoleError says that a verified repository has no such role.
@@ -88,9 +93,9 @@ func hasRole(ctx context.Context, view *trust.View, role string) error {
 }
 
 func (r *lsResult) text(w io.Writer, _ *app) {
-	entries := make([]targetEntry, len(r.Targets))
-	for i, t := range r.Targets {
-		entries[i] = t.targetEntry
+	rows := make([][]string, 0, len(r.Targets))
+	for _, t := range r.Targets {
+		rows = append(rows, []string{t.Path, t.Role, fmt.Sprint(t.Length), shorten(t.Hashes["sha256"], 12)})
 	}
-	writeTargets(w, entries)
+	table(w, []string{"PATH", "ROLE", "BYTES", "SHA256"}, rows)
 }

@@ -130,7 +130,7 @@ func at(doc any, path []string) (any, bool) {
 			}
 			doc = next
 		case []any:
-			if part == "#" {
+			if part == "len" {
 				doc = len(d)
 				continue
 			}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 )
 
 // Output formats.
@@ -34,11 +33,11 @@ func (d *document) common() *document { return d }
 
 // reading is the further common part of results for which metadata was read.
 type reading struct {
-	Verified bool       `json:"verified"`
-	Stale    bool       `json:"stale"`
-	AsOf     *time.Time `json:"asOf"`
-	Source   string     `json:"source"`
-	Fork     *fork      `json:"fork"`
+	Verified bool    `json:"verified"`
+	Stale    bool    `json:"stale"`
+	AsOf     *moment `json:"asOf"`
+	Source   string  `json:"source"`
+	Fork     *fork   `json:"fork"`
 }
 
 // fork tells of one timestamp version that was seen with different bytes.

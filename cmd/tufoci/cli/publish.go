@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +44,7 @@ type roleChange struct {
 	Role    string `json:"role"`
 	From    int64  `json:"from"`
 	To      int64  `json:"to"`
-	Expires string `json:"expires"`
+	Expires moment `json:"expires"`
 	Why     string `json:"why"`
 }
 
@@ -182,7 +183,7 @@ func newPublishResult(res *publish.Result, repository string, dryRun bool) *publ
 func roleChanges(in []publish.RoleChange) []roleChange {
 	out := make([]roleChange, 0, len(in))
 	for _, c := range in {
-		out = append(out, roleChange{Role: c.Role, From: c.From, To: c.To, Expires: rfc3339(c.Expires), Why: c.Why})
+		out = append(out, roleChange{Role: c.Role, From: c.From, To: c.To, Expires: moment{c.Expires}, Why: c.Why})
 	}
 	return out
 }
@@ -195,13 +196,13 @@ func sentBlobs(in []publish.BlobPlan) []sentBlob {
 	return out
 }
 
-func (r *publishResult) text(w io.Writer, _ *app) {
+func (r *publishResult) text(w io.Writer, a *app) {
 	switch {
 	case r.Unchanged:
 		fmt.Fprintf(w, "✓ nothing to publish: tag %s -> %s is current\n", r.Tag, r.Digest)
 	case r.DryRun:
 		fmt.Fprintln(w, "✓ lint   ✓ verified in memory as a client, from nothing")
-		writePlan(w, r.Roles, r.Blobs, r.Bytes)
+		writePlan(w, r.Roles, r.Blobs, r.Bytes, a.world.Now())
 		fmt.Fprintf(w, "would claim %s and move tag %s of %s; nothing was sent\n", r.HistoryTag, r.Tag, r.Repository)
 	default:
 		fmt.Fprintf(w, "✓ %s\n", changeLine(r.Roles))
@@ -230,10 +231,10 @@ func (c roleChange) versions() string {
 	return formatVersion(c.From) + " -> " + formatVersion(c.To)
 }
 
-func writePlan(w io.Writer, roles []roleChange, blobs []sentBlob, bytes int64) {
+func writePlan(w io.Writer, roles []roleChange, blobs []sentBlob, bytes int64, now time.Time) {
 	rows := make([][]string, 0, len(roles))
 	for _, c := range roles {
-		rows = append(rows, []string{c.Role, c.versions(), c.Why, c.Expires})
+		rows = append(rows, []string{c.Role, c.versions(), c.Why, formatTime(c.Expires.Time, now)})
 	}
 	table(w, []string{"ROLE", "VERSION", "WHY", "EXPIRES"}, rows)
 	for _, b := range blobs {

@@ -18,7 +18,7 @@ type roleInfo struct {
 	Role        string   `json:"role"`
 	Parent      string   `json:"parent"`
 	Version     int64    `json:"version"`
-	Expires     string   `json:"expires"`
+	Expires     moment   `json:"expires"`
 	Period      string   `json:"period"`
 	RenewWithin string   `json:"renewWithin"`
 	Threshold   int      `json:"threshold"`
@@ -34,7 +34,7 @@ type roleInfo struct {
 
 func newRoleInfo(r metadata.RoleInfo) roleInfo {
 	return roleInfo{
-		Role: r.Name, Parent: r.Parent, Version: r.Version, Expires: rfc3339(r.Expires),
+		Role: r.Name, Parent: r.Parent, Version: r.Version, Expires: moment{r.Expires},
 		Period: exactSpan(r.Period), RenewWithin: exactSpan(r.RenewWithin),
 		Threshold: r.Threshold, Keys: keyRefs(r.Keys), Paths: append([]string{}, r.Paths...),
 		Terminating: r.Terminating, Bins: r.Bins, BinPrefix: r.BinPrefix, Targets: r.Targets,

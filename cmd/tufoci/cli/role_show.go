@@ -33,7 +33,7 @@ func (a *app) newRoleShow() *cobra.Command {
 	}
 }
 
-func (r *roleResult) text(w io.Writer, _ *app) {
+func (r *roleResult) text(w io.Writer, a *app) {
 	fmt.Fprintf(w, "%s %s", printable(r.Role), formatVersion(r.Version))
 	if r.Parent != "" {
 		fmt.Fprintf(w, ", delegated by %s", printable(r.Parent))
@@ -45,7 +45,7 @@ func (r *roleResult) text(w io.Writer, _ *app) {
 	for _, k := range r.Keys {
 		fmt.Fprintf(w, "key        %s  %s\n", k.ID, printable(k.Name))
 	}
-	fmt.Fprintf(w, "expires    %s, life %s, renewed within %s\n", r.Expires, r.Period, r.RenewWithin)
+	fmt.Fprintf(w, "expires    %s, life %s, renewed within %s\n", formatTime(r.Expires.Time, a.world.Now()), r.Period, r.RenewWithin)
 	if reach := r.reach(); reach != "" {
 		fmt.Fprintf(w, "paths      %s\n", printable(reach))
 	}

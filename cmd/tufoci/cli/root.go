@@ -68,7 +68,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	a.global.timeout = span(defaultTimeout)
 	f, g := root.PersistentFlags(), &a.global
 	f.StringVarP(&g.workspace, "workspace", "C", ".", "workspace `DIR`, which holds tufoci.yaml")
-	f.StringVar(&g.config, "config", "", "trusts `FILE` (default $XDG_CONFIG_HOME/tufoci/trust.yaml)")
+	f.StringVar(&g.config, "config", "", "trusts in `FILE`, called trust.yaml (default $XDG_CONFIG_HOME/tufoci/trust.yaml)")
 	f.StringVar(&g.stateDir, "state-dir", "", "verified state of the trusts in `DIR` (default $XDG_STATE_HOME/tufoci)")
 	f.StringVar(&g.cacheDir, "cache-dir", "", "cached target files in `DIR` (default $XDG_CACHE_HOME/tufoci)")
 	f.StringVar(&g.format, "format", formatText, "output `FORMAT`: text or json; inspect has tree too")

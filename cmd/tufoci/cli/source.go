@@ -50,6 +50,14 @@ func isSource(arg string) bool { return strings.ContainsAny(arg, "/:") }
 // find settles what arg names: a trust, a source with --root, a source that a
 // trust has. A source that nothing vouches for has no root.
 func (a *app) find(ctx context.Context, arg string, r *readFlags) (*pin, error) {
+	p, err := a.settled(ctx, arg, r)
+	if err == nil {
+		p.options.AllowExpired = r.allowExpired // the library warns each time
+	}
+	return p, err
+}
+
+func (a *app) settled(ctx context.Context, arg string, r *readFlags) (*pin, error) {
 	if r.root == "" && (!r.asOf.IsZero() || r.targetsURL != "") {
 		return nil, usagef("--as-of and --targets-url go with --root")
 	}
@@ -177,32 +185,16 @@ func (a *app) view(ctx context.Context, arg string, r *readFlags) (*trust.View, 
 	if err != nil {
 		return nil, err
 	}
-	return a.refreshShown(ctx, p, r)
-}
-
-// refreshShown refreshes for a command that may have --allow-expired.
-func (a *app) refreshShown(ctx context.Context, p *pin, r *readFlags) (*trust.View, error) {
-	p.options.AllowExpired = r.allowExpired
-	v, err := p.refresh(ctx)
-	if err != nil {
-		return nil, err
-	}
-	a.scar(r, v)
-	return v, nil
-}
-
-// scar says each time that --allow-expired was given.
-func (a *app) scar(r *readFlags, v *trust.View) {
-	if r.allowExpired {
-		a.warn(fmt.Sprintf("--allow-expired: what follows is not verified to be current; the timestamp expired or expires %s",
-			formatTime(v.Status().Timestamp.Expires, a.world.Now())))
-	}
+	return p.refresh(ctx)
 }
 
 // newReading reports what a view rests on.
 func newReading(v *trust.View) reading {
 	st := v.Status()
-	r := reading{Verified: st.Verified, Stale: st.Stale, AsOf: st.AsOf, Source: sourceWord(st.Source)}
+	r := reading{Verified: st.Verified, Stale: st.Stale, Source: sourceWord(st.Source)}
+	if st.AsOf != nil {
+		r.AsOf = &moment{*st.AsOf}
+	}
 	if st.Fork != nil {
 		r.Fork = &fork{Version: st.Fork.Version, Digests: st.Fork.Digests}
 	}
@@ -221,8 +213,11 @@ func sourceWord(kind string) string {
 // trusts opens the named trusts.
 func (a *app) trusts() (*trust.Config, error) {
 	dir := a.env.base(envConfigHome, ".config")
-	if a.global.config != "" {
-		dir = filepath.Dir(a.global.config)
+	if file := a.global.config; file != "" {
+		if filepath.Base(file) != "trust.yaml" {
+			return nil, usagef("--config %s: the file is called trust.yaml; the pinned roots lie beside it", file)
+		}
+		dir = filepath.Dir(file)
 	}
 	if dir == "" {
 		return nil, usagef("no home directory: give --config or set %s", envConfig)

@@ -24,24 +24,24 @@ type statusResult struct {
 }
 
 type publishedInfo struct {
-	Digest    string    `json:"digest"`
-	Tag       string    `json:"tag"`
-	FetchedAt time.Time `json:"fetchedAt"`
+	Digest    string `json:"digest"`
+	Tag       string `json:"tag"`
+	FetchedAt moment `json:"fetchedAt"`
 }
 
 type roleStatus struct {
-	Role          string    `json:"role"`
-	Bins          int       `json:"bins"`
-	BaseVersion   int64     `json:"baseVersion"`
-	StagedVersion int64     `json:"stagedVersion"`
-	Signed        int       `json:"signed"`
-	Need          int       `json:"need"`
-	OldSigned     int       `json:"oldSigned"`
-	OldNeed       int       `json:"oldNeed"`
-	Expires       time.Time `json:"expires"`
-	Due           bool      `json:"due"`
-	Online        bool      `json:"online"`
-	Keys          []keyRef  `json:"keys"`
+	Role          string   `json:"role"`
+	Bins          int      `json:"bins"`
+	BaseVersion   int64    `json:"baseVersion"`
+	StagedVersion int64    `json:"stagedVersion"`
+	Signed        int      `json:"signed"`
+	Need          int      `json:"need"`
+	OldSigned     int      `json:"oldSigned"`
+	OldNeed       int      `json:"oldNeed"`
+	Expires       moment   `json:"expires"`
+	Due           bool     `json:"due"`
+	Online        bool     `json:"online"`
+	Keys          []keyRef `json:"keys"`
 }
 
 // keyRef names a key that may sign.
@@ -85,7 +85,7 @@ func newStatusResult(st *metadata.Status) *statusResult {
 		Drift:      append([]string{}, st.Drift...),
 	}
 	if p := st.Published; p != nil {
-		r.Published = &publishedInfo{Digest: p.Digest, Tag: p.Tag, FetchedAt: p.FetchedAt}
+		r.Published = &publishedInfo{Digest: p.Digest, Tag: p.Tag, FetchedAt: moment{p.FetchedAt}}
 	}
 	return r
 }
@@ -96,7 +96,7 @@ func roleStatuses(in []metadata.RoleStatus) []roleStatus {
 		out = append(out, roleStatus{
 			Role: r.Role, Bins: r.Bins, BaseVersion: r.BaseVersion, StagedVersion: r.StagedVersion,
 			Signed: r.Signed, Need: r.Need, OldSigned: r.OldSigned, OldNeed: r.OldNeed,
-			Expires: r.Expires, Due: r.Due, Online: r.Online, Keys: keyRefs(r.Keys),
+			Expires: moment{r.Expires}, Due: r.Due, Online: r.Online, Keys: keyRefs(r.Keys),
 		})
 	}
 	return out
@@ -113,7 +113,7 @@ func keyRefs(in []metadata.KeyInfo) []keyRef {
 func (r *statusResult) text(w io.Writer, a *app) {
 	fmt.Fprintf(w, "%s:%s\n", r.Repository, r.Channel)
 	if p := r.Published; p != nil {
-		fmt.Fprintf(w, "published as %s (%s)\n", p.Digest, formatLeft(p.FetchedAt, a.world.Now()))
+		fmt.Fprintf(w, "published as %s (%s)\n", p.Digest, formatLeft(p.FetchedAt.Time, a.world.Now()))
 	} else {
 		fmt.Fprintln(w, "not published yet")
 	}
@@ -156,7 +156,7 @@ func (r roleStatus) signatures() string {
 }
 
 func (r roleStatus) expiry(now time.Time) string {
-	out := formatTime(r.Expires, now)
+	out := formatTime(r.Expires.Time, now)
 	if r.Due {
 		out += " due"
 	}

@@ -37,11 +37,9 @@ func (a *app) newTargetList() *cobra.Command {
 	return cmd
 }
 
-func (r *targetListResult) text(w io.Writer, _ *app) { writeTargets(w, r.Targets) }
-
-func writeTargets(w io.Writer, targets []targetEntry) {
-	rows := make([][]string, 0, len(targets))
-	for _, t := range targets {
+func (r *targetListResult) text(w io.Writer, _ *app) {
+	rows := make([][]string, 0, len(r.Targets))
+	for _, t := range r.Targets {
 		path := t.Path
 		if t.Staged {
 			path += " *"

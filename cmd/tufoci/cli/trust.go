@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"github.com/tufoci/tufoci/trust"
@@ -32,16 +30,16 @@ func newTrustInfo(e trust.Entry) trustInfo {
 
 // roleVersion is one top-level role as verified.
 type roleVersion struct {
-	Role    string    `json:"role"`
-	Version int64     `json:"version"`
-	Expires time.Time `json:"expires"`
+	Role    string `json:"role"`
+	Version int64  `json:"version"`
+	Expires moment `json:"expires"`
 }
 
 func roleVersions(st trust.Status) []roleVersion {
 	return []roleVersion{
-		{"root", st.Root.Version, st.Root.Expires},
-		{"timestamp", st.Timestamp.Version, st.Timestamp.Expires},
-		{"snapshot", st.Snapshot.Version, st.Snapshot.Expires},
-		{"targets", st.Targets.Version, st.Targets.Expires},
+		{"root", st.Root.Version, moment{st.Root.Expires}},
+		{"timestamp", st.Timestamp.Version, moment{st.Timestamp.Expires}},
+		{"snapshot", st.Snapshot.Version, moment{st.Snapshot.Expires}},
+		{"targets", st.Targets.Version, moment{st.Targets.Expires}},
 	}
 }

@@ -85,6 +85,6 @@ func (r *trustShowResult) text(w io.Writer, a *app) {
 		fmt.Fprintln(w, "nothing is stored yet")
 	}
 	for _, v := range r.Roles {
-		fmt.Fprintf(w, "%-14s v%d, expires %s\n", v.Role, v.Version, formatTime(v.Expires, a.world.Now()))
+		fmt.Fprintf(w, "%-14s v%d, expires %s\n", v.Role, v.Version, formatTime(v.Expires.Time, a.world.Now()))
 	}
 }
