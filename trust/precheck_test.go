@@ -1,0 +1,372 @@
+package trust_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
+	"github.com/tufoci/tufoci/trust"
+)
+
+// documents returns one valid file of each kind, with every member that the
+// format knows.
+func documents(t testing.TB) map[string][]byte {
+	r := tuftest.NewRepo(t, tuftest.RepoOptions{Keys: 2, Threshold: 2})
+	r.AddEntry("targets", "file", 7, strings.Repeat("ab", 32), map[string]any{"n": 1})
+	r.Delegate("targets", "team", []string{"team/*"}, true)
+	r.DelegateBins("targets", "images", 2)
+	r.Publish()
+	docs := map[string][]byte{}
+	for _, role := range []string{"root", "timestamp", "snapshot", "targets", "team", "images"} {
+		docs[role] = r.Data(role)
+	}
+	return docs
+}
+
+func TestPrecheckTakesValidMetadata(t *testing.T) {
+	t.Parallel()
+	for role, data := range documents(t) {
+		if err := trust.Precheck(role, data); err != nil {
+			t.Errorf("%s: %v", role, err)
+		}
+		// Members that are not known may hold anything.
+		for _, at := range []string{`{`, `"signed":{`} {
+			more := bytes.Replace(data, []byte(at), []byte(at+`"x-more":[null,{"a":1.5},-1e9,true],`), 1)
+			if err := trust.Precheck(role, more); err != nil {
+				t.Errorf("%s: %v", role, err)
+			}
+		}
+	}
+}
+
+// Malformed metadata is refused: at every position of every document, every value
+// of another kind, and every member left out, given twice, or spelt otherwise.
+func TestMalformedMetadataIsRefused(t *testing.T) {
+	t.Parallel()
+	values := []any{nil, true, "", "x", json.Number("-1"), json.Number("0.5"), json.Number("1e3"), json.Number("9007199254740992"), []any{}, map[string]any{}}
+	for role, data := range documents(t) {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			tree := decode(t, data)
+			positions(tree, nil, func(path []string, old any, replace func(any)) {
+				for _, value := range values {
+					replace(value)
+					changed := encode(t, tree)
+					if bytes.Equal(changed, encode(t, decode(t, data))) {
+						continue
+					}
+					err := trust.Precheck(role, changed)
+					if err != nil {
+						if !errors.Is(err, trust.ErrMalformed) {
+							t.Errorf("%s = %v: %v", strings.Join(path, "."), value, err)
+						}
+						continue
+					}
+					if !mayBe(path, old, value) {
+						t.Errorf("%s = %#v is taken", strings.Join(path, "."), value)
+					}
+					parseWithGoTUF(role, changed)
+				}
+				replace(old)
+			})
+		})
+	}
+}
+
+// mayBe says which of the changed values are allowed after all: those of the same
+// kind where the format does not say more, and anything inside custom.
+func mayBe(path []string, old, value any) bool {
+	where := strings.Join(path, ".")
+	if strings.Contains(where, ".custom.") {
+		return true
+	}
+	switch old.(type) {
+	case string:
+		_, ok := value.(string)
+		return ok
+	case bool:
+		_, ok := value.(bool)
+		return ok
+	case []any:
+		_, ok := value.([]any)
+		return ok
+	case map[string]any:
+		_, ok := value.(map[string]any)
+		last := path[len(path)-1]
+		// Empty ones, where nothing is required.
+		return ok && (last == "keys" || last == "targets" || last == "custom")
+	}
+	return false
+}
+
+// parseWithGoTUF holds that what is let through can be parsed.
+func parseWithGoTUF(role string, data []byte) {
+	switch role {
+	case "root":
+		_, _ = tuf.Root().FromBytes(data)
+	case "timestamp":
+		_, _ = tuf.Timestamp().FromBytes(data)
+	case "snapshot":
+		_, _ = tuf.Snapshot().FromBytes(data)
+	default:
+		_, _ = tuf.Targets().FromBytes(data)
+	}
+}
+
+func TestMembersLeftOut(t *testing.T) {
+	t.Parallel()
+	optional := map[string]bool{
+		"consistent_snapshot": true, "length": true, "hashes": true, "custom": true, "delegations": true,
+		"terminating": true, "paths": true, "n": true, "sha256": true, "file": true, "team.json": true,
+		"images.json": true, "images-0.json": true, "images-1.json": true,
+	}
+	for role, data := range documents(t) {
+		tree := decode(t, data)
+		objects(tree, nil, func(path []string, object map[string]any) {
+			if in := path[max(0, len(path)-1):]; len(in) == 1 && (in[0] == "keys" || in[0] == "targets") {
+				return
+			}
+			for _, name := range names(object) {
+				old := object[name]
+				delete(object, name)
+				err := trust.Precheck(role, encode(t, tree))
+				isTarget := len(path) > 0 && path[len(path)-1] == "file"
+				if err == nil && (!optional[name] || isTarget && name != "custom") {
+					t.Errorf("%s: %s without %q is taken", role, strings.Join(path, "."), name)
+				}
+				object[name] = old
+			}
+		})
+	}
+}
+
+func TestMembersGivenTwice(t *testing.T) {
+	t.Parallel()
+	for role, data := range documents(t) {
+		tree := decode(t, data)
+		objects(tree, nil, func(path []string, object map[string]any) {
+			for _, name := range names(object) {
+				old := object[name]
+				delete(object, name)
+				object["\x01"], object["\x02"] = old, old
+				both := encode(t, tree)
+				both = bytes.ReplaceAll(both, []byte(`"\u0001"`), quoted(name))
+				both = bytes.ReplaceAll(both, []byte(`"\u0002"`), quoted(name))
+				delete(object, "\x01")
+				delete(object, "\x02")
+				object[name] = old
+				if trust.Precheck(role, both) == nil {
+					t.Errorf("%s: %s with %q twice is taken", role, strings.Join(path, "."), name)
+				}
+			}
+		})
+	}
+}
+
+// encoding/json takes any spelling of a member for the one that it knows.
+func TestMembersInAnotherSpelling(t *testing.T) {
+	t.Parallel()
+	for role, data := range documents(t) {
+		for _, name := range []string{"signed", "signatures", "version", "expires", "_type", "keys", "roles", "meta", "targets", "delegations", "threshold", "keyids"} {
+			if !bytes.Contains(data, quoted(name)) {
+				continue
+			}
+			for _, other := range []string{strings.ToUpper(name), strings.ReplaceAll(name, "s", "ſ"), strings.ReplaceAll(name, "k", "\u212a")} {
+				if other == name {
+					continue
+				}
+				more := bytes.Replace(data, quoted(name), append(append(quoted(other), ":1,"...), quoted(name)...), 1)
+				if trust.Precheck(role, more) == nil {
+					t.Errorf("%s: %q beside %q is taken", role, other, name)
+				}
+			}
+		}
+	}
+}
+
+func TestPrecheckRefuses(t *testing.T) {
+	t.Parallel()
+	docs := documents(t)
+	edit := func(role string, change func(signed map[string]any)) []byte {
+		tree := decode(t, docs[role]).(map[string]any)
+		change(tree["signed"].(map[string]any))
+		return encode(t, tree)
+	}
+	delegation := func(change func(role map[string]any)) []byte {
+		return edit("targets", func(signed map[string]any) {
+			change(signed["delegations"].(map[string]any)["roles"].([]any)[0].(map[string]any))
+		})
+	}
+	tests := map[string]struct {
+		role string
+		data []byte
+		says string
+	}{
+		"nothing":           {"root", nil, "empty"},
+		"two texts":         {"root", append(bytes.Clone(docs["root"]), "{}"...), "JSON"},
+		"a cut file":        {"root", docs["root"][:50], "JSON"},
+		"not UTF-8":         {"root", bytes.Replace(docs["root"], []byte(`"root"`), []byte("\"\xff\""), 1), "UTF-8"},
+		"another type":      {"timestamp", docs["snapshot"], "timestamp"},
+		"a role as root":    {"root", docs["targets"], "root"},
+		"version 0":         {"root", edit("root", func(s map[string]any) { s["version"] = 0 }), "whole number"},
+		"a version in text": {"root", edit("root", func(s map[string]any) { s["version"] = "1" }), "number"},
+		"spec version 2":    {"root", edit("root", func(s map[string]any) { s["spec_version"] = "2.0.0" }), "specification"},
+		"spec version 10":   {"root", edit("root", func(s map[string]any) { s["spec_version"] = "10.0" }), "specification"},
+		"an odd expiry":     {"root", edit("root", func(s map[string]any) { s["expires"] = "tomorrow" }), "RFC 3339"},
+		"hash prefixes": {"targets", delegation(func(r map[string]any) {
+			delete(r, "paths")
+			r["path_hash_prefixes"] = []any{"00"}
+		}), "path_hash_prefixes are not supported"},
+		"a role root":       {"targets", delegation(func(r map[string]any) { r["name"] = "root" }), `"root"`},
+		"a role timestamp":  {"targets", delegation(func(r map[string]any) { r["name"] = "timestamp" }), `"timestamp"`},
+		"a role snapshot":   {"targets", delegation(func(r map[string]any) { r["name"] = "snapshot" }), `"snapshot"`},
+		"a role targets":    {"targets", delegation(func(r map[string]any) { r["name"] = "targets" }), `"targets"`},
+		"one role twice":    {"targets", delegation(func(r map[string]any) { r["name"] = "images" }), "twice"},
+		"threshold 0":       {"targets", delegation(func(r map[string]any) { r["threshold"] = 0 }), "whole number"},
+		"roles and bins":    {"images", edit("images", func(s map[string]any) { s["delegations"].(map[string]any)["roles"] = []any{} }), "not both"},
+		"33 bits":           {"images", edit("images", func(s map[string]any) { succinct(s)["bit_length"] = 33 }), "32"},
+		"a short key":       {"root", bytes.Replace(docs["root"], []byte(`"public":"`), []byte(`"public":"00`), 1), "ed25519"},
+		"a length below 0":  {"targets", edit("targets", func(s map[string]any) { target(s)["length"] = -1 }), "whole number"},
+		"no hash":           {"targets", edit("targets", func(s map[string]any) { target(s)["hashes"] = map[string]any{} }), "hash"},
+		"a second signature": {"targets", func() []byte {
+			tree := decode(t, docs["targets"]).(map[string]any)
+			s := tree["signatures"].([]any)
+			tree["signatures"] = append(s, s[0])
+			return encode(t, tree)
+		}(), "second signature"},
+		"deep nesting": {"targets", edit("targets", func(s map[string]any) {
+			s["x"] = json.RawMessage(strings.Repeat("[", 100) + strings.Repeat("]", 100))
+		}), "deeply"},
+		"many values": {"targets", edit("targets", func(s map[string]any) {
+			s["x"] = json.RawMessage("[" + strings.Repeat("0,", 100_000) + "0]")
+		}), "values"},
+		"a hex-encoded ECDSA key": {"root", edit("root", func(s map[string]any) {
+			for _, key := range s["keys"].(map[string]any) {
+				key.(map[string]any)["keytype"] = "ecdsa-sha2-nistp256"
+			}
+		}), "hex-encoded"},
+	}
+	for name, test := range tests {
+		err := trust.Precheck(test.role, test.data)
+		e := refused(t, err, trust.ErrMalformed)
+		if e.Role != test.role || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v, want it to say %q", name, err, test.says)
+		}
+	}
+}
+
+func succinct(signed map[string]any) map[string]any {
+	return signed["delegations"].(map[string]any)["succinct_roles"].(map[string]any)
+}
+
+func target(signed map[string]any) map[string]any {
+	return signed["targets"].(map[string]any)["file"].(map[string]any)
+}
+
+// Malformed files are refused before they are parsed, wherever they come from.
+func TestMalformedFilesOfTheSource(t *testing.T) {
+	t.Parallel()
+	for _, role := range []string{"root", "timestamp", "snapshot", "targets", "team"} {
+		for name, bad := range map[string]string{
+			"null": "null", "array": "[]", "empty": "", "number": "1", "cut": `{"signed": {`, "nothing signed": `{"signed":{},"signatures":[]}`,
+		} {
+			t.Run(role+" "+name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, tuftest.RepoOptions{BareMeta: true})
+				w.Delegate("targets", "team", []string{"team/*"}, false)
+				w.AddTargetTo("team", "team/file", []byte("x"))
+				w.Touch("root")
+				w.publish()
+				w.edit = func(files map[string][]byte) { files[w.Title(role)] = []byte(bad) }
+				w.out()
+				view, err := w.refresh()
+				if role == "team" && err == nil {
+					err = lookup(t, view, "team/file")
+				}
+				if name == "empty" && err != nil && !errors.Is(err, trust.ErrMalformed) {
+					return // a bundle has no empty files
+				}
+				if e := refused(t, err, trust.ErrMalformed); e.Role != role {
+					t.Errorf("evidence %+v", e)
+				}
+			})
+		}
+	}
+}
+
+func FuzzPrecheck(f *testing.F) {
+	for role, data := range documents(f) {
+		f.Add(role, data)
+	}
+	f.Fuzz(func(t *testing.T, role string, data []byte) {
+		if trust.Precheck(role, data) == nil {
+			parseWithGoTUF(role, data)
+		}
+	})
+}
+
+func decode(t testing.TB, data []byte) any {
+	t.Helper()
+	var tree any
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(&tree); err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func encode(t testing.TB, tree any) []byte {
+	t.Helper()
+	data, err := json.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func quoted(s string) []byte { return fmt.Appendf(nil, "%q", s) }
+
+func names(object map[string]any) []string {
+	var names []string
+	for name := range object {
+		names = append(names, name)
+	}
+	return names
+}
+
+// positions calls visit with each value below a tree and a way to replace it.
+func positions(tree any, path []string, visit func(path []string, old any, replace func(any))) {
+	switch tree := tree.(type) {
+	case map[string]any:
+		for _, name := range names(tree) {
+			old, at := tree[name], append(path[:len(path):len(path)], name)
+			visit(at, old, func(v any) { tree[name] = v })
+			positions(old, at, visit)
+		}
+	case []any:
+		for i, old := range tree {
+			at := append(path[:len(path):len(path)], fmt.Sprint(i))
+			visit(at, old, func(v any) { tree[i] = v })
+			positions(old, at, visit)
+		}
+	}
+}
+
+// objects calls visit with each object of a tree.
+func objects(tree any, path []string, visit func(path []string, object map[string]any)) {
+	if object, ok := tree.(map[string]any); ok {
+		visit(path, object)
+	}
+	positions(tree, path, func(path []string, old any, _ func(any)) {
+		if object, ok := old.(map[string]any); ok {
+			visit(path, object)
+		}
+	})
+}
