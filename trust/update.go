@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
@@ -443,7 +444,7 @@ func (a *adapter) rootVerified(version int64) error {
 	}
 	if rotates(a.newest, meta) {
 		for _, name := range []string{"timestamp.json", "snapshot.json"} {
-			if err := os.Remove(filepath.Join(a.dir, name)); err != nil && !os.IsNotExist(err) {
+			if err := os.Remove(filepath.Join(a.dir, name)); err != nil && !os.IsNotExist(err) && !errors.Is(err, syscall.ENOTDIR) {
 				return err
 			}
 		}

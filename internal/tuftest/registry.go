@@ -216,7 +216,11 @@ func (g *Registry) serve(w http.ResponseWriter, r *http.Request) {
 		cut(w, nil)
 		return
 	}
-	cut(w, half(buffered.Result()))
+	answer := buffered.Result()
+	if r.Method == http.MethodHead {
+		answer.Body = http.NoBody
+	}
+	cut(w, half(answer))
 }
 
 // answer authenticates and serves, with the manifest conditions of ETag mode.
