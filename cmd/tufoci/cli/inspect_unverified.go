@@ -90,7 +90,7 @@ func (a *app) readUnverified(ctx context.Context, p *pin) (*fetcher.View, []unve
 	}
 	files := make([]unverifiedFile, 0, len(newest))
 	for _, f := range newest {
-		if f.data, err = view.File(ctx, f.title, fetcher.DefaultLimits().Targets); err != nil {
+		if f.data, err = view.File(ctx, f.title, f.limit()); err != nil {
 			return nil, nil, err
 		}
 		if err := trust.Precheck(f.role, f.data); err != nil {
@@ -113,6 +113,21 @@ func parseTitle(title string) (unverifiedFile, bool) {
 	}
 	version, _ := strconv.ParseInt(m[1], 10, 64) // without a version: 0
 	return unverifiedFile{title: title, role: role, version: version}, true
+}
+
+// limit is how long the file may be.
+func (f unverifiedFile) limit() int64 {
+	limits := fetcher.DefaultLimits()
+	switch f.role {
+	case "root":
+		return limits.Root
+	case "timestamp":
+		return limits.Timestamp
+	case "snapshot":
+		return limits.Snapshot
+	default:
+		return limits.Targets
+	}
 }
 
 // compareRoles puts the top-level roles first.

@@ -60,7 +60,7 @@ var rules = []rule{
 	{is(trust.ErrClock), exitStale, "the clock of this machine was set back, or was wrong when it last succeeded", []string{"set the clock, then `tufoci trust update {trust}`", "set the clock, then run `{command}` again"}},
 	{is(trust.ErrNoState), exitStale, "nothing has been verified for this trust yet", []string{"`tufoci trust update {trust}`"}},
 	{is(trust.ErrMismatch), exitDiffers, "the source holds other bytes than those that are signed", []string{"`tufoci inspect {source}` shows what the source offers; tell its operator"}},
-	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher of {source}; what it is built with: `tufoci version`"}},
+	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
 	{is(trust.ErrImageTarget), exitUsage, "the file of this target is an image in a registry", []string{"`{command} --help`"}},
 	{is(trust.ErrInvalidName, trust.ErrConfig, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},

@@ -73,7 +73,7 @@ A NAME that exists with the same root is changed by the flags that are given.`,
 }
 
 func (a *app) runTrustAdd(ctx context.Context, name, from string, o *trustAddOptions, changed func(string) bool) (*trustAddResult, error) {
-	a.subject.trust, a.subject.source = name, from
+	a.subject.source = from
 	source, err := trust.ParseSource(from)
 	if err != nil {
 		return nil, err
@@ -93,6 +93,7 @@ func (a *app) runTrustAdd(ctx context.Context, name, from string, o *trustAddOpt
 	if err != nil && !errors.Is(err, trust.ErrNoTrust) {
 		return nil, err
 	}
+	a.subject.trust = entry.Name
 	root, err := o.pinned(ctx, cfg, entry, source, client)
 	if err != nil {
 		return nil, err
