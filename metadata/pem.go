@@ -111,6 +111,9 @@ func decodeBlock(block *pem.Block, passphrase []byte) (key any, err error) {
 		if len(passphrase) == 0 {
 			return nil, ErrPassphrase
 		}
+		if err := checkEncryption(block.Bytes); err != nil {
+			return nil, err
+		}
 		// With CBC a wrong passphrase shows as bad padding or as bytes that are no key: both are named as what they
 		// almost always are.
 		if key, _, err = pkcs8.ParsePrivateKey(block.Bytes, passphrase); err != nil {
@@ -123,7 +126,7 @@ func decodeBlock(block *pem.Block, passphrase []byte) (key any, err error) {
 		key, err = x509.ParseECPrivateKey(block.Bytes)
 	case pemRSAKey:
 		if block.Headers["DEK-Info"] != "" {
-			return nil, fmt.Errorf("%w: an old encrypted PEM file; convert it: openssl pkcs8 -topk8 -in FILE -out FILE.p8", ErrKey)
+			return nil, fmt.Errorf("%w: an old encrypted PEM file; %s", ErrKey, convertAdvice)
 		}
 		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	default:
