@@ -2,7 +2,12 @@ package metadata
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
+
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
 // File is one file of a repository, named by its title in a bundle: "metadata/…" or "targets/…".
@@ -13,7 +18,8 @@ type File struct {
 	Length int64
 }
 
-// Head is the verified state of the channel: every metadata file with its bytes, target files without.
+// Head is the verified state of the channel: every metadata file with its bytes, target files without. Metadata that is
+// byte for byte what the workspace published last may come without bytes too, by its SHA256.
 // The caller has verified it as a client; Assemble trusts it once its root chain fits the workspace.
 type Head struct {
 	Digest string // of the bundle
@@ -22,7 +28,7 @@ type Head struct {
 
 // AssembleOptions steer Assemble.
 type AssembleOptions struct {
-	Now              time.Time // required
+	Now              time.Time // default: the clock of the workspace
 	TimestampVersion int64     // least version of the new timestamp; 0: the next one
 	DryRun           bool      // nothing is written to the workspace, not even signatures
 }
@@ -30,13 +36,14 @@ type AssembleOptions struct {
 // Release is a complete repository, ready to be verified and pushed.
 type Release struct {
 	Files     []File // sorted by name
-	Unchanged bool   // equal to the head: nothing to push
+	Unchanged bool   // equal to the head: nothing to push; Published may still have to be told
 
 	RootVersion, TimestampVersion, SnapshotVersion, TargetsVersion int64
 
-	Expires map[string]time.Time // of the top-level roles
-	Changed []RoleChange         // against the head, in the order of their writing
-	Root1   []byte               // the first root
+	Expires  map[string]time.Time // of the top-level roles and of those changed
+	Changed  []RoleChange         // against the head, in the order of their writing
+	Root1    []byte               // the first root
+	Warnings []Finding            // what lint says that does not stop a publish
 }
 
 // RoleChange is one role that the release changes.
@@ -46,13 +53,233 @@ type RoleChange struct {
 	Why      string // staged, renewed, online
 }
 
-// Assemble makes the next state of the repository from the head and what is staged. head is nil when the channel is empty.
-// Errors: ErrConflict, ErrNeedSignatures, ErrLint, ErrForeignHead.
+// Why a role is in a release.
+const (
+	whyStaged  = "staged"  // edited here
+	whyRenewed = "renewed" // inside its renewal window, or its keys or periods changed
+	whyOnline  = "online"  // follows from the others: snapshot, timestamp, a new hash bin
+)
+
+// Assemble makes the next state of the repository. What is staged replaces the roles of the head, which are else taken
+// over byte for byte, also those that others have published since; online roles that are due or new are signed; snapshot
+// and timestamp follow. head is nil when the channel is empty.
+//
+// Unless it is a dry run, the signatures that it makes on staged and renewed roles are saved before it returns, so that
+// a publish that is killed can be repeated with the same bytes. It writes nothing when it fails.
+//
+// Errors: *ConflictError, *NeedSignaturesError, *LintError, ErrForeignHead, and those of opening private keys.
 func (w *Workspace) Assemble(ctx context.Context, head *Head, o AssembleOptions) (*Release, error) {
-	panic("not implemented")
+	if !o.DryRun {
+		if err := w.writable(); err != nil {
+			return nil, err
+		}
+	}
+	if o.Now.IsZero() {
+		o.Now = w.now()
+	}
+	h, err := w.newHeadState(head)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.lineage(h); err != nil {
+		return nil, err
+	}
+	a := newAssembly(ctx, w, h, o)
+	for _, step := range []func() error{
+		a.takeStaged, // over the head, where it has not moved
+		a.signRoles,  // what is staged, new, or under other keys than before
+		a.renewRoles, // online roles inside their window
+		a.makeSnapshot,
+		a.makeTimestamp,
+		a.complete,
+		a.lint,
+		a.save,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return a.release()
 }
 
-// Published records that the release is the head now: staged files that it holds become the base.
-func (w *Workspace) Published(r *Release, digest, tag string, at time.Time) error {
-	panic("not implemented")
+// assembly is one run of Assemble.
+type assembly struct {
+	ctx  context.Context
+	w    *Workspace
+	head *headState // nil: the channel is empty
+	o    AssembleOptions
+	keys *signers
+
+	next    map[string]*roleFile // the roles of the release
+	staged  map[string]*roleFile // those of them that were edited here
+	view    *view                // of next
+	changed []RoleChange
+	toSave  []*roleFile
+	needs   []RoleSignatures
+	notes   []Finding
+}
+
+func newAssembly(ctx context.Context, w *Workspace, h *headState, o AssembleOptions) *assembly {
+	a := &assembly{
+		ctx: ctx, w: w, head: h, o: o, keys: w.newSigners(),
+		next: map[string]*roleFile{}, staged: map[string]*roleFile{},
+	}
+	if h != nil {
+		for role, f := range h.roles {
+			a.next[role] = f
+		}
+		a.next[tuf.ROOT] = h.role(tuf.ROOT)
+	}
+	a.view = w.viewOf(func(role string) *roleFile { return a.next[role] })
+	return a
+}
+
+// takeStaged puts what is staged over the head. A role that moved since it was staged is a conflict, unless the head
+// has just what is staged, or what is staged is no more than a renewal.
+func (a *assembly) takeStaged() error {
+	names, err := a.w.stagedNames()
+	if err != nil {
+		return err
+	}
+	var moved []RoleConflict
+	for _, role := range names {
+		f, published, theirs := a.w.staged[role], a.w.base.role(role), a.head.role(role)
+		switch skip, err := a.superseded(f, published, theirs); {
+		case err != nil:
+			return err
+		case skip:
+		case theirs == nil && a.head.version(role) == 0 || theirs != nil && published != nil && theirs.sum == published.sum:
+			a.staged[role] = f
+		default:
+			moved = append(moved, RoleConflict{
+				Role: role, BaseVersion: a.w.base.version(role), StagedVersion: f.version, HeadVersion: a.head.version(role),
+			})
+		}
+	}
+	if len(moved) > 0 {
+		return &ConflictError{Roles: moved}
+	}
+	for role, f := range a.staged {
+		a.next[role] = f
+	}
+	return a.checkReached()
+}
+
+// checkReached refuses staged roles that the head delegates to no more.
+func (a *assembly) checkReached() error {
+	reached, err := a.view.targetRoles()
+	if err != nil {
+		return err
+	}
+	var lost []RoleConflict
+	for _, role := range slices.Sorted(maps.Keys(a.staged)) {
+		if role != tuf.ROOT && !slices.Contains(reached, role) {
+			lost = append(lost, RoleConflict{
+				Role: role, BaseVersion: a.w.base.version(role), StagedVersion: a.staged[role].version, HeadVersion: a.head.version(role),
+			})
+		}
+	}
+	if len(lost) > 0 {
+		return &ConflictError{Roles: lost}
+	}
+	return nil
+}
+
+// superseded reports whether the head makes what is staged unnecessary: it has the same bytes, the same signed part, or
+// has moved away from under a version that only renews the one before.
+func (a *assembly) superseded(staged, published, theirs *roleFile) (bool, error) {
+	switch {
+	case theirs == nil:
+		return false, nil
+	case theirs.sum == staged.sum:
+		return true, nil
+	case published != nil && theirs.sum == published.sum:
+		return false, nil
+	}
+	if theirs.version == staged.version {
+		if same, err := samePayload(theirs, staged); err != nil || same {
+			return same, err
+		}
+	}
+	if published != nil {
+		return sameContent(staged, published)
+	}
+	_, isBin, err := a.w.view().binParent(staged.role)
+	if err != nil || !isBin {
+		return false, err
+	}
+	return isEmptyTargets(staged) // the first version of a bin, made by a publish that was killed
+}
+
+// complete fails if thresholds are missing.
+func (a *assembly) complete() error {
+	if len(a.needs) > 0 {
+		return &NeedSignaturesError{Roles: a.needs}
+	}
+	return nil
+}
+
+// lint checks the roles that change.
+func (a *assembly) lint() error {
+	in := LintInput{Roles: map[string][]byte{}, NoSpareKey: a.w.cfg.NoSpareKey}
+	for _, c := range a.changed {
+		data, err := bytesOf(a.next[c.Role])
+		if err != nil {
+			return err
+		}
+		in.Roles[c.Role] = data
+	}
+	a.notes = Lint(in)
+	if errs := LintErrors(a.notes); len(errs) > 0 {
+		return &LintError{Findings: errs}
+	}
+	return nil
+}
+
+// save keeps the signatures that were made on other roles than snapshot and timestamp, which are made anew each time.
+func (a *assembly) save() error {
+	if a.o.DryRun {
+		return nil
+	}
+	return a.w.saveStaged(a.toSave)
+}
+
+// put makes a file the one of its role.
+func (a *assembly) put(f *roleFile, why string) {
+	a.next[f.role] = f
+	a.view.walked = nil
+	a.changed = append(a.changed, RoleChange{Role: f.role, From: a.head.version(f.role), To: f.version, Why: why})
+}
+
+// headRule is the rule of a role as the head has it, from the delegator that has the same name now; nil if it has none.
+func (a *assembly) headBins() (*rule, error) {
+	if a.head == nil {
+		return nil, nil
+	}
+	v := a.w.viewOf(a.head.role)
+	bins, err := v.bins()
+	if err != nil || bins == nil {
+		return nil, err
+	}
+	md, err := v.targets(bins.parent)
+	if err != nil {
+		return nil, err
+	}
+	r := delegationRule(bins.parent, md, *bins)
+	return &r, nil
+}
+
+// due reports whether a role is to be renewed: little life left, or a period that is not that of tufoci.yaml.
+func (a *assembly) due(f *roleFile, l life) bool {
+	return f.expires.Sub(a.o.Now) < l.renewWithin || f.period != 0 && f.period != l.period
+}
+
+// need notes a role that lacks signatures.
+func (a *assembly) need(f *roleFile, rules []rule) error {
+	s, err := a.w.count(f, rules)
+	if err != nil {
+		return fmt.Errorf("counting signatures: %w", err)
+	}
+	a.needs = append(a.needs, s)
+	return nil
 }

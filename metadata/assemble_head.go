@@ -87,7 +87,11 @@ func (w *Workspace) headFile(role string, version int64, f File) (*roleFile, err
 		published = w.base.roots[version-1]
 	}
 	if published != nil && published.sum == sum {
-		return published, nil
+		same := *published
+		if f.Data != nil {
+			same.read = func() ([]byte, error) { return f.Data, nil }
+		}
+		return &same, nil
 	}
 	if f.Data == nil {
 		return nil, fmt.Errorf("role %q v%d of the head: %w", role, version, errNoBytes)

@@ -105,6 +105,7 @@ func loadBase(dir string) (*base, error) {
 			role: e.Role, version: e.Version, sum: e.SHA256, length: e.Length,
 			expires: e.Expires, period: time.Duration(e.Period) * time.Second,
 		}
+		f.file = e.File
 		f.read = func() ([]byte, error) { return readChecked(filepath.Join(dir, e.File), f.sum) }
 		if e.Role == tuf.ROOT {
 			b.roots = append(b.roots, f)
@@ -192,6 +193,11 @@ func removeOthers(d *disk, dir string, keep map[string]bool) error {
 // freeName is the name under which the file is, or can be, in the directory. Two publishers can have made one version
 // of a role with different bytes: the file of the old base must not be overwritten while base.json still names it.
 func freeName(dir string, f *roleFile) (name string, exists bool) {
+	if f.file != "" {
+		if info, err := os.Stat(filepath.Join(dir, f.file)); err == nil && info.Size() == f.length {
+			return f.file, true
+		}
+	}
 	name = fileName(f.role, f.version)
 	for i := 2; ; i++ {
 		data, err := os.ReadFile(filepath.Join(dir, name))

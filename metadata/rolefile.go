@@ -39,6 +39,7 @@ type roleFile struct {
 	length  int64
 	expires time.Time
 	period  time.Duration // life that the file itself states, 0 if none
+	file    string        // its name in the base, if it is there
 	// read returns the bytes, which have the sum above; nil when only a registry has them.
 	read func() ([]byte, error)
 }

@@ -1,6 +1,25 @@
 package metadata
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// devKey is the name of the key that profile dev makes.
+const devKey = "dev"
+
+var channelRE = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // InitOptions says what Init writes.
 type InitOptions struct {
@@ -10,10 +29,10 @@ type InitOptions struct {
 	Layout     string // default, nodata, gitlab
 	Profile    string // dev, standard (default) or strict
 
-	Keys        map[string][]string      // role to names or URIs of keys
-	Thresholds  map[string]int           // role to threshold
-	Expires     map[string]time.Duration // role to period
-	RenewWithin map[string]time.Duration // role to remaining life below which it is renewed
+	Keys        map[string][]string      // top-level role to URIs of private keys or files of public keys
+	Thresholds  map[string]int           // top-level role to threshold; default of the profile
+	Expires     map[string]time.Duration // role to period; default of the profile
+	RenewWithin map[string]time.Duration // role to remaining life below which it is renewed; default of the profile
 	NoSpareKey  bool                     // root may have no more keys than its threshold
 
 	Now        func() time.Time                          // default time.Now
@@ -21,5 +40,288 @@ type InitOptions struct {
 	Env        func(name string) (value string, ok bool) // default os.LookupEnv; for env: keys
 }
 
-// Init makes a new workspace in dir, which may exist but not hold a workspace.
-func Init(dir string, o InitOptions) (*Workspace, error) { panic("not implemented") }
+// Init makes a new workspace in dir, which may exist but not hold a workspace: tufoci.yaml, and staged in .tufoci an
+// unsigned root v1 and targets v1. Profile dev makes one key for every role, encrypted with its passphrase, and the
+// first publish signs everything; with the others, keys are added and root and targets signed by hand.
+//
+// When it fails it removes what it made. ErrWorkspaceExists, ErrInvalid, ErrPassphrase, ErrKeyMissing, ErrLocked.
+func Init(dir string, o InitOptions) (*Workspace, error) {
+	w := newWorkspace(dir, OpenOptions{Now: o.Now, Passphrase: o.Passphrase, Env: o.Env})
+	n := &initialisation{w: w, o: o}
+	if err := n.run(); err != nil {
+		return nil, errors.Join(err, w.Close(), n.undo())
+	}
+	return w, nil
+}
+
+// initialisation is one run of Init.
+type initialisation struct {
+	w    *Workspace
+	o    InitOptions
+	made []string // files and directories, in the order of their making
+}
+
+func (n *initialisation) run() error {
+	if err := n.refuse(); err != nil {
+		return err
+	}
+	if err := n.config(); err != nil {
+		return err
+	}
+	private, err := n.keys()
+	if err != nil {
+		return err
+	}
+	yaml, err := n.w.cfg.Marshal()
+	if err != nil {
+		return err
+	}
+	root, err := n.root()
+	if err != nil {
+		return err
+	}
+	n.w.staged = map[string]*roleFile{}
+	e := &edit{w: n.w, cfg: n.w.cfg}
+	if err := stage(e, tuf.TARGETS, newTargets()); err != nil {
+		return err
+	}
+	if err := stage(e, tuf.ROOT, root); err != nil {
+		return err
+	}
+	return n.write(private, e.files, yaml)
+}
+
+// refuse keeps Init away from a workspace. What a killed Init left has no tufoci.yaml, which is written last.
+func (n *initialisation) refuse() error {
+	for _, path := range []string{n.w.configPath(), n.w.path(baseDir, baseIndexFile)} {
+		_, err := os.Lstat(path)
+		if err == nil {
+			return fmt.Errorf("%w: %s", ErrWorkspaceExists, path)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// config makes tufoci.yaml, yet without keys.
+func (n *initialisation) config() error {
+	o := n.o
+	c := &Config{
+		Repository: o.Repository, Channel: o.Channel, Images: o.Images, Layout: o.Layout, Profile: o.Profile,
+		NoSpareKey: o.NoSpareKey, Roles: map[string]Periods{}, Keys: map[string]KeyConfig{},
+	}
+	if c.Channel == "" {
+		c.Channel = "tuf"
+	}
+	if c.Profile == "" {
+		c.Profile = ProfileStandard
+	}
+	if c.Profile == ProfileDev {
+		c.NoSpareKey = true
+	}
+	host, _, ok := strings.Cut(c.Repository, "/")
+	if !ok || strings.ContainsFunc(c.Repository, func(r rune) bool { return r <= ' ' || r == '@' || r == 0x7f }) {
+		return fmt.Errorf("%w: repository %q: want HOST/REPOSITORY, without tag", ErrInvalid, c.Repository)
+	}
+	if c.Images == "" && !strings.HasPrefix(host, "oci-") {
+		c.Images = host
+	}
+	if !channelRE.MatchString(c.Channel) {
+		return fmt.Errorf("%w: channel %q: want a-z, 0-9, '_' and '-', at most 64 characters", ErrInvalid, c.Channel)
+	}
+	if !slices.Contains([]string{"", "default", "nodata", "gitlab"}, c.Layout) {
+		return fmt.Errorf("%w: layout %q: want default, nodata or gitlab", ErrInvalid, c.Layout)
+	}
+	if err := checkProfile(c.Profile); err != nil {
+		return err
+	}
+	for _, role := range slices.Sorted(maps.Keys(o.Expires)) {
+		if err := c.SetPeriods(role, o.Expires[role], o.RenewWithin[role]); err != nil {
+			return err
+		}
+	}
+	for _, role := range slices.Sorted(maps.Keys(o.RenewWithin)) {
+		if err := c.SetPeriods(role, 0, o.RenewWithin[role]); err != nil {
+			return err
+		}
+	}
+	n.w.cfg = c
+	return nil
+}
+
+// keys adds the keys of the options to tufoci.yaml; profile dev adds its own for every role without. It returns the new
+// private key in PEM, if there is one.
+func (n *initialisation) keys() ([]byte, error) {
+	for role, keys := range n.o.Keys {
+		if !isTopLevel(role) {
+			return nil, fmt.Errorf("%w: %q is not a top-level role", ErrInvalid, role)
+		}
+		for _, uri := range keys {
+			if err := n.addKey(uri); err != nil {
+				return nil, fmt.Errorf("key of %s: %w", role, err)
+			}
+		}
+	}
+	if n.w.cfg.Profile != ProfileDev || len(n.o.Keys) == len(topLevelRoles) {
+		return nil, nil
+	}
+	private, err := GenerateKey(KeyEd25519)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := NewSigner(private)
+	if err != nil {
+		return nil, err
+	}
+	passphrase, err := n.w.askPassphrase(devKey)
+	if err != nil {
+		return nil, fmt.Errorf("key %q: %w", devKey, err)
+	}
+	data, err := EncodePrivateKey(private, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("key %q: %w", devKey, err)
+	}
+	uri := "file:" + filepath.ToSlash(filepath.Join(stateDir, keysDir, devKey+".pem"))
+	return data, n.record(devKey, uri, signer.Key())
+}
+
+// addKey adds one key by the URI of its private half or the file of its public one, named after the file.
+func (n *initialisation) addKey(uri string) error {
+	name := keyNameOf(uri)
+	if data, err := readBounded(uri, maxKeyFile); err == nil {
+		if pub, err := ParsePublicKey(data); err == nil {
+			return n.record(name, "", pub)
+		}
+	}
+	signer, err := n.w.newSigners().open(name, uri, nil)
+	if err != nil {
+		return err
+	}
+	return n.record(name, uri, signer.Key())
+}
+
+// keyNameOf is the name of a key after its file or variable: root-a.pem is root-a, env:ROOT_KEY is root_key.
+func keyNameOf(uri string) string {
+	name := uri[strings.LastIndexAny(uri, ":/")+1:]
+	return strings.ToLower(strings.TrimSuffix(name, filepath.Ext(name)))
+}
+
+func (n *initialisation) record(name, uri string, pub *tuf.Key) error {
+	if other := n.w.keyName(pub); other != "" && other != name {
+		return fmt.Errorf("%w: %q and %q would be one key", ErrKeyExists, other, name)
+	}
+	public, err := MarshalPublicKey(pub)
+	if err != nil {
+		return err
+	}
+	k := KeyConfig{URI: uri, Public: string(public)}
+	if old, exists := n.w.cfg.Keys[name]; exists && old != k {
+		return fmt.Errorf("%w: two keys would be named %q", ErrKeyExists, name)
+	}
+	n.w.cfg.Keys[name] = k
+	return nil
+}
+
+var topLevelRoles = []string{tuf.ROOT, tuf.TARGETS, tuf.SNAPSHOT, tuf.TIMESTAMP}
+
+// root is root v1.
+func (n *initialisation) root() (*tuf.Metadata[tuf.RootType], error) {
+	md := tuf.Root(time.Time{})
+	for role := range n.o.Thresholds {
+		if !isTopLevel(role) {
+			return nil, fmt.Errorf("%w: %q is not a top-level role", ErrInvalid, role)
+		}
+	}
+	for _, role := range topLevelRoles {
+		names := []string{}
+		for _, uri := range n.o.Keys[role] {
+			names = append(names, keyNameOf(uri))
+		}
+		if len(names) == 0 && n.w.cfg.Profile == ProfileDev {
+			names = []string{devKey}
+		}
+		h := keyHolder{name: role, keys: md.Signed.Keys, ids: &md.Signed.Roles[role].KeyIDs, threshold: &md.Signed.Roles[role].Threshold}
+		threshold := n.o.Thresholds[role]
+		switch {
+		case threshold < 0:
+			return nil, fmt.Errorf("%w: threshold %d of %s", ErrInvalid, threshold, role)
+		case threshold == 0:
+			threshold = profileThreshold(n.w.cfg.Profile, role)
+		}
+		if err := n.w.changeKeys(h, RoleEdit{AddKeys: names, Threshold: threshold}); err != nil {
+			return nil, err
+		}
+	}
+	return md, nil
+}
+
+// write writes everything that was made in memory, tufoci.yaml last: it makes the directory a workspace.
+func (n *initialisation) write(private []byte, staged []*roleFile, yaml []byte) error {
+	w := n.w
+	if err := n.mkdir(w.dir, 0o755); err != nil {
+		return err
+	}
+	for _, dir := range []string{w.path(), w.path(baseDir), w.path(stagedDir), w.path(blobsDir), w.path(keysDir)} {
+		if err := n.mkdir(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	if err := n.lock(); err != nil {
+		return err
+	}
+	if err := n.refuse(); err != nil { // another Init may have been faster
+		return err
+	}
+	if err := removeOthers(w.disk, w.path(stagedDir), nil); err != nil {
+		return err
+	}
+	if private != nil {
+		if err := n.file(w.path(keysDir, devKey+".pem"), private, 0o600); err != nil {
+			return err
+		}
+	}
+	for _, f := range staged {
+		n.made = append(n.made, w.path(stagedDir, fileName(f.role, f.version)))
+	}
+	if err := w.saveStaged(staged); err != nil {
+		return err
+	}
+	return n.file(w.configPath(), yaml, 0o644)
+}
+
+func (n *initialisation) lock() error {
+	n.made = append(n.made, n.w.path(lockFile))
+	n.w.lock = flock.New(n.w.path(lockFile))
+	switch ok, err := n.w.lock.TryLock(); {
+	case err != nil:
+		return fmt.Errorf("locking the workspace: %w", err)
+	case !ok:
+		n.made = nil // another Init is at work
+		return fmt.Errorf("%w: %s", ErrLocked, n.w.dir)
+	}
+	return nil
+}
+
+func (n *initialisation) file(path string, data []byte, perm fs.FileMode) error {
+	n.made = append(n.made, path)
+	return n.w.disk.write(path, data, perm)
+}
+
+func (n *initialisation) mkdir(path string, perm fs.FileMode) error {
+	made, err := n.w.disk.mkdir(path, perm)
+	if made {
+		n.made = append(n.made, path)
+	}
+	return err
+}
+
+// undo removes what was made, newest first.
+func (n *initialisation) undo() error {
+	var errs []error
+	for _, path := range slices.Backward(n.made) {
+		errs = append(errs, n.w.disk.remove(path))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,118 @@
+package metadata
+
+import (
+	"encoding/hex"
+	"maps"
+	"time"
+
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// makeSnapshot signs a new snapshot if a role changed, if it is due or if its key changed. A role that the snapshot of
+// the head lists stays listed, delegated or not: clients refuse a snapshot that forgets one (spec 5.5.5).
+func (a *assembly) makeSnapshot() error {
+	meta := map[string]*tuf.MetaFiles{}
+	md := tuf.Snapshot(time.Time{})
+	if a.head != nil {
+		md.Signed = a.head.snapshot.Signed
+		maps.Copy(meta, a.head.snapshot.Signed.Meta)
+	}
+	changed := a.head == nil
+	for role, f := range a.next {
+		if typeOf(role) != tuf.TARGETS {
+			continue
+		}
+		if old := meta[role+".json"]; old == nil || !describes(old, f) {
+			m, err := describe(f)
+			if err != nil {
+				return err
+			}
+			meta[role+".json"] = m
+			changed = true
+		}
+	}
+	md.Signed.Meta = meta
+	return makeOnline(a, tuf.SNAPSHOT, md, changed, 0)
+}
+
+// makeTimestamp signs a new timestamp if anything changed, if it is due or if its key changed.
+func (a *assembly) makeTimestamp() error {
+	md := tuf.Timestamp(time.Time{})
+	if a.head != nil {
+		md.Signed = a.head.stamp.Signed
+	}
+	if f := a.next[tuf.SNAPSHOT]; f != nil {
+		m, err := describe(f)
+		if err != nil {
+			return err
+		}
+		md.Signed.Meta = map[string]*tuf.MetaFiles{"snapshot.json": m}
+	}
+	return makeOnline(a, tuf.TIMESTAMP, md, len(a.changed) > 0 || a.head == nil, a.o.TimestampVersion)
+}
+
+// makeOnline signs the next version of snapshot or timestamp. One that would only be renewed is left as it is when its
+// key is not at hand.
+func makeOnline[T tuf.Roles](a *assembly, role string, md *tuf.Metadata[T], changed bool, least int64) error {
+	rules, err := a.rules(role)
+	if err != nil {
+		return err
+	}
+	l, err := a.life(role)
+	if err != nil {
+		return err
+	}
+	why := whyOnline
+	if !changed {
+		met, err := a.next[role].meets(rules)
+		if err != nil {
+			return err
+		}
+		changed = !met
+		if why = whyRenewed; met && (!a.due(a.next[role], l) || len(a.keys.atHand(rules...)) == 0) {
+			return nil
+		}
+	}
+	data, err := encode(md)
+	if err != nil {
+		return err
+	}
+	if data, err = nextVersion(data, max(a.head.version(role)+1, least), a.o.Now, l); err != nil {
+		return err
+	}
+	f, err := newRoleFile(role, data)
+	if err != nil {
+		return err
+	}
+	if len(a.needs) > 0 {
+		// Nothing comes of it: no key is opened, but what is missing is told at once.
+		if len(a.keys.atHand(rules...)) == 0 {
+			return a.need(f, rules)
+		}
+		return nil
+	}
+	signed, _, err := a.keys.sign(a.ctx, f, rules, a.keys.atHand(rules...), true)
+	if err != nil {
+		return err
+	}
+	switch met, err := signed.meets(rules); {
+	case err != nil:
+		return err
+	case met:
+		a.put(signed, why)
+	case changed:
+		a.next[role] = signed
+		return a.need(signed, rules)
+	}
+	return nil
+}
+
+// describe is the entry of a file in snapshot or timestamp: version, length and sha256, always.
+func describe(f *roleFile) (*tuf.MetaFiles, error) {
+	sum, err := hex.DecodeString(f.sum)
+	return &tuf.MetaFiles{Version: f.version, Length: f.length, Hashes: tuf.Hashes{"sha256": sum}}, err
+}
+
+func describes(m *tuf.MetaFiles, f *roleFile) bool {
+	return m.Version == f.version && m.Length == f.length && len(m.Hashes) == 1 && m.Hashes["sha256"].String() == f.sum
+}
