@@ -161,7 +161,7 @@ func readVerified(r io.Reader, desc ocispec.Descriptor) ([]byte, error) {
 
 // asNotFound gives an error of oras our name.
 func asNotFound(err error, name string) error {
-	if errors.Is(err, errdef.ErrNotFound) && !errors.Is(err, ErrNotFound) {
+	if errors.Is(err, errdef.ErrNotFound) && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrBlobNotFound) {
 		return notFound(name)
 	}
 	return err

@@ -1,9 +1,260 @@
 package ociremote
 
-import "errors"
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
-// CreateLayout opens the OCI layout directory for writing, and makes it if it
-// does not exist.
-func CreateLayout(dir string) (WritableRepository, error) { return nil, errors.New("not implemented") }
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
 
-func openLayout(dir string) (Repository, error) { return nil, errors.New("not implemented") }
+const (
+	// maxIndex is the largest index.json that is read, in bytes: some 50,000
+	// entries.
+	maxIndex = 16 << 20
+	// maxLayoutFile is the same for the file oci-layout.
+	maxLayoutFile = 4 << 10
+	// maxUnnamed is how many manifests without a name are looked at.
+	maxUnnamed = 64
+)
+
+// layoutFiles are the files of an OCI image layout, in a directory or a tar.
+// One that does not exist is fs.ErrNotExist.
+type layoutFiles interface {
+	open(name string) (io.ReadCloser, int64, error)
+}
+
+// layoutReader reads an OCI image layout (image specification 1.1, "Image
+// Layout"). It takes the names that all common tools write into index.json: the
+// bare tag (oras, skopeo, regctl), the full reference (crane --annotate-ref), or
+// none (crane), where a bundle that is the only one is meant by any channel.
+type layoutReader struct {
+	files layoutFiles
+	// where it is, for errors.
+	where string
+}
+
+var _ Repository = (*layoutReader)(nil)
+
+// directory is a layout on disk.
+type directory string
+
+func (d directory) open(name string) (io.ReadCloser, int64, error) {
+	path := filepath.Join(string(d), filepath.FromSlash(name))
+	// Opening a pipe would wait for its writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s is not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// openLayout opens a layout directory for reading.
+func openLayout(dir string) (*layoutReader, error) {
+	l := &layoutReader{files: directory(dir), where: dir}
+	return l, l.check()
+}
+
+// check refuses what is no layout.
+func (l *layoutReader) check() error {
+	data, err := l.readFile(ocispec.ImageLayoutFile, maxLayoutFile)
+	if err != nil {
+		return err
+	}
+	var layout ocispec.ImageLayout
+	if err := json.Unmarshal(data, &layout); err != nil || !strings.HasPrefix(layout.Version, "1.") {
+		return &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s: %s has no version 1", l.where, ocispec.ImageLayoutFile)}
+	}
+	_, err = l.index()
+	return err
+}
+
+// readFile reads a small file.
+func (l *layoutReader) readFile(name string, limit int64) ([]byte, error) {
+	rc, size, err := l.files.open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, notFound(fmt.Sprintf("%s: no OCI layout: %s", l.where, name))
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer rc.Close()
+	if size > limit {
+		return nil, &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s: %s: %w, the limit is %d bytes", l.where, name, ErrTooLarge, limit)}
+	}
+	return io.ReadAll(io.LimitReader(rc, limit))
+}
+
+// index reads index.json anew.
+func (l *layoutReader) index() (*layoutIndex, error) {
+	data, err := l.readFile(ocispec.ImageIndexFile, maxIndex)
+	if err != nil {
+		return nil, err
+	}
+	idx, err := parseIndex(data)
+	if err != nil {
+		return nil, &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s: %s: %w", l.where, ocispec.ImageIndexFile, err)}
+	}
+	return idx, nil
+}
+
+// blobFile is the name of a blob in a layout. The digest is validated.
+func blobFile(dgst digest.Digest) string {
+	return ocispec.ImageBlobsDir + "/" + dgst.Algorithm().String() + "/" + dgst.Encoded()
+}
+
+// Resolve finds a manifest by tag or digest.
+func (l *layoutReader) Resolve(_ context.Context, name string) (ocispec.Descriptor, error) {
+	idx, err := l.index()
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	if isDigest(name) {
+		return l.resolveDigest(idx, digest.Digest(name))
+	}
+	found, err := idx.find(name)
+	if err == nil && len(found) == 0 && channelName.MatchString(name) {
+		found, err = l.unnamedBundles(idx)
+	}
+	switch {
+	case err != nil:
+		return ocispec.Descriptor{}, &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s: %w", l.where, err)}
+	case len(found) == 0:
+		return ocispec.Descriptor{}, notFound(l.where + ":" + name)
+	case len(found) > 1:
+		return ocispec.Descriptor{}, &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s: %d manifests could be %q; name one by its digest", l.where, len(found), name)}
+	}
+	return found[0], nil
+}
+
+// resolveDigest describes a manifest that need not be in the index.
+func (l *layoutReader) resolveDigest(idx *layoutIndex, dgst digest.Digest) (ocispec.Descriptor, error) {
+	for _, e := range idx.entries {
+		if e.desc.Digest == dgst {
+			return plain(e.desc), nil
+		}
+	}
+	rc, size, err := l.openBlob(dgst)
+	if errors.Is(err, ErrBlobNotFound) {
+		return ocispec.Descriptor{}, notFound(l.where + "@" + dgst.String())
+	}
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	defer rc.Close()
+	desc := ocispec.Descriptor{MediaType: "application/octet-stream", Digest: dgst, Size: size}
+	if size > MaxManifest {
+		return desc, nil
+	}
+	data, err := readVerified(rc, desc)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	var m struct{ MediaType string }
+	if json.Unmarshal(data, &m) == nil && slices.Contains(manifestTypes, m.MediaType) {
+		desc.MediaType = m.MediaType
+	}
+	return desc, nil
+}
+
+// unnamedBundles are the whole bundles of a layout in which nothing has a name.
+func (l *layoutReader) unnamedBundles(idx *layoutIndex) ([]ocispec.Descriptor, error) {
+	if len(idx.entries) > maxUnnamed || slices.ContainsFunc(idx.entries, func(e layoutEntry) bool { return e.name() != "" }) {
+		return nil, nil
+	}
+	var found []ocispec.Descriptor
+	for _, e := range idx.entries {
+		if e.desc.MediaType != ocispec.MediaTypeImageManifest || e.desc.Size > MaxManifest {
+			continue
+		}
+		rc, _, err := l.openBlob(e.desc.Digest)
+		if err != nil {
+			continue
+		}
+		data, err := readVerified(rc, e.desc)
+		rc.Close()
+		if err != nil {
+			continue
+		}
+		b, err := ParseBundle(data)
+		if errors.Is(err, ErrForeign) || (err == nil && b.Partial) {
+			continue
+		}
+		// A bundle that is malformed or too new is the one that is meant, too.
+		found = append(found, plain(e.desc))
+	}
+	return found, nil
+}
+
+// openBlob opens a blob.
+func (l *layoutReader) openBlob(dgst digest.Digest) (io.ReadCloser, int64, error) {
+	if err := validateDigest(dgst); err != nil {
+		return nil, 0, &MalformedError{What: "blob", Err: err}
+	}
+	rc, size, err := l.files.open(blobFile(dgst))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, blobNotFound(dgst)
+	}
+	return rc, size, err
+}
+
+// Fetch opens a blob.
+func (l *layoutReader) Fetch(_ context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	rc, _, err := l.openBlob(desc.Digest)
+	return rc, err
+}
+
+// FetchReference opens a manifest by tag or digest. A manifest that the index
+// names and that is gone is an ErrBlobNotFound.
+func (l *layoutReader) FetchReference(ctx context.Context, name string) (ocispec.Descriptor, io.ReadCloser, error) {
+	desc, err := l.Resolve(ctx, name)
+	if err != nil {
+		return desc, nil, err
+	}
+	rc, err := l.Fetch(ctx, desc)
+	return desc, rc, err
+}
+
+// Exists reports whether a blob is there.
+func (l *layoutReader) Exists(_ context.Context, desc ocispec.Descriptor) (bool, error) {
+	rc, size, err := l.openBlob(desc.Digest)
+	if errors.Is(err, ErrBlobNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return size == desc.Size, rc.Close()
+}
+
+// Tags lists the tags after last.
+func (l *layoutReader) Tags(_ context.Context, last string, fn func([]string) error) error {
+	idx, err := l.index()
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return tagsAfter(idx.tags(), last, fn)
+}
+
+// plain is a descriptor without what index.json adds.
+func plain(d ocispec.Descriptor) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
+}

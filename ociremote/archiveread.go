@@ -1,0 +1,124 @@
+package ociremote
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+)
+
+// maxEntries of an archive. Each costs memory.
+const maxEntries = 200_000
+
+// archiveFile is an archive to read. The file stays open, so that what was found
+// in it stays there when another archive takes its name; it is closed when
+// nothing refers to it any more.
+type archiveFile struct {
+	f       *os.File
+	entries map[string]section
+}
+
+// openArchive opens an OCI archive: a plain tar.
+func openArchive(file string) (*layoutReader, error) {
+	// Opening a pipe would wait for its writer.
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, notFound(file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &MalformedError{What: "OCI archive", Err: fmt.Errorf("%s is not a regular file", file)}
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	a := &archiveFile{f: f}
+	l := &layoutReader{files: a, where: file}
+	if a.entries, err = scanArchive(f); err == nil {
+		err = l.check()
+	}
+	if err == nil {
+		return l, nil
+	}
+	f.Close()
+	var malformed *MalformedError
+	if errors.As(err, &malformed) {
+		return nil, err
+	}
+	return nil, &MalformedError{What: "OCI archive", Err: fmt.Errorf("%s: %v", file, err)}
+}
+
+func (a *archiveFile) open(name string) (io.ReadCloser, int64, error) {
+	s, ok := a.entries[name]
+	if !ok {
+		return nil, 0, fs.ErrNotExist
+	}
+	// The reader keeps a, and a the file.
+	return archiveEntry{io.NewSectionReader(a.f, s.offset, s.size), a}, s.size, nil
+}
+
+type archiveEntry struct {
+	io.Reader
+	_ *archiveFile
+}
+
+func (archiveEntry) Close() error { return nil }
+
+// scanArchive finds the regular files of a tar.
+func scanArchive(f io.ReadSeeker) (map[string]section, error) {
+	if err := refuseCompressed(f); err != nil {
+		return nil, err
+	}
+	entries := map[string]section{}
+	tr := tar.NewReader(f)
+	for n := 0; ; n++ {
+		hdr, err := tr.Next()
+		if err == io.EOF {
+			return entries, nil
+		}
+		if err != nil {
+			return nil, notEOF(err)
+		}
+		if n >= maxEntries {
+			return nil, fmt.Errorf("more than %d entries: %w", maxEntries, ErrTooLarge)
+		}
+		if hdr.Typeflag != tar.TypeReg {
+			continue
+		}
+		// The reader has read the header and nothing behind it.
+		offset, err := f.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return nil, err
+		}
+		name := path.Clean(strings.TrimPrefix(hdr.Name, "/"))
+		if _, twice := entries[name]; twice {
+			return nil, fmt.Errorf("%q twice", shorten(name))
+		}
+		entries[name] = section{offset, hdr.Size}
+	}
+}
+
+// refuseCompressed names what a user can do about it.
+func refuseCompressed(f io.ReadSeeker) error {
+	head := make([]byte, 4)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && err != io.EOF {
+		return err
+	}
+	switch head = head[:n]; {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return errors.New("compressed with gzip; an OCI archive is a plain tar, unpack it with gunzip")
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		return errors.New("compressed with zstd; an OCI archive is a plain tar, unpack it with unzstd")
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return err
+}

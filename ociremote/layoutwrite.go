@@ -1,0 +1,214 @@
+package ociremote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
+)
+
+const (
+	// lockFile guards index.json among processes of this program.
+	lockFile = ".tufoci.lock"
+	// tempPattern of files that are being written.
+	tempPattern = ".tufoci-*.tmp"
+	lockPoll    = 10 * time.Millisecond
+)
+
+// layoutMarker is the content of the file oci-layout.
+var layoutMarker = []byte(`{"imageLayoutVersion":"` + ocispec.ImageLayoutVersion + `"}`)
+
+// layoutDirectory is a layout directory to write to. Other processes may read
+// and write it at the same time.
+type layoutDirectory struct {
+	layoutReader
+	dir string
+}
+
+var (
+	_ WritableRepository = (*layoutDirectory)(nil)
+	_ content.Deleter    = (*layoutDirectory)(nil)
+)
+
+// CreateLayout opens the OCI layout directory for writing. One that does not
+// exist is made by the first push; a directory that holds something else is
+// refused. Blobs are written under another name, synced and renamed; index.json
+// is replaced the same way, under a lock. What others wrote into it stays. It can
+// delete.
+func CreateLayout(dir string) (WritableRepository, error) {
+	l := &layoutDirectory{layoutReader{files: directory(dir), where: dir}, dir}
+	err := l.check()
+	if !errors.Is(err, ErrNotFound) {
+		return l, err
+	}
+	// A layout of which only the marker was written is finished by a push.
+	if _, err := os.Stat(filepath.Join(dir, ocispec.ImageLayoutFile)); err == nil {
+		return l, nil
+	}
+	others, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, o := range others {
+		if ok, _ := filepath.Match(tempPattern, o.Name()); !ok && o.Name() != lockFile && o.Name() != ocispec.ImageBlobsDir {
+			return nil, fmt.Errorf("%s is not empty and no OCI layout", dir)
+		}
+	}
+	return l, nil
+}
+
+// Push stores a blob after checking its size and digest. One that is there and
+// whole stays as it is.
+func (l *layoutDirectory) Push(ctx context.Context, desc ocispec.Descriptor, r io.Reader) error {
+	if err := validateDigest(desc.Digest); err != nil {
+		return &MalformedError{What: "blob", Err: err}
+	}
+	if l.whole(ctx, desc) {
+		return nil
+	}
+	path := filepath.Join(l.dir, filepath.FromSlash(blobFile(desc.Digest)))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return writeAtomic(l.dir, path, func(w io.Writer) error { return copyVerified(w, r, desc) })
+}
+
+// whole reads a blob that is there.
+func (l *layoutDirectory) whole(ctx context.Context, desc ocispec.Descriptor) bool {
+	rc, err := l.Fetch(ctx, desc)
+	if err != nil {
+		return false
+	}
+	defer rc.Close()
+	return copyVerified(io.Discard, rc, desc) == nil
+}
+
+// PushReference stores a manifest and tags it.
+func (l *layoutDirectory) PushReference(ctx context.Context, desc ocispec.Descriptor, r io.Reader, name string) error {
+	if err := checkName(name, desc); err != nil {
+		return err
+	}
+	if err := l.Push(ctx, desc, r); err != nil {
+		return err
+	}
+	return l.update(ctx, func(idx *layoutIndex) error {
+		if name == desc.Digest.String() {
+			return nil
+		}
+		return idx.set(desc, name)
+	})
+}
+
+// Delete removes a blob, or a manifest with all its tags.
+func (l *layoutDirectory) Delete(ctx context.Context, desc ocispec.Descriptor) error {
+	if ok, err := l.Exists(ctx, desc); err != nil || !ok {
+		return errors.Join(err, blobNotFound(desc.Digest))
+	}
+	if err := l.update(ctx, func(idx *layoutIndex) error { idx.remove(desc.Digest); return nil }); err != nil {
+		return err
+	}
+	return os.Remove(filepath.Join(l.dir, filepath.FromSlash(blobFile(desc.Digest))))
+}
+
+// update changes index.json under the lock.
+func (l *layoutDirectory) update(ctx context.Context, change func(*layoutIndex) error) error {
+	lock := flock.New(filepath.Join(l.dir, lockFile))
+	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
+		return fmt.Errorf("locking %s: %w", l.dir, err)
+	}
+	defer lock.Close()
+	idx, err := l.index()
+	if errors.Is(err, ErrNotFound) {
+		idx, err = emptyIndex(), nil
+	}
+	if err != nil {
+		return err
+	}
+	before, err := idx.encode()
+	if err != nil {
+		return err
+	}
+	if err := change(idx); err != nil {
+		return err
+	}
+	after, err := idx.encode()
+	if err != nil {
+		return err
+	}
+	if err := l.mark(); err != nil {
+		return err
+	}
+	index := filepath.Join(l.dir, ocispec.ImageIndexFile)
+	if _, err := os.Stat(index); err == nil && string(before) == string(after) {
+		return nil
+	}
+	return writeAtomic(l.dir, index, func(w io.Writer) error {
+		_, err := w.Write(after)
+		return err
+	})
+}
+
+// mark writes the file that makes the directory a layout.
+func (l *layoutDirectory) mark() error {
+	path := filepath.Join(l.dir, ocispec.ImageLayoutFile)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	return writeAtomic(l.dir, path, func(w io.Writer) error {
+		_, err := w.Write(layoutMarker)
+		return err
+	})
+}
+
+// copyVerified copies exactly what desc describes. After an error w holds
+// something else.
+func copyVerified(w io.Writer, r io.Reader, desc ocispec.Descriptor) error {
+	verifier := digest.SHA256.Digester()
+	n, err := io.Copy(io.MultiWriter(w, verifier.Hash()), io.LimitReader(r, desc.Size+1))
+	if err != nil {
+		return err
+	}
+	if n != desc.Size || verifier.Digest() != desc.Digest {
+		return &MalformedError{What: "blob", Err: fmt.Errorf("%s of %d bytes has other content", desc.Digest, desc.Size)}
+	}
+	return nil
+}
+
+// writeAtomic makes a file appear whole or not at all: it is written to a
+// temporary file in tempDir, synced and renamed.
+func writeAtomic(tempDir, path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(tempDir, tempPattern)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes a rename survive a power failure.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // directories cannot be synced there
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
