@@ -47,6 +47,7 @@ type subject struct {
 	source  string
 	role    string
 	target  string
+	key     string
 	host    string
 	keys    string
 }
@@ -108,7 +109,7 @@ func (a *app) report(err error) *errorReport {
 func (s subject) fill(template string) string {
 	for placeholder, value := range map[string]string{
 		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
-		"{target}": s.target, "{host}": s.host, "{keys}": s.keys,
+		"{target}": s.target, "{key}": s.key, "{host}": s.host, "{keys}": s.keys,
 	} {
 		if !strings.Contains(template, placeholder) {
 			continue

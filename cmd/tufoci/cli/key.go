@@ -4,27 +4,38 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tufoci/tufoci/metadata"
 )
+
+func (a *app) newKey() *cobra.Command {
+	return newGroup("key", "Keys of the workspace: private ones, and public ones held elsewhere",
+		a.newKeyGenerate(), a.newKeyImport(), a.newKeyAdd(), a.newKeyList(), a.newKeyShow(), a.newKeyRemove())
+}
 
 // keyInfo is a key of tufoci.yaml.
 type keyInfo struct {
-	Name    string   `json:"name"`
-	URI     string   `json:"uri"`
-	ID      string   `json:"id"`
-	Type    string   `json:"type"`
-	Scheme  string   `json:"scheme"`
-	Owner   string   `json:"owner"`
-	Roles   []string `json:"roles"`
+	Name   string   `json:"name"`
+	URI    string   `json:"uri"`
+	ID     string   `json:"id"`
+	Type   string   `json:"type"`
+	Scheme string   `json:"scheme"`
+	Owner  string   `json:"owner"`
+	Roles  []string `json:"roles"`
+}
+
+func newKeyInfo(k metadata.Key) keyInfo {
+	return keyInfo{
+		Name: k.Name, URI: k.URI, ID: k.ID, Type: k.Type, Scheme: k.Scheme, Owner: k.Owner,
+		Roles: append([]string{}, k.Roles...),
+	}
 }
 
 type keyResult struct {
 	document
 	keyInfo
-}
-
-type keyListResult struct {
-	document
-	Keys []keyInfo `json:"keys"`
 }
 
 func (r *keyResult) text(w io.Writer, _ *app) {
@@ -38,12 +49,4 @@ func (r *keyResult) text(w io.Writer, _ *app) {
 	if len(r.Roles) > 0 {
 		fmt.Fprintf(w, "roles   %s\n", printable(strings.Join(r.Roles, ", ")))
 	}
-}
-
-func (r *keyListResult) text(w io.Writer, _ *app) {
-	rows := make([][]string, 0, len(r.Keys))
-	for _, k := range r.Keys {
-		rows = append(rows, []string{k.Name, k.Scheme, shorten(k.ID, 12), first(k.URI, "held elsewhere"), strings.Join(k.Roles, ", "), k.Owner})
-	}
-	table(w, []string{"NAME", "SCHEME", "ID", "PRIVATE KEY", "ROLES", "OWNER"}, rows)
 }

@@ -85,7 +85,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		id       string
 		commands []*cobra.Command
 	}{
-		{groupSetUp, []*cobra.Command{a.newInit(), a.newRole()}},
+		{groupSetUp, []*cobra.Command{a.newInit(), a.newKey(), a.newRole()}},
 		{groupContent, []*cobra.Command{a.newTarget(), a.newStatus(), a.newDiff(), a.newReset()}},
 		{groupOperate, []*cobra.Command{a.newSign(), a.newPublish()}},
 		{groupClient, []*cobra.Command{a.newTrust(), a.newGet(), a.newLs(), a.newInspect()}},

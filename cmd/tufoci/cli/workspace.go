@@ -13,10 +13,14 @@ import (
 )
 
 // withWorkspace opens the workspace, runs do and releases the lock.
-func (a *app) withWorkspace(ctx context.Context, readOnly bool, do func(*metadata.Workspace) error) (err error) {
+func (a *app) withWorkspace(ctx context.Context, readOnly bool, do func(*metadata.Workspace) error) error {
+	return a.withPassphrase(readOnly, a.passphrase(ctx), do)
+}
+
+func (a *app) withPassphrase(readOnly bool, passphrase func(string) ([]byte, error), do func(*metadata.Workspace) error) (err error) {
 	w, err := metadata.Open(a.global.workspace, metadata.OpenOptions{
 		Now:        a.world.Now,
-		Passphrase: a.passphrase(ctx),
+		Passphrase: passphrase,
 		Env:        a.world.LookupEnv,
 		ReadOnly:   readOnly,
 	})
@@ -49,7 +53,11 @@ func (a *app) passphrase(ctx context.Context) func(string) ([]byte, error) {
 // asked for twice.
 func (a *app) newPassphrase(ctx context.Context) func(string) ([]byte, error) {
 	known := a.passphrase(ctx)
+	answered := map[string][]byte{}
 	return func(key string) ([]byte, error) {
+		if answer := answered[key]; answer != nil {
+			return answer, nil
+		}
 		first, err := known(key)
 		if err != nil || a.env.get(envPassphrase) != "" || a.env.get(passphraseVariable(key)) != "" {
 			return first, err
@@ -61,6 +69,7 @@ func (a *app) newPassphrase(ctx context.Context) func(string) ([]byte, error) {
 		if string(first) != string(second) {
 			return nil, usagef("passphrase of key %s: the two answers differ", key)
 		}
+		answered[key] = first
 		return first, nil
 	}
 }
