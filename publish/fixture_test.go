@@ -54,7 +54,7 @@ func remote(t testing.TB, g *tuftest.Registry, repository string) ociremote.Writ
 
 func open(t testing.TB, ref ociremote.Reference) ociremote.WritableRepository {
 	t.Helper()
-	client, err := ociremote.NewClient(ociremote.Options{PlainHTTP: true, RegistryConfig: filepath.Join(t.TempDir(), "config.json")})
+	client, err := ociremote.NewClient(ociremote.Options{PlainHTTP: true, Retries: -1, RegistryConfig: filepath.Join(t.TempDir(), "config.json")})
 	if err != nil {
 		t.Fatal(err)
 	}

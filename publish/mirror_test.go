@@ -161,20 +161,28 @@ func TestMirrorBundleKeepsDigest(t *testing.T) {
 // What is not verified is not carried, whatever the source packs with it.
 func TestMirrorLeavesOutWhatIsNotVerified(t *testing.T) {
 	t.Parallel()
-	r := world(t)
-	files := r.Files()
-	files["targets/stowaway"] = []byte("not signed by anybody")
-	src := ociremote.NewMemory()
-	store(t, src, channel, tuftest.Pack(t, files, tuftest.PackOptions{}))
-	dst := ociremote.NewMemory()
-	var said warnings
-	result := mirror(t, see(t, r.RootBytes(), src), dst, publish.MirrorOptions{Warn: said.add})
-	if result.Verbatim {
-		t.Error("the manifest was copied")
-	}
-	wantFiles(t, dst, channel, r.Files())
-	if !strings.Contains(said.String(), "packed anew") {
-		t.Errorf("warnings: %s", &said)
+	for name, add := range map[string]func(r *tuftest.Repo, files map[string][]byte){
+		"file": func(_ *tuftest.Repo, files map[string][]byte) { files["targets/stowaway"] = []byte("not signed") },
+		"name": func(r *tuftest.Repo, files map[string][]byte) { files["targets/alias"] = files[r.Title("team")] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := world(t)
+			files := r.Files()
+			add(r, files)
+			src := ociremote.NewMemory()
+			store(t, src, channel, tuftest.Pack(t, files, tuftest.PackOptions{}))
+			dst := ociremote.NewMemory()
+			var said warnings
+			result := mirror(t, see(t, r.RootBytes(), src), dst, publish.MirrorOptions{Warn: said.add})
+			if result.Verbatim {
+				t.Error("the manifest was copied")
+			}
+			wantFiles(t, dst, channel, r.Files())
+			if !strings.Contains(said.String(), "packed anew") {
+				t.Errorf("warnings: %s", &said)
+			}
+		})
 	}
 }
 
@@ -295,13 +303,13 @@ func TestMirrorNeverGoesBack(t *testing.T) {
 func TestMirrorLeavesForeignTags(t *testing.T) {
 	t.Parallel()
 	image := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}`)
-	for name, put := range map[string]func(dst ociremote.WritableRepository){
-		"image": func(dst ociremote.WritableRepository) { storeManifest(t, dst, channel, image) },
-		"other root": func(dst ociremote.WritableRepository) {
+	for name, put := range map[string]func(dst ociremote.WritableRepository, r *tuftest.Repo){
+		"image": func(dst ociremote.WritableRepository, _ *tuftest.Repo) { storeManifest(t, dst, channel, image) },
+		"other root": func(dst ociremote.WritableRepository, _ *tuftest.Repo) {
 			store(t, dst, channel, tuftest.Pack(t, world(t).Files(), tuftest.PackOptions{}))
 		},
-		"partial": func(dst ociremote.WritableRepository) {
-			store(t, dst, channel, tuftest.Pack(t, world(t).Files(), tuftest.PackOptions{Annotations: map[string]string{ociremote.AnnotationPartial: "true"}}))
+		"partial": func(dst ociremote.WritableRepository, r *tuftest.Repo) {
+			store(t, dst, channel, tuftest.Pack(t, r.Files(), tuftest.PackOptions{Annotations: map[string]string{ociremote.AnnotationPartial: "true"}}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -310,7 +318,7 @@ func TestMirrorLeavesForeignTags(t *testing.T) {
 			dst := ociremote.NewMemory()
 			empty := []byte("{}")
 			store(t, dst, "unrelated", &tuftest.Bundle{Manifest: image, Blobs: map[string][]byte{tuftest.Digest(empty): empty}})
-			put(dst)
+			put(dst, r)
 			before, err := dst.Resolve(t.Context(), channel)
 			if err != nil {
 				t.Fatal(err)
@@ -427,8 +435,8 @@ func TestMirrorKilledAtAnyRequest(t *testing.T) {
 			_, err := tryMirror(t.Context(), newest, dst, publish.MirrorOptions{})
 			killed := g.Killed()
 			g.Revive()
-			if killed && err == nil && n < 8 {
-				t.Errorf("%s request %d: no error", when, n)
+			if killed == (err == nil) {
+				t.Errorf("%s request %d: killed is %v, error %v", when, n, killed, err)
 			}
 			got, _, getErr := see(t, r.RootBytes(), dst).Get(t.Context(), "hello.txt")
 			if s := string(got); getErr != nil || s != "hello" && s != "hello again" {
@@ -441,6 +449,44 @@ func TestMirrorKilledAtAnyRequest(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+func TestMirrorReadsBack(t *testing.T) {
+	t.Parallel()
+	r := world(t)
+	view := see(t, r.RootBytes(), memory(t, r))
+	other := tuftest.Pack(t, world(t).Files(), tuftest.PackOptions{})
+	g := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	g.Intercept(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		next.ServeHTTP(w, req)
+		if req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/tuf") {
+			g.Push("inside/trust", channel, other)
+		}
+	})
+	_, err := tryMirror(t.Context(), view, remote(t, g, "inside/trust"), publish.MirrorOptions{})
+	wantErr(t, err, publish.ErrFork)
+	if e, ok := errors.AsType[*publish.ForkError](err); !ok || e.Theirs.String() != other.Digest {
+		t.Errorf("evidence is %+v", e)
+	}
+}
+
+// Two copies at the same time: the second one sees that the tag has moved, and
+// judges anew.
+func TestMirrorRace(t *testing.T) {
+	t.Parallel()
+	r := world(t)
+	old := see(t, r.RootBytes(), memory(t, r))
+	r.AddTarget("new.txt", []byte("new"))
+	r.Publish()
+	newest := see(t, r.RootBytes(), memory(t, r))
+	g := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	dst := remote(t, g, "inside/trust")
+	reached := interrupt(g, 4, false, func() { mirror(t, newest, dst, publish.MirrorOptions{}) })
+	_, err := tryMirror(t.Context(), old, dst, publish.MirrorOptions{})
+	wantErr(t, err, trust.ErrRollback)
+	if got := see(t, r.RootBytes(), dst).Status().Timestamp.Version; !*reached || got != 3 {
+		t.Errorf("timestamp v%d", got)
 	}
 }
 

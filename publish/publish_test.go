@@ -350,7 +350,7 @@ type progress struct {
 }
 
 func (p *progress) Begin(blobs int, bytes int64) { p.blobs, p.bytes = blobs, bytes }
-func (p *progress) Start(string, int64) { p.started++; p.open++; p.most = max(p.most, p.open) }
+func (p *progress) Start(string, int64)          { p.started++; p.open++; p.most = max(p.most, p.open) }
 
 func (p *progress) Done(_ string, size int64, _ error) {
 	p.open--
