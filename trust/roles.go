@@ -120,6 +120,9 @@ func (v *View) fetchRole(ctx context.Context, name string, info *tuf.MetaFiles) 
 	if v.origin == nil {
 		return nil, v.staleCopy(ctx, name, info.Version, nil)
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	limit := min(v.limits.Targets, unknownLength)
 	if info.Length > 0 {
 		limit = min(v.limits.Targets, info.Length)
