@@ -77,122 +77,125 @@ func (p *person) kept() map[string]string {
 	return files
 }
 
+// next signs new versions of all roles but the root: something that every
+// consumer takes, were it not for the attack that follows.
+func (w *world) next() *tuftest.Repo {
+	w.t.Helper()
+	w.repo.Touch("targets")
+	w.repo.Publish()
+	return w.repo
+}
+
 // bend edits the signed part of a role without signing it again.
 func bend(data []byte) []byte {
 	return bytes.Replace(data, []byte(`"spec_version":"1.0.31"`), []byte(`"spec_version":"1.0.30"`), 1)
 }
 
-// attacks are refused with the exit code that is theirs. Nobody's state
-// changes, and the honest repository is read again when the attack is over.
+// effect is what an attack does to a consumer beside the failure.
+type effect int
+
+const (
+	nothing  effect = iota
+	progress        // what verified before the attack was met is kept: a newer timestamp
+	waits           // the client tries again until its time is up
+)
+
+// attacks are refused with the exit code that is theirs, and the honest
+// repository is read again when they are over.
 var attacks = []struct {
-	name  string
-	code  int
-	quick bool // the command must not wait for a registry that may come back
-	mount func(w *world)
+	name   string
+	code   int
+	effect effect
+	mount  func(w *world)
 }{
-	{"tampered timestamp", 22, true, func(w *world) { w.repo.Tamper("timestamp", bend); w.push(tuftest.PackOptions{}) }},
-	{"tampered snapshot", 22, true, func(w *world) { w.repo.Tamper("snapshot", bend); w.push(tuftest.PackOptions{}) }},
-	{"tampered targets", 22, true, func(w *world) { w.repo.Tamper("targets", bend); w.push(tuftest.PackOptions{}) }},
-	{"tampered root", 22, true, func(w *world) {
+	{"tampered timestamp", 22, nothing, func(w *world) { w.next().Tamper("timestamp", bend); w.push(tuftest.PackOptions{}) }},
+	{"tampered snapshot", 22, progress, func(w *world) { w.next().Tamper("snapshot", bend); w.push(tuftest.PackOptions{}) }},
+	{"tampered targets", 22, progress, func(w *world) { w.next().Tamper("targets", bend); w.push(tuftest.PackOptions{}) }},
+	{"tampered root", 22, nothing, func(w *world) {
 		w.repo.RotateKey("root")
-		w.repo.Publish()
-		w.repo.Tamper("root", bend)
+		w.next().Tamper("root", bend)
 		w.push(tuftest.PackOptions{})
 	}},
-	{"root that the old keys did not sign", 22, true, func(w *world) {
+	{"root that the old keys did not sign", 22, nothing, func(w *world) {
 		w.repo.RotateKey("root")
-		w.repo.Publish()
-		w.repo.SignAs("root", w.repo.Keys("root")...)
+		w.next().SignAs("root", w.repo.Keys("root")...)
 		w.push(tuftest.PackOptions{})
 	}},
-	{"threshold of timestamp not met", 22, true, func(w *world) { w.repo.Unsign("timestamp", 1); w.push(tuftest.PackOptions{}) }},
-	{"threshold of targets not met", 22, true, func(w *world) { w.repo.Unsign("targets", 1); w.push(tuftest.PackOptions{}) }},
-	{"one key counted twice", 22, true, func(w *world) {
-		key := w.repo.Signer("targets")
+	{"threshold of timestamp not met", 22, nothing, func(w *world) { w.next().Unsign("timestamp", 1); w.push(tuftest.PackOptions{}) }},
+	{"threshold of targets not met", 22, progress, func(w *world) { w.next().Unsign("targets", 1); w.push(tuftest.PackOptions{}) }},
+	{"keys of another role", 22, progress, func(w *world) {
+		w.next().SignAs("targets", w.repo.Keys("snapshot")...)
+		w.push(tuftest.PackOptions{})
+	}},
+	{"one key that signs twice", 25, progress, func(w *world) {
+		key := w.next().Signer("targets")
 		w.repo.SignAs("targets", key, key)
 		w.push(tuftest.PackOptions{})
 	}},
-	{"keys of another role", 22, true, func(w *world) {
-		w.repo.SignAs("targets", w.repo.Keys("snapshot")...)
+	{"expired timestamp", 20, nothing, expire("timestamp")},
+	{"expired snapshot", 20, progress, expire("snapshot")},
+	{"expired targets", 20, progress, expire("targets")},
+	{"expired root", 20, progress, expire("root")},
+	{"targets that are no JSON", 25, progress, func(w *world) {
+		w.next().Tamper("targets", func(data []byte) []byte { return data[:len(data)/2] })
 		w.push(tuftest.PackOptions{})
 	}},
-	{"expired timestamp", 20, true, expire("timestamp")},
-	{"expired snapshot", 20, true, expire("snapshot")},
-	{"expired targets", 20, true, expire("targets")},
-	{"expired root", 20, true, expire("root")},
-	{"targets that are no JSON", 25, true, func(w *world) {
-		w.repo.Tamper("targets", func(data []byte) []byte { return data[:len(data)/2] })
+	{"role for another role", 25, progress, func(w *world) {
+		w.next().Tamper("targets", func([]byte) []byte { return w.repo.Data("snapshot") })
 		w.push(tuftest.PackOptions{})
 	}},
-	{"role for another role", 25, true, func(w *world) {
-		w.repo.Tamper("targets", func([]byte) []byte { return w.repo.Data("snapshot") })
+	{"timestamp over its limit", 25, nothing, func(w *world) {
+		w.next().Forge("timestamp", func(signed map[string]any) { signed["padding"] = strings.Repeat("x", 1<<20) })
 		w.push(tuftest.PackOptions{})
 	}},
-	{"timestamp of more than its limit", 25, true, func(w *world) {
-		w.repo.Forge("timestamp", func(signed map[string]any) { signed["padding"] = strings.Repeat("x", 1<<20) })
-		w.push(tuftest.PackOptions{})
-	}},
-	{"inline layer with another file", 25, true, func(w *world) {
-		files := w.repo.Files()
+	{"inline layer with another file", 25, nothing, func(w *world) {
+		files := w.next().Files()
 		lie := maps.Clone(files)
 		lie[w.repo.Title("timestamp")] = bend(files[w.repo.Title("timestamp")])
 		w.push(tuftest.PackOptions{InlineLayer: tuftest.InlineLayer(w.t, lie, slices.Sorted(maps.Keys(lie)))})
 	}},
-	{"inline layer that is no archive", 25, true, func(w *world) { w.push(tuftest.PackOptions{InlineLayer: []byte("junk")}) }},
-	{"title outside the repository", 25, true, func(w *world) {
-		w.registry.Push("acme/trust", "tuf", tuftest.Pack(w.t, map[string][]byte{"metadata/../../etc/passwd": nil}, tuftest.PackOptions{NoInline: true}))
+	{"inline layer that is no archive", 25, nothing, func(w *world) {
+		w.next()
+		w.push(tuftest.PackOptions{InlineLayer: []byte("junk")})
 	}},
-	{"manifest of more than 4 MiB", 25, true, func(w *world) {
+	{"title outside the repository", 25, nothing, func(w *world) {
+		files := map[string][]byte{"metadata/../../etc/passwd": []byte("root")}
+		w.registry.Push("acme/trust", "tuf", tuftest.Pack(w.t, files, tuftest.PackOptions{NoInline: true}))
+	}},
+	{"manifest of more than 4 MiB", 25, nothing, func(w *world) {
+		w.next()
 		w.push(tuftest.PackOptions{Annotations: map[string]string{"padding": strings.Repeat("x", 5<<20)}})
 	}},
-	{"truncated manifest", 25, true, func(w *world) {
-		manifest, _ := w.registry.Manifest("acme/trust", "tuf")
-		w.answer(func(out http.ResponseWriter, _ *http.Request) {
-			out.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
-			out.Header().Set("Docker-Content-Digest", tuftest.Digest(manifest))
-			_, _ = out.Write(manifest[:len(manifest)/2])
-		})
+	{"bundle of a later format", 25, nothing, func(w *world) {
+		w.next()
+		w.push(tuftest.PackOptions{Annotations: map[string]string{"io.tufoci.version": "2"}})
 	}},
-	{"manifest of another digest", 25, true, func(w *world) {
-		manifest, _ := w.registry.Manifest("acme/trust", "tuf")
-		w.answer(func(out http.ResponseWriter, _ *http.Request) {
-			out.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
-			out.Header().Set("Docker-Content-Digest", tuftest.Digest(nil))
-			_, _ = out.Write(manifest)
-		})
+	{"truncated manifest", 25, nothing, func(w *world) {
+		manifest := w.offer()
+		w.manifest(tuftest.Digest(manifest), manifest[:len(manifest)/2])
 	}},
-	{"login page", 25, true, func(w *world) {
+	{"manifest of another digest", 25, nothing, func(w *world) { w.manifest(tuftest.Digest(nil), w.offer()) }},
+	{"login page", 50, nothing, func(w *world) {
 		w.answer(func(out http.ResponseWriter, _ *http.Request) {
 			out.Header().Set("Content-Type", "text/html")
 			fmt.Fprint(out, "<html>please log in</html>")
 		})
 	}},
-	{"bundle of a later format", 25, true, func(w *world) {
-		w.push(tuftest.PackOptions{Edit: func(manifest map[string]any) {
-			manifest["annotations"] = map[string]any{"io.tufoci.version": "2"}
-		}})
-	}},
-	{"partial bundle", 25, true, func(w *world) {
-		w.push(tuftest.PackOptions{Annotations: map[string]string{"io.tufoci.partial": "true"}})
-	}},
-	{"lost blob", 50, true, func(w *world) {
-		w.repo.Touch("targets")
-		w.repo.Publish()
+	{"lost blob", 50, progress, func(w *world) {
+		w.next()
 		w.push(tuftest.PackOptions{NoInline: true})
 		w.registry.DeleteBlob("acme/trust", tuftest.Digest(w.repo.Data("targets")))
 	}},
-	{"missing tag", 11, true, func(w *world) { w.registry.DeleteTag("acme/trust", "tuf") }},
-	{"401", 51, true, func(w *world) { w.status(http.StatusUnauthorized) }},
-	{"403", 51, true, func(w *world) { w.status(http.StatusForbidden) }},
-	{"429", 50, false, func(w *world) { w.status(http.StatusTooManyRequests) }},
-	{"500", 50, false, func(w *world) { w.status(http.StatusInternalServerError) }},
-	{"dead registry", 50, false, func(w *world) { w.registry.KillAt(1, tuftest.Before) }},
-	{"registry that drips", 50, false, func(w *world) {
-		manifest, _ := w.registry.Manifest("acme/trust", "tuf")
+	{"missing tag", 11, nothing, func(w *world) { w.registry.DeleteTag("acme/trust", "tuf") }},
+	{"401", 51, nothing, func(w *world) { w.status(http.StatusUnauthorized) }},
+	{"403", 51, nothing, func(w *world) { w.status(http.StatusForbidden) }},
+	{"429", 50, waits, func(w *world) { w.status(http.StatusTooManyRequests) }},
+	{"500", 50, waits, func(w *world) { w.status(http.StatusInternalServerError) }},
+	{"dead registry", 50, waits, func(w *world) { w.registry.KillAt(1, tuftest.Before) }},
+	{"registry that drips", 50, waits, func(w *world) {
+		manifest := w.offer()
 		w.answer(func(out http.ResponseWriter, r *http.Request) {
-			out.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
-			out.Header().Set("Docker-Content-Digest", tuftest.Digest(manifest))
-			out.Header().Set("Content-Length", fmt.Sprint(len(manifest)))
+			manifestHeader(out, tuftest.Digest(manifest), len(manifest))
 			for i := range manifest {
 				_, _ = out.Write(manifest[i : i+1])
 				_ = http.NewResponseController(out).Flush()
@@ -204,6 +207,26 @@ var attacks = []struct {
 			}
 		})
 	}},
+}
+
+// offer signs something new and returns a bundle of it that is not pushed.
+func (w *world) offer() []byte {
+	w.t.Helper()
+	return tuftest.Pack(w.t, w.next().Files(), tuftest.PackOptions{}).Manifest
+}
+
+// manifest lets the registry answer with these bytes under this digest.
+func (w *world) manifest(digest string, data []byte) {
+	w.answer(func(out http.ResponseWriter, _ *http.Request) {
+		manifestHeader(out, digest, len(data))
+		_, _ = out.Write(data)
+	})
+}
+
+func manifestHeader(out http.ResponseWriter, digest string, length int) {
+	out.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+	out.Header().Set("Docker-Content-Digest", digest)
+	out.Header().Set("Content-Length", fmt.Sprint(length))
 }
 
 func expire(role string) func(w *world) {
@@ -223,37 +246,52 @@ func TestAttacks(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			consumer, fresh := w.consumer(), newPerson(t).at(w.repo.Now())
-			honest, root := w.registry.Digest("acme/trust", "tuf"), fresh.file("root.json", w.repo.RootBytes())
-			manifest, _ := w.registry.Manifest("acme/trust", "tuf")
+			root := fresh.file("root.json", w.repo.RootBytes())
+			honest := w.repo.Fork()
 			attack.mount(w)
-			var patience []string
-			if !attack.quick {
-				patience = []string{"--timeout", "2s"}
-			}
+
+			patience := map[bool]string{true: "1s", false: "1m"}[attack.effect == waits]
 			before := consumer.kept()
-			o := consumer.fails(attack.code, append([]string{"trust", "update", "acme", "--plain-http"}, patience...)...)
-			t.Logf("%s", o.stderr)
-			if attack.code != 20 && !maps.Equal(before, consumer.kept()) {
-				t.Error("the consumer's files changed")
+			consumer.fails(attack.code, "trust", "update", "acme", "--plain-http", "--timeout", patience)
+			if got := !maps.Equal(before, consumer.kept()); got != (attack.effect == progress) {
+				t.Errorf("the consumer's files changed: %v", got)
 			}
-			fresh.fails(attack.code, append([]string{"trust", "add", "acme", w.repository(), "--root", root, "--plain-http"}, patience...)...)
-			if out := fresh.must("trust", "list"); strings.Contains(out, "acme") {
-				t.Errorf("a trust was added: %s", out)
+			fresh.fails(attack.code, "trust", "add", "acme", w.repository(), "--root", root, "--plain-http", "--timeout", patience)
+			if got := fresh.must("trust", "list"); strings.Contains(got, "acme") {
+				t.Errorf("a trust was added: %s", got)
 			}
 
 			w.registry.Intercept(nil)
 			w.registry.Revive()
-			for _, blob := range []string{w.registry.PutBlob("acme/trust", w.repo.Data("targets"))} {
-				t.Logf("restored %s", blob)
+			if strings.HasPrefix(attack.name, "expired") { // that was the publisher's own
+				honest = w.repo
 			}
-			w.registry.PutManifest("acme/trust", "tuf", manifest)
-			if got := w.registry.Digest("acme/trust", "tuf"); got != honest {
-				t.Fatalf("restored %s, want %s", got, honest)
+			for _, role := range []string{"root", "timestamp", "snapshot", "targets"} {
+				if role != "root" {
+					honest.SetVersion(role, 10)
+				}
+				honest.SetExpiry(role, honest.Now().Add(time.Hour))
 			}
-			if got := consumer.must("get", "acme", "good.txt", "--plain-http"); got != "good" {
+			honest.AddTarget("good.txt", []byte("better"))
+			honest.Publish()
+			w.registry.Push("acme/trust", "tuf", tuftest.Pack(t, honest.Files(), tuftest.PackOptions{}))
+			if got := consumer.must("get", "acme", "good.txt", "--plain-http"); got != "better" {
 				t.Errorf("after the attack good.txt = %q", got)
 			}
 		})
+	}
+}
+
+// TestPartialBundle: one image's worth of a repository is no source of a copy.
+func TestPartialBundle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.push(tuftest.PackOptions{Annotations: map[string]string{"io.tufoci.partial": "true"}})
+	p := newPerson(t).at(w.repo.Now())
+	p.fails(25, "mirror", "copy", w.repository(), w.registry.Host()+"/acme/mirror", "--root", p.file("root.json", w.repo.RootBytes()),
+		"--from-plain-http", "--to-plain-http")
+	if got := w.registry.Tags("acme/mirror"); len(got) != 0 {
+		t.Errorf("tags %v", got)
 	}
 }
 
@@ -269,8 +307,10 @@ func TestRollbackIsNotTaken(t *testing.T) {
 	w.push(tuftest.PackOptions{})
 	consumer := w.consumer()
 	w.registry.PutManifest("acme/trust", "tuf", old)
-	if got := consumer.must("get", "acme", "good.txt", "--plain-http"); got != "better" {
-		t.Errorf("rolled back to %q", got)
+	before := consumer.kept()
+	consumer.fails(21, "trust", "update", "acme", "--plain-http")
+	if !maps.Equal(before, consumer.kept()) {
+		t.Error("the consumer's files changed")
 	}
 	fresh := newPerson(t).at(w.repo.Now())
 	fresh.fails(21, "trust", "add", "acme", w.repository(), "--plain-http",
@@ -291,7 +331,7 @@ func TestWrongRoots(t *testing.T) {
 	stranger.fails(23, "get", "acme", "good.txt", "--plain-http")
 
 	consumer := w.consumer()
-	consumer.fails(1, "trust", "add", "acme", w.repository(), "--plain-http", "--root", other)
+	consumer.fails(23, "trust", "add", "acme", w.repository(), "--plain-http", "--root", other)
 
 	planted := false
 	for file := range consumer.kept() {
@@ -360,7 +400,7 @@ func TestReservedNames(t *testing.T) {
 			w.push(tuftest.PackOptions{})
 			consumer := w.consumer()
 			for _, target := range reserved {
-				consumer.fails(11, "get", "acme", target, "--plain-http")
+				consumer.fails(1, "get", "acme", target, "--plain-http")
 			}
 			var listed struct {
 				Targets []struct {

@@ -37,7 +37,7 @@ var homes = map[string][]string{
 	"github.com/theupdateframework/go-tuf/v2":           {"metadata", "fetcher", "trust", "publish"},
 	"oras.land/oras-go/v2":                              {"ociremote", "fetcher", "publish"},
 	"github.com/opencontainers/image-spec":              {"ociremote", "fetcher", "trust", "publish"},
-	"github.com/opencontainers/go-digest":               {"ociremote", "fetcher", "trust", "publish"},
+	"github.com/opencontainers/go-digest":               {"ociremote", "fetcher", "trust", "publish", "cmd/tufoci/cli"},
 	"github.com/secure-systems-lab/go-securesystemslib": {"metadata", "trust", "internal/tuftest"},
 	"github.com/youmark/pkcs8":                          {"metadata"},
 	"github.com/gofrs/flock":                            {"metadata", "ociremote", "trust"},
@@ -59,6 +59,7 @@ var testOnly = []string{
 	"github.com/olareg/olareg",
 	"github.com/opencontainers/image-spec",
 	"github.com/opencontainers/go-digest",
+	"github.com/sigstore/sigstore",
 	"github.com/spf13/cobra",
 	"oras.land/oras-go/v2",
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -119,8 +120,10 @@ func TestRequests(t *testing.T) {
 			expect("cold start with 15 roots", tt.cold...)
 
 			view = consumer.refresh()
-			if read := expect("nothing new", tt.nothingNew); read != 0 {
-				t.Errorf("nothing new: %d bytes of the body were read", read)
+			// A short body that nobody reads is drained: that costs less than a
+			// new connection. TestUnreadBody has a longer one.
+			if read := expect("nothing new", tt.nothingNew); tt.registry.ETag && read != 0 {
+				t.Errorf("nothing new: %d bytes of a body were read", read)
 			}
 			if !view.Status().Unchanged {
 				t.Error("nothing new: the view does not say so")
@@ -148,6 +151,26 @@ func TestRequests(t *testing.T) {
 				t.Errorf("%d connections, want 1", got)
 			}
 		})
+	}
+}
+
+// TestUnreadBody leaves the body of an answer without ETag unread when its
+// digest says that nothing is new.
+func TestUnreadBody(t *testing.T) {
+	t.Parallel()
+	repo := rotated(t, 2)
+	registry := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	padding := map[string]string{"padding": strings.Repeat("x", 40<<10)}
+	registry.Push("acme/trust", "tuf", tuftest.Pack(t, repo.Files(), tuftest.PackOptions{Annotations: padding}))
+	m := &meter{base: registry.Client().Transport}
+	consumer := newConsumer(t, registry, m, repo.RootBytes())
+	consumer.refresh()
+	m.take()
+	if view := consumer.refresh(); !view.Status().Unchanged {
+		t.Error("nothing new: the view does not say so")
+	}
+	if seen, read := m.take(); len(seen) != 1 || seen[0] != manifestGet || read != 0 {
+		t.Errorf("nothing new: requests %q, %d bytes of the body were read", seen, read)
 	}
 }
 
