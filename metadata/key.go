@@ -115,6 +115,9 @@ func cryptoKey(key *tuf.Key) (crypto.PublicKey, error) {
 		return ed25519.PublicKey(raw), fits(key, ed25519.PublicKey(raw))
 	}
 	block, _ := pem.Decode([]byte(key.Value.PublicKey))
+	if _, err := hex.DecodeString(key.Value.PublicKey); block == nil && err == nil {
+		return nil, fmt.Errorf("%w: a key of type %q in hex, as in the first roots of Sigstore; only PEM is read", ErrKey, key.Type)
+	}
 	if block == nil {
 		return nil, fmt.Errorf("%w: a key of type %q that is not PEM", ErrKey, key.Type)
 	}

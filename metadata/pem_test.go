@@ -15,6 +15,7 @@ import (
 	"errors"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/youmark/pkcs8"
@@ -34,8 +35,28 @@ func cheapPEM(t testing.TB, key crypto.Signer, passphrase []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: pemEncryptedKey, Bytes: der})
 }
 
-func testKey(t testing.TB, kind KeyType) crypto.Signer {
+// rsaKeys are made once: that takes long.
+var rsaKeys = [2]func() (*rsa.PrivateKey, error){newRSAKey(), newRSAKey()}
+
+func newRSAKey() func() (*rsa.PrivateKey, error) {
+	return sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+}
+
+// testKey makes a key. The one of type RSA, which is short, is always the same.
+func testKey(t testing.TB, kind KeyType) crypto.Signer { return makeKey(t, kind, 0) }
+
+// otherKey makes a key that testKey does not return.
+func otherKey(t testing.TB, kind KeyType) crypto.Signer { return makeKey(t, kind, 1) }
+
+func makeKey(t testing.TB, kind KeyType, n int) crypto.Signer {
 	t.Helper()
+	if kind == KeyRSA3072 {
+		key, err := rsaKeys[n]()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
 	key, err := GenerateKey(kind)
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +106,20 @@ func TestPrivateKeyRoundTrip(t *testing.T) {
 	}
 }
 
+func TestGenerateKey(t *testing.T) {
+	t.Parallel()
+	if key, err := GenerateKey("rsa-1024"); !errors.Is(err, ErrKey) || key != nil {
+		t.Errorf("rsa-1024: %v", err)
+	}
+	if key, err := GenerateKey(""); err != nil || len(key.(ed25519.PrivateKey)) != ed25519.PrivateKeySize {
+		t.Errorf("the default: %v", err)
+	}
+	key, err := GenerateKey(KeyRSA3072)
+	if err != nil || key.(*rsa.PrivateKey).N.BitLen() != 3072 {
+		t.Errorf("rsa-3072: %v", err)
+	}
+}
+
 func TestPrivateKeyIsNeverWrittenInTheClear(t *testing.T) {
 	t.Parallel()
 	for _, passphrase := range [][]byte{nil, {}} {
@@ -130,10 +165,7 @@ func TestPrivateKeyDerivation(t *testing.T) {
 func TestDecodeUnencryptedKeys(t *testing.T) {
 	t.Parallel()
 	p256 := testKey(t, KeyECDSAP256).(*ecdsa.PrivateKey)
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rsaKey := testKey(t, KeyRSA3072).(*rsa.PrivateKey)
 	sec1, err := x509.MarshalECPrivateKey(p256)
 	if err != nil {
 		t.Fatal(err)
