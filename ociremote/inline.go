@@ -32,9 +32,11 @@ func unpackInline(data []byte, layers []File) (map[string][]byte, error) {
 		return nil, err
 	}
 	zr.Multistream(false)
-	limited := &io.LimitedReader{R: zr, N: unpackedLimit(layers) + 1}
+	limit := unpackedLimit(layers) + 1
+	limited := &io.LimitedReader{R: zr, N: limit}
 	tr := tar.NewReader(limited)
 	files := map[string][]byte{}
+	var size int64 = 2 * tarBlock // of the archive, with the zeros at its end
 	for {
 		hdr, err := tr.Next()
 		if err == io.EOF {
@@ -57,10 +59,14 @@ func unpackInline(data []byte, layers []File) (map[string][]byte, error) {
 		if files[hdr.Name], err = readInlined(tr, hdr, layers[0]); err != nil {
 			return nil, overLimit(limited, err)
 		}
+		size += tarSize(hdr.Size)
 		layers = layers[1:]
 	}
 	if err := onlyZeros(limited); err != nil {
 		return nil, overLimit(limited, err)
+	}
+	if read := limit - limited.N; read < size || read%tarBlock != 0 {
+		return nil, errors.New("the archive is cut off")
 	}
 	if compressed.Len() > 0 {
 		return nil, errors.New("data after the gzip member")
