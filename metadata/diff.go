@@ -1,5 +1,16 @@
 package metadata
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
 // RoleDiff is what a staged role changes in words that a signer can judge.
 type RoleDiff struct {
 	Role                       string
@@ -7,18 +18,148 @@ type RoleDiff struct {
 	Changes                    []Change
 }
 
-// Change is one difference.
+// Change is one difference. Kind says of what:
+//
+//	expires     the expiry of the role itself
+//	threshold   Subject is the role that needs that many signatures
+//	key         Subject is a role, Old or New the key that it loses or gets
+//	delegation  Subject is a role, Old and New its paths
+//	order       Subject is the delegating role, Old and New the names in order of priority
+//	bins        Subject is the delegating role, Old and New number and prefix
+//	target      Subject is a path, Old and New "sha256:HEX LENGTH"
+//	member      any other member of the file
 type Change struct {
-	Kind     string // key, threshold, expires, delegation, target, order, member
-	Subject  string // key id, role or path
+	Kind     string
+	Subject  string
 	Old, New string // "" when it is new or gone
 }
 
-// Diff compares staged roles with the base; without names all staged ones.
-func (w *Workspace) Diff(roles ...string) ([]RoleDiff, error) { panic("not implemented") }
+// Diff compares staged roles with the base; without names all staged ones. ErrInvalid for a role with nothing staged.
+func (w *Workspace) Diff(roles ...string) ([]RoleDiff, error) {
+	names, err := w.stagedNames()
+	if err != nil {
+		return nil, err
+	}
+	if len(roles) > 0 {
+		if names, err = w.stagedRoles(roles); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]RoleDiff, 0, len(names))
+	for _, role := range names {
+		d := RoleDiff{Role: role, BaseVersion: w.base.version(role), StagedVersion: w.staged[role].version}
+		if d.Changes, err = w.changes(role); err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
 
-// Reset drops staged changes: of the roles named, of the target paths named. ErrNoRole, ErrNoTarget.
-func (w *Workspace) Reset(names ...string) error { panic("not implemented") }
+// facts are what a role says, each under its kind and subject.
+type facts map[[2]string]string
 
-// ResetAll drops everything staged.
-func (w *Workspace) ResetAll() error { panic("not implemented") }
+func (f facts) set(kind, subject, value string) { f[[2]string{kind, subject}] = value }
+
+func (w *Workspace) changes(role string) ([]Change, error) {
+	next, err := w.facts(w.staged[role])
+	if err != nil {
+		return nil, err
+	}
+	old, err := w.facts(w.base.role(role))
+	if err != nil {
+		return nil, err
+	}
+	all := maps.Clone(old)
+	maps.Copy(all, next)
+	var out []Change
+	for key := range all {
+		if old[key] != next[key] {
+			kind, _, _ := strings.Cut(key[0], " ") // "key ID" is one fact for each key
+			out = append(out, Change{Kind: kind, Subject: key[1], Old: old[key], New: next[key]})
+		}
+	}
+	order := []string{"threshold", "key", "delegation", "bins", "order", "target", "member", "expires"}
+	slices.SortFunc(out, func(a, b Change) int {
+		if c := slices.Index(order, a.Kind) - slices.Index(order, b.Kind); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Subject+"\x00"+a.Old+a.New, b.Subject+"\x00"+b.Old+b.New)
+	})
+	return out, nil
+}
+
+// facts takes a file apart; none for no file.
+func (w *Workspace) facts(f *roleFile) (facts, error) {
+	out := facts{}
+	if f == nil {
+		return out, nil
+	}
+	out.set("expires", f.role, seconds(f.expires).Format(time.RFC3339))
+	if f.role == tuf.ROOT {
+		md, err := parseFile[tuf.RootType](f)
+		if err != nil {
+			return nil, err
+		}
+		for name, r := range md.Signed.Roles {
+			w.keyFacts(out, name, newRule("", md.Signed.Keys, r.KeyIDs, r.Threshold))
+		}
+		out.set("member", "consistent_snapshot", strconv.FormatBool(md.Signed.ConsistentSnapshot))
+		memberFacts(out, md.Signed.UnrecognizedFields)
+		return out, nil
+	}
+	md, err := parseFile[tuf.TargetsType](f)
+	if err != nil {
+		return nil, err
+	}
+	for path, t := range md.Signed.Targets {
+		target := newTarget(f.role, path, t)
+		value := fmt.Sprintf("sha256:%s %d", target.SHA256, target.Length)
+		if len(target.Custom) > 0 {
+			value += " " + string(target.Custom)
+		}
+		out.set("target", path, value)
+	}
+	if d := md.Signed.Delegations; d != nil {
+		w.delegationFacts(out, f.role, d)
+	}
+	memberFacts(out, md.Signed.UnrecognizedFields)
+	return out, nil
+}
+
+func (w *Workspace) delegationFacts(out facts, role string, d *tuf.Delegations) {
+	if s := d.SuccinctRoles; s != nil {
+		_, n := s.GetSuffixLen()
+		out.set("bins", role, fmt.Sprintf("%d %s-", n, s.NamePrefix))
+		w.keyFacts(out, binsRole, newRule("", d.Keys, s.KeyIDs, s.Threshold))
+		return
+	}
+	var names []string
+	for _, r := range d.Roles {
+		names = append(names, r.Name)
+		value := strings.Join(append(slices.Clone(r.Paths), r.PathHashPrefixes...), " ")
+		if r.Terminating {
+			value += " (terminating)"
+		}
+		out.set("delegation", r.Name, value)
+		w.keyFacts(out, r.Name, newRule("", d.Keys, r.KeyIDs, r.Threshold))
+	}
+	out.set("order", role, strings.Join(names, " "))
+}
+
+func (w *Workspace) keyFacts(out facts, role string, r rule) {
+	out.set("threshold", role, strconv.Itoa(r.threshold))
+	for _, id := range r.ids {
+		text := id
+		if name := w.keyName(r.keys[id]); name != "" {
+			text = name + " " + id
+		}
+		out.set("key "+id, role, text)
+	}
+}
+
+func memberFacts(out facts, members map[string]any) {
+	for name, value := range members {
+		out.set("member", name, fmt.Sprint(value))
+	}
+}

@@ -229,6 +229,9 @@ func bytesOf(f *roleFile) ([]byte, error) {
 
 // parseFile parses a file; the result is the caller's to change.
 func parseFile[T tuf.Roles](f *roleFile) (*tuf.Metadata[T], error) {
+	if f == nil {
+		return nil, fmt.Errorf("%w: a role has no file", ErrDamaged)
+	}
 	data, err := bytesOf(f)
 	if err != nil {
 		return nil, err
