@@ -75,6 +75,9 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"image":   s.cmdImage,
 		"lose":    s.cmdLose,
 		"tufrepo": s.cmdTufRepo,
+		"pemkey":  s.cmdPemKey,
+		"lock":    s.cmdLock,
+		"copydir": s.cmdCopyDir,
 	}
 }
 

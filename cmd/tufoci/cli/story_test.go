@@ -1,14 +1,19 @@
 package cli
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
-	"github.com/tufoci/tufoci/ociremote"
 )
 
 // cmdRetag is "retag REPOSITORY FROM TO": somebody moves a tag.
@@ -46,20 +51,19 @@ func (s *story) cmdImage(ts *testscript.TestScript, neg bool, args []string) {
 		`"digest":"`+tuftest.Digest([]byte("{}"))+`","size":2},"layers":[]}`))
 }
 
-// cmdLose is "lose REPOSITORY TAG TITLE": the registry loses the blob of a file.
+// cmdLose is "lose REPOSITORY TAG": the registry loses every blob of a bundle,
+// the inline layer too.
 func (s *story) cmdLose(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, neg, args, 3, "lose REPOSITORY TAG TITLE")
+	want(ts, neg, args, 2, "lose REPOSITORY TAG")
 	manifest, ok := s.plain.Manifest(args[0], args[1])
 	if !ok {
 		ts.Fatalf("%s has no tag %s", args[0], args[1])
 	}
-	bundle, err := ociremote.ParseBundle(manifest)
-	ts.Check(err)
-	file, ok := bundle.File(args[2])
-	if !ok {
-		ts.Fatalf("the bundle has no %s", args[2])
+	var bundle ocispec.Manifest
+	ts.Check(json.Unmarshal(manifest, &bundle))
+	for _, layer := range bundle.Layers {
+		s.plain.DeleteBlob(args[0], layer.Digest.String())
 	}
-	s.plain.DeleteBlob(args[0], file.Descriptor.Digest.String())
 }
 
 // cmdTufRepo is "tufrepo DIR LIFE": a classic repository of three roots, a
@@ -83,6 +87,45 @@ func (s *story) cmdTufRepo(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.MkdirAll(filepath.Dir(file), 0o755))
 		ts.Check(os.WriteFile(file, data, 0o644))
 	}
+}
+
+// cmdPemKey is "pemkey FILE PUBLIC VARIABLE": a private key in the clear in a
+// file, the public half of another in a second one, and a third in a variable.
+func (s *story) cmdPemKey(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 3, "pemkey FILE PUBLIC VARIABLE")
+	private := func() (ed25519.PublicKey, []byte) {
+		public, key, err := ed25519.GenerateKey(nil)
+		ts.Check(err)
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		ts.Check(err)
+		return public, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	}
+	_, first := private()
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), first, 0o600))
+	second, _ := private()
+	der, err := x509.MarshalPKIXPublicKey(second)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600))
+	_, third := private()
+	ts.Setenv(args[2], string(third))
+}
+
+// cmdLock is "lock FILE": somebody else holds the lock for the rest of the script.
+func (s *story) cmdLock(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "lock FILE")
+	lock := flock.New(ts.MkAbs(args[0]))
+	ok, err := lock.TryLock()
+	ts.Check(err)
+	if !ok {
+		ts.Fatalf("%s is locked already", args[0])
+	}
+	ts.Defer(func() { lock.Close() })
+}
+
+// cmdCopyDir is "copydir FROM TO".
+func (s *story) cmdCopyDir(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 2, "copydir FROM TO")
+	ts.Check(os.CopyFS(ts.MkAbs(args[1]), os.DirFS(ts.MkAbs(args[0]))))
 }
 
 func want(ts *testscript.TestScript, neg bool, args []string, n int, usage string) {
