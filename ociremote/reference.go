@@ -34,7 +34,9 @@ var (
 	repositoryName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 	tagName        = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 	hostName       = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*$`)
-	channelName    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+	// digestSuffix starts a digest behind a path; also one that is refused.
+	digestSuffix = regexp.MustCompile(`@sha(?:256|384|512):[^/\\]*$`)
+	channelName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 )
 
 // Kind is where a [Reference] points to.
@@ -112,14 +114,17 @@ func parsePathReference(kind Kind, s string) (Reference, error) {
 	ref := Reference{Kind: kind, Path: s}
 	var tag, dgst string
 	var hasTag, hasDigest bool
-	if i := strings.LastIndex(ref.Path, "@sha"); i >= 0 && !strings.ContainsAny(ref.Path[i:], `/\`) && strings.Contains(ref.Path[i:], ":") {
-		ref.Path, dgst, hasDigest = ref.Path[:i], ref.Path[i+1:], true
+	if at := digestSuffix.FindStringIndex(s); at != nil {
+		ref.Path, dgst, hasDigest = s[:at[0]], s[at[0]+1:], true
 	}
 	if i := strings.LastIndexByte(ref.Path, ':'); i >= 0 && !strings.ContainsAny(ref.Path[i:], `/\`) {
 		ref.Path, tag, hasTag = ref.Path[:i], ref.Path[i+1:], true
 	}
-	if ref.Path == "" {
+	switch {
+	case ref.Path == "":
 		return Reference{}, fmt.Errorf("the path is missing")
+	case digestSuffix.MatchString(ref.Path + ":"):
+		return Reference{}, fmt.Errorf("a path that ends like a digest, put a slash behind it")
 	}
 	return ref, ref.setName(tag, hasTag, dgst, hasDigest)
 }

@@ -68,7 +68,7 @@ func TestParseReferenceRefuses(t *testing.T) {
 		"::1/repo", "[::1/repo", "[::1]x/repo", "[::1]:/repo", "[127.0.0.1]/repo", "[fe80::1%eth0]/repo", "[]/repo", "user@host/repo", "user:pw@host/repo",
 		"host/" + strings.Repeat("a", 255), strings.Repeat("a", 5000),
 		"oci-layout:", "oci-layout::tag", "oci-layout:dir:", "oci-layout:dir:-x", "oci-layout:dir:t@" + someDigest, "oci-layout:@" + someDigest,
-		"oci-layout:dir@sha256:abc", "oci-layout:dir@sha512:abc", "oci-layout:a\x00b", "oci-layout:a\nb", "oci-layout:\xff", "oci-archive:", "oci-archive::t",
+		"oci-layout:dir@sha256:abc", "oci-layout:dir@sha256", "oci-layout:dir@sha512:x:t", "oci-layout:dir@sha512:abc", "oci-layout:a\x00b", "oci-layout:a\nb", "oci-layout:\xff", "oci-archive:", "oci-archive::t",
 	} {
 		got, err := ParseReference(in)
 		if !errors.Is(err, ErrInvalidReference) || got != (Reference{}) {
@@ -80,7 +80,7 @@ func TestParseReferenceRefuses(t *testing.T) {
 func FuzzParseReference(f *testing.F) {
 	for _, seed := range []string{
 		"registry.example.com:5000/acme/trust:tuf", "[::1]:5000/a@" + someDigest, "oci-layout:/a:b/c:tuf", "oci-archive:x.tar", "oci-layout:a@sha1:b",
-		"oci-layout:a@sha256:b/c", "oci-layout:a::b", "HOST/a",
+		"oci-layout:a@sha256:b/c", "oci-layout:a::b", "oci-layout:@sha", "oci-layout:a@sha256", "oci-layout:a@sha256:b:c", "HOST/a",
 	} {
 		f.Add(seed)
 	}
