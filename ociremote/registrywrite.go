@@ -41,11 +41,12 @@ func (r *registryRepository) Push(ctx context.Context, desc ocispec.Descriptor, 
 	return nil
 }
 
-// sessionLost: the registry knows nothing of the upload.
+// sessionLost: the registry may know nothing of the upload. Which status says so
+// differs; a HEAD tells whether it was finished.
 func sessionLost(err error) bool {
 	var te *TransportError
 	return errors.Is(err, ErrNotFound) || (errors.As(err, &te) &&
-		slices.Contains([]int{http.StatusNotFound, http.StatusConflict, http.StatusRequestedRangeNotSatisfiable}, te.Status))
+		slices.Contains([]int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestedRangeNotSatisfiable}, te.Status))
 }
 
 // PushReference uploads a manifest under a tag with one PUT.
