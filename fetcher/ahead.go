@@ -8,16 +8,13 @@ import (
 )
 
 // readAhead starts to read what go-tuf will ask for after r, as far as that is
-// certain enough: all later roots after a root, snapshot and targets after the
+// certain enough: all later roots with a root, snapshot and targets with the
 // timestamp if they are not in the local store. Without a local store it is not
 // known what the caller has kept, so that only a new snapshot announces targets.
 func (f *bundleFiles) readAhead(ctx context.Context, b *ociremote.Bundle, r request) {
 	var wanted func(title string) bool
 	switch {
 	case r.class == classRoot:
-		if _, ok := b.Inline(r.title); ok {
-			return
-		}
 		wanted = func(title string) bool {
 			class, n := classify(title)
 			return class == classRoot && n > r.root

@@ -18,8 +18,8 @@ type classicFiles struct {
 // place is where files lie. name is a file name of go-tuf's spelling: the rest of
 // a title below its folder.
 type place interface {
-	// readMetadata and readTarget return errAbsent if there is no such file, and a
-	// [LimitError] if it is longer than max bytes.
+	// readMetadata and readTarget return errAbsent if there is no such file. Of one
+	// that is longer than max bytes they return one byte more, or a [LimitError].
 	readMetadata(ctx context.Context, name string, max int64) ([]byte, error)
 	readTarget(ctx context.Context, name string, max int64) ([]byte, error)
 	// list returns the titles of all files of the repository; nil if unknown.
@@ -89,6 +89,9 @@ func (f *classicFiles) read(ctx context.Context, r request) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.title, explain(work, err))
+	}
+	if int64(len(data)) > limit {
+		return nil, &LimitError{Title: r.title, Size: int64(len(data)), Max: limit}
 	}
 	if data == nil {
 		data = []byte{}

@@ -103,22 +103,13 @@ func (d *dirPlace) read(name string, max int64) ([]byte, error) {
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s: not a regular file", filepath.Join(d.dir, name))
-	case info.Size() > max:
-		return nil, &LimitError{Title: filepath.Join(d.dir, name), Size: info.Size(), Max: max}
 	}
 	file, err := root.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, max+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > max {
-		return nil, &LimitError{Title: file.Name(), Size: int64(len(data)), Max: max}
-	}
-	return data, nil
+	return io.ReadAll(io.LimitReader(file, max+1))
 }
 
 // list implements place.

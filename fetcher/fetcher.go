@@ -144,7 +144,7 @@ func (f *Fetcher) answered(v *View, class fileClass, err error) {
 
 // downloadError puts an error into go-tuf's terms.
 func downloadError(err error) error {
-	if errors.Is(err, ErrLimit) || errors.Is(err, ociremote.ErrTooLarge) {
+	if errors.Is(err, ociremote.ErrTooLarge) {
 		return fmt.Errorf("%w: %w", &tuf.ErrDownloadLengthMismatch{Msg: "file too long"}, err)
 	}
 	return fmt.Errorf("%w: %w", &tuf.ErrDownload{Msg: "reading the TUF repository"}, err)

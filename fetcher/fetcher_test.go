@@ -321,6 +321,20 @@ func TestFetcherMoved(t *testing.T) {
 	}
 }
 
+// A URL that names no file is refused before anything is asked.
+func TestFetcherBadURL(t *testing.T) {
+	t.Parallel()
+	g := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	f := fetcher.New(t.Context(), source(t, g), options(t, fetcher.Options{}))
+	for _, name := range []string{"", "targets/", "targets/../x", "a/b.json", "..", "x\n.json"} {
+		_, err := f.DownloadFile(f.BaseURL()+"/"+name, plenty, 0)
+		wantIs(t, err, fetcher.ErrInvalidName)
+	}
+	if n := len(g.Requests()); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
 // go-tuf's fetcher has no context: the one of New ends all requests.
 func TestFetcherContext(t *testing.T) {
 	t.Parallel()

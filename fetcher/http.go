@@ -121,14 +121,11 @@ func (w *webPlace) get(ctx context.Context, u *url.URL, max int64) ([]byte, erro
 		return nil, transportError(u, resp.StatusCode, nil)
 	}
 	if resp.ContentLength > max {
-		return nil, &LimitError{Title: u.Redacted(), Size: resp.ContentLength, Max: max}
+		return nil, &LimitError{Title: u.String(), Size: resp.ContentLength, Max: max}
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, max+1))
 	if err != nil {
 		return nil, transportError(u, 0, err)
-	}
-	if int64(len(data)) > max {
-		return nil, &LimitError{Title: u.Redacted(), Size: int64(len(data)), Max: max}
 	}
 	return data, nil
 }

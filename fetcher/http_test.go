@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -166,6 +167,22 @@ func TestHTTPRequests(t *testing.T) {
 	}
 }
 
+// Escapes in the given URL stay as they are.
+func TestHTTPEscapedBase(t *testing.T) {
+	t.Parallel()
+	server := &web{handler: serve(nil)}
+	v, err := fetcher.Open(t.Context(), fetcher.Source{Kind: fetcher.KindHTTP, URL: "https://tuf.example/a%2Fb"}, server.options(t, fetcher.Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, v, "metadata/1.c%2Fd.json", 1000, fetcher.ErrFileNotFound)
+	wantError(t, v, "targets/x y%", 1000, fetcher.ErrFileNotFound)
+	want := []string{"GET https://tuf.example/a%2Fb/1.c%2Fd.json", "GET https://tuf.example/a%2Fb/targets/x%20y%25"}
+	if log := server.log(); !slices.Equal(log, want) {
+		t.Errorf("asked %q\nwant  %q", log, want)
+	}
+}
+
 func TestHTTPTargetsURL(t *testing.T) {
 	t.Parallel()
 	server := &web{handler: serve(map[string]string{"/files/dir/file": "target", "/repo/1.root.json": "root"})}
@@ -244,6 +261,26 @@ func TestHTTPTooLong(t *testing.T) {
 			t.Error("a senseless length was asked for")
 		}
 	}
+}
+
+// A body that is stated too long is not read.
+func TestHTTPTooLongUnread(t *testing.T) {
+	t.Parallel()
+	server := &web{handler: func(http.ResponseWriter, *http.Request) {}}
+	unread := roundTripper(func(req *http.Request) (*http.Response, error) {
+		resp, err := server.RoundTrip(req)
+		resp.Body, resp.ContentLength = io.NopCloser(iotest.ErrReader(errors.New("read"))), 100_000
+		return resp, err
+	})
+	client, err := ociremote.NewClient(ociremote.Options{Base: unread, RegistryConfig: emptyConfig(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := fetcher.Open(t.Context(), fetcher.Source{Kind: fetcher.KindHTTP, URL: webURL}, fetcher.Options{Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, v, "metadata/timestamp.json", plenty, fetcher.ErrLimit)
 }
 
 // A body without end is cut off at the limit.

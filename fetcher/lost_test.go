@@ -3,6 +3,7 @@ package fetcher_test
 import (
 	"errors"
 	"maps"
+	"net/http"
 	"sync"
 	"testing"
 
@@ -19,7 +20,7 @@ type lossy struct {
 
 func newLossy(t *testing.T) *lossy {
 	t.Helper()
-	l := &lossy{tuftest.NewRegistry(t, tuftest.RegistryOptions{}), signed(t, 2)}
+	l := &lossy{tuftest.NewRegistry(t, tuftest.RegistryOptions{ETag: true}), signed(t, 2)}
 	l.push(t, l.repo.Files())
 	return l
 }
@@ -57,6 +58,9 @@ func TestLostBlob(t *testing.T) {
 	}
 	if manifests, _ := asked(l.Registry); manifests != 2 {
 		t.Errorf("the tag was resolved %d times, want 2", manifests)
+	}
+	if last := l.Requests()[len(l.Requests())-1]; last.Status != http.StatusNotModified {
+		t.Errorf("the second resolution ended with status %d, want 304", last.Status)
 	}
 	// Whoever asks again later may be lucky.
 	l.PutBlob(repository, l.repo.Data("snapshot"))
@@ -238,6 +242,9 @@ func TestLostBlobSameTimestamp(t *testing.T) {
 	l.lose(l.repo.Data("snapshot"))
 	l.Push(repository, "tuf", tuftest.Pack(t, files, tuftest.PackOptions{})) // the snapshot is inlined now
 	l.lose(l.repo.Data("snapshot"))
+	if _, err := v.File(t.Context(), l.repo.Title("snapshot"), plenty); err != nil {
+		t.Fatal(err)
+	}
 	wantAll(t, v, files)
 }
 
