@@ -64,6 +64,14 @@ type keyYAML struct {
 	Owner  string `yaml:"owner,omitempty"`
 }
 
+var (
+	channelRE = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+	layouts   = []string{"", "default", "nodata", "gitlab"}
+)
+
+// notInName reports characters that no reference to a repository has.
+func notInName(r rune) bool { return r <= ' ' || r == '@' || r == 0x7f }
+
 var keyNameRE = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 // LoadConfig reads tufoci.yaml in dir. ErrNoWorkspace, ErrInvalid with the line of the fault.
@@ -123,8 +131,17 @@ func ParseConfig(data []byte) (*Config, error) {
 
 // validate holds both a file that was read and an edit to the same rules.
 func (c *Config) validate() error {
-	if c.Repository == "" {
-		return fmt.Errorf("%w: repository is missing", ErrInvalid)
+	if host, _, ok := strings.Cut(c.Repository, "/"); !ok || host == "" || strings.ContainsFunc(c.Repository, notInName) {
+		return fmt.Errorf("%w: repository %q: want HOST/REPOSITORY, without tag", ErrInvalid, c.Repository)
+	}
+	if c.Channel != "" && !channelRE.MatchString(c.Channel) {
+		return fmt.Errorf("%w: channel %q: want a-z, 0-9, '_' and '-', at most 64 characters", ErrInvalid, c.Channel)
+	}
+	if strings.ContainsFunc(c.Images, notInName) || strings.Contains(c.Images, "/") {
+		return fmt.Errorf("%w: images %q: want HOST or HOST:PORT", ErrInvalid, c.Images)
+	}
+	if !slices.Contains(layouts, c.Layout) {
+		return fmt.Errorf("%w: layout %q: want default, nodata or gitlab", ErrInvalid, c.Layout)
 	}
 	if err := checkProfile(c.Profile); err != nil {
 		return err
@@ -187,7 +204,7 @@ func (c *Config) Periods(role string) (expires, renewWithin time.Duration) {
 	if set.Expires != 0 {
 		p.Expires = set.Expires
 		// A shorter life keeps the proportion of the default, unless the file has its own.
-		p.RenewWithin = min(p.RenewWithin, set.Expires*6/7).Truncate(time.Second)
+		p.RenewWithin = min(p.RenewWithin, set.Expires/7*6).Truncate(time.Second)
 	}
 	if set.RenewWithin != 0 {
 		p.RenewWithin = set.RenewWithin
@@ -249,7 +266,21 @@ func (c *Config) Marshal() ([]byte, error) {
 	if err := errors.Join(enc.Encode(doc), enc.Close()); err != nil {
 		return nil, fmt.Errorf("writing %s: %w", configFile, err)
 	}
+	// What people wrote in a YAML file can be more than merging knows: comments are worth less than the content.
+	if again, err := ParseConfig(out.Bytes()); err != nil || !again.equal(c) {
+		plain := *c
+		if plain.source = nil; c.source == nil {
+			return nil, fmt.Errorf("writing %s: it would not be read back: %w", configFile, err)
+		}
+		return plain.Marshal()
+	}
 	return out.Bytes(), nil
+}
+
+// equal reports whether two files say the same.
+func (c *Config) equal(o *Config) bool {
+	return c.Repository == o.Repository && c.Channel == o.Channel && c.Images == o.Images && c.Layout == o.Layout &&
+		c.Profile == o.Profile && c.NoSpareKey == o.NoSpareKey && maps.Equal(c.Roles, o.Roles) && maps.Equal(c.Keys, o.Keys)
 }
 
 func periodText(d time.Duration) string {
@@ -263,8 +294,8 @@ func periodText(d time.Duration) string {
 func mergeYAML(old, next *yaml.Node) {
 	if old.Kind != yaml.MappingNode || next.Kind != yaml.MappingNode {
 		next.HeadComment, next.LineComment, next.FootComment = old.HeadComment, old.LineComment, old.FootComment
-		if old.Kind == yaml.ScalarNode && next.Kind == yaml.ScalarNode && old.Value == next.Value {
-			next.Style = old.Style
+		if old.Kind == yaml.ScalarNode && next.Kind == yaml.ScalarNode && (old.Value == next.Value || samePeriod(old.Value, next.Value)) {
+			next.Value, next.Style = old.Value, old.Style
 		}
 		*old = *next
 		return
@@ -287,6 +318,15 @@ func mergeYAML(old, next *yaml.Node) {
 			merged = append(merged, next.Content[i], v)
 		}
 	}
+	if len(old.Content) == 0 {
+		old.Style = next.Style
+	}
 	old.Content = merged
-	old.Style = next.Style
+}
+
+// samePeriod reports whether two texts are one length of time: what people wrote as 1y stays.
+func samePeriod(a, b string) bool {
+	x, errX := ParsePeriod(a)
+	y, errY := ParsePeriod(b)
+	return errX == nil && errY == nil && x == y
 }

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"time"
@@ -37,7 +38,7 @@ func ParsePeriod(s string) (time.Duration, error) {
 	if total <= 0 || total > float64(100*365*day) {
 		return 0, fmt.Errorf("%w length of time %q: want more than nothing and at most 100y", ErrInvalid, s)
 	}
-	return time.Duration(total), nil
+	return time.Duration(math.Round(total)), nil
 }
 
 // FormatPeriod writes a length of time so that ParsePeriod reads the same: in days, hours or minutes where these are

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,8 +17,6 @@ import (
 
 // devKey is the name of the key that profile dev makes.
 const devKey = "dev"
-
-var channelRE = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // InitOptions says what Init writes.
 type InitOptions struct {
@@ -121,20 +118,10 @@ func (n *initialisation) config() error {
 	if c.Profile == ProfileDev {
 		c.NoSpareKey = true
 	}
-	host, _, ok := strings.Cut(c.Repository, "/")
-	if !ok || strings.ContainsFunc(c.Repository, func(r rune) bool { return r <= ' ' || r == '@' || r == 0x7f }) {
-		return fmt.Errorf("%w: repository %q: want HOST/REPOSITORY, without tag", ErrInvalid, c.Repository)
-	}
-	if c.Images == "" && !strings.HasPrefix(host, "oci-") {
+	if host, _, _ := strings.Cut(c.Repository, "/"); c.Images == "" && !strings.HasPrefix(host, "oci-") {
 		c.Images = host
 	}
-	if !channelRE.MatchString(c.Channel) {
-		return fmt.Errorf("%w: channel %q: want a-z, 0-9, '_' and '-', at most 64 characters", ErrInvalid, c.Channel)
-	}
-	if !slices.Contains([]string{"", "default", "nodata", "gitlab"}, c.Layout) {
-		return fmt.Errorf("%w: layout %q: want default, nodata or gitlab", ErrInvalid, c.Layout)
-	}
-	if err := checkProfile(c.Profile); err != nil {
+	if err := c.validate(); err != nil {
 		return err
 	}
 	for _, role := range slices.Sorted(maps.Keys(o.Expires)) {
