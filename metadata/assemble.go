@@ -144,10 +144,16 @@ func (a *assembly) takeStaged() error {
 	var moved []RoleConflict
 	for _, role := range names {
 		f, published, theirs := a.w.staged[role], a.w.base.role(role), a.head.role(role)
+		rebased, err := a.rebase(f, published, theirs)
+		if err != nil {
+			return err
+		}
 		switch skip, err := a.superseded(f, published, theirs); {
 		case err != nil:
 			return err
 		case skip:
+		case rebased != nil:
+			a.staged[role] = rebased
 		case theirs == nil && a.head.version(role) == 0 || theirs != nil && published != nil && theirs.sum == published.sum:
 			a.staged[role] = f
 		default:
@@ -162,6 +168,7 @@ func (a *assembly) takeStaged() error {
 	for role, f := range a.staged {
 		a.next[role] = f
 	}
+	a.view.walked = nil
 	return a.checkReached()
 }
 
@@ -211,6 +218,30 @@ func (a *assembly) superseded(staged, published, theirs *roleFile) (bool, error)
 	return isEmptyTargets(staged) // the first version of a bin, made by a publish that was killed
 }
 
+// rebase puts a staged hash bin on top of one that others have only renewed, since publish signs it anyway; nil if it is
+// not that.
+func (a *assembly) rebase(staged, published, theirs *roleFile) (*roleFile, error) {
+	_, isBin, err := a.w.view().binParent(staged.role)
+	if err != nil || !isBin || published == nil || theirs == nil || theirs.sum == published.sum {
+		return nil, err
+	}
+	if same, err := sameContent(published, theirs); err != nil || !same {
+		return nil, err
+	}
+	data, err := bytesOf(staged)
+	if err != nil {
+		return nil, err
+	}
+	l, err := a.w.life(a.w.cfg, staged.role)
+	if err != nil {
+		return nil, err
+	}
+	if data, err = nextVersion(data, theirs.version+1, a.o.Now, l); err != nil {
+		return nil, err
+	}
+	return newRoleFile(staged.role, data)
+}
+
 // complete fails if thresholds are missing.
 func (a *assembly) complete() error {
 	if len(a.needs) > 0 {
@@ -236,12 +267,15 @@ func (a *assembly) lint() error {
 	return nil
 }
 
-// save keeps the signatures that were made on other roles than snapshot and timestamp, which are made anew each time.
+// save keeps the signatures that were made on other roles than snapshot and timestamp, which are made anew each time;
+// and on those that others have moved, which the base of this workspace does not know yet.
 func (a *assembly) save() error {
 	if a.o.DryRun {
 		return nil
 	}
-	return a.w.saveStaged(a.toSave)
+	return a.w.saveStaged(slices.DeleteFunc(a.toSave, func(f *roleFile) bool {
+		return f.version != a.w.base.version(f.role)+1
+	}))
 }
 
 // put makes a file the one of its role.

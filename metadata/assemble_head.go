@@ -88,7 +88,7 @@ func (w *Workspace) headFile(role string, version int64, f File) (*roleFile, err
 	}
 	if published != nil && published.sum == sum {
 		same := *published
-		if f.Data != nil {
+		if same.away = f.Data == nil; !same.away {
 			same.read = func() ([]byte, error) { return f.Data, nil }
 		}
 		return &same, nil

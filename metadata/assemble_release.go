@@ -60,11 +60,14 @@ func (a *assembly) addMetadata(r *Release) error {
 		}
 	}
 	for _, f := range files {
-		data, err := bytesOf(f)
-		if err != nil {
-			return err
+		file := File{Name: title(f.role, f.version), SHA256: f.sum, Length: f.length}
+		if !f.away {
+			var err error
+			if file.Data, err = bytesOf(f); err != nil {
+				return err
+			}
 		}
-		r.Files = append(r.Files, File{Name: title(f.role, f.version), Data: data, SHA256: f.sum, Length: f.length})
+		r.Files = append(r.Files, file)
 	}
 	var err error
 	r.Root1, err = bytesOf(roots[0])

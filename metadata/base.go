@@ -155,7 +155,7 @@ func saveBase(d *disk, dir string, b *base) error {
 			}
 			changes = append(changes, fileChange{path: filepath.Join(dir, name), data: data})
 		}
-		keep[name] = true
+		keep[name], f.file = true, name
 		index.Files = append(index.Files, baseEntry{
 			Role: f.role, Version: f.version, File: name, SHA256: f.sum, Length: f.length,
 			Expires: f.expires, Period: int64(f.period / time.Second),

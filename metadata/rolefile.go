@@ -40,6 +40,7 @@ type roleFile struct {
 	expires time.Time
 	period  time.Duration // life that the file itself states, 0 if none
 	file    string        // its name in the base, if it is there
+	away    bool          // the head came without its bytes: the registry has them, and so has the base
 	// read returns the bytes, which have the sum above; nil when only a registry has them.
 	read func() ([]byte, error)
 }
