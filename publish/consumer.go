@@ -100,8 +100,16 @@ func seeOnce(ctx context.Context, root []byte, source *shown, b *ociremote.Bundl
 	return nil, nil, fmt.Errorf("more than %d roles have expired one after the other", timeTravels)
 }
 
-// complete says which target file of a view its bundle does not hold.
+// complete says which file its bundle lacks for the consumers of a view: every
+// root from the first one, which those who start from the newest do not read,
+// and every target file.
 func complete(ctx context.Context, view *trust.View, b *ociremote.Bundle) error {
+	for v := int64(1); v <= view.Status().Root.Version; v++ {
+		data, _ := view.RootVersion(v)
+		if f, _ := b.File(metadataTitle("root", v)); f.Descriptor.Digest != digest.FromBytes(data) {
+			return fmt.Errorf("the bundle lacks root v%d", v)
+		}
+	}
 	targets, err := view.List(ctx)
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
-	"github.com/tufoci/tufoci/trust"
 )
 
 var (
@@ -22,9 +21,11 @@ var (
 
 // publication is one run of [Publish].
 type publication struct {
-	ws    *metadata.Workspace
-	dst   *destination
-	o     Options
+	ws  *metadata.Workspace
+	dst *destination
+	o   Options
+	// root1 is the first root. Before the first publish it can lack
+	// signatures until the workspace has assembled a release.
 	root1 []byte
 	// base is nil before the first publish.
 	base *published
@@ -107,11 +108,10 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	view, err := p.verify(ctx, c, h)
-	if err != nil {
+	if err := p.verify(ctx, c, h); err != nil {
 		return nil, fmt.Errorf("nothing was published, since clients would refuse it: %w", err)
 	}
-	result, missing, err := p.plan(ctx, r, c, h, view)
+	result, missing, err := p.plan(r, c, h)
 	if err != nil || p.o.DryRun {
 		return result, err
 	}
@@ -131,13 +131,21 @@ func (p *publication) assemble(ctx context.Context, known *metadata.Head, versio
 	if errors.Is(err, metadata.ErrForeignHead) {
 		return nil, &ForeignTagError{Tag: p.dst.channel, Err: err}
 	}
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	p.root1 = r.Root1 // signed by now, if this is the first publish
+	return r, nil
 }
 
 // check refuses what must not be published although it is well signed.
 func (p *publication) check(ctx context.Context, r *metadata.Release) error {
-	if n := targetFiles(r.Files); n > p.o.MaxFiles {
-		return fmt.Errorf("%w: the bundle would hold %d target files, at most %d are allowed", metadata.ErrLint, n, p.o.MaxFiles)
+	for _, note := range r.Warnings {
+		p.dst.warn(note.String())
+	}
+	findings := metadata.Lint(metadata.LintInput{Files: targetFiles(r.Files), MaxFiles: p.o.MaxFiles})
+	if errs := metadata.LintErrors(findings); len(errs) > 0 {
+		return &metadata.LintError{Findings: errs}
 	}
 	for _, check := range p.o.Checks {
 		if err := check(ctx, r); err != nil {
@@ -148,7 +156,7 @@ func (p *publication) check(ctx context.Context, r *metadata.Release) error {
 }
 
 // plan says what is to be done, and which blobs are to be sent.
-func (p *publication) plan(ctx context.Context, r *metadata.Release, c candidate, h *head, view *trust.View) (*Result, []ociremote.Blob, error) {
+func (p *publication) plan(r *metadata.Release, c candidate, h *head) (*Result, []ociremote.Blob, error) {
 	result := p.result(r, h)
 	there, err := h.named()
 	if err != nil {
@@ -158,17 +166,9 @@ func (p *publication) plan(ctx context.Context, r *metadata.Release, c candidate
 	if err != nil {
 		return nil, nil, err
 	}
-	roles, err := view.Roles(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	expires := map[string]time.Time{}
-	for _, role := range roles {
-		expires[role.Name] = role.Expires
-	}
 	for _, change := range r.Changed {
 		result.Plan.Roles = append(result.Plan.Roles, RoleChange{
-			Role: change.Role, From: change.From, To: change.To, Expires: expires[change.Role], Why: change.Why,
+			Role: change.Role, From: change.From, To: change.To, Expires: r.Expires[change.Role], Why: change.Why,
 		})
 	}
 	result.Digest = c.bundle.Descriptor.Digest

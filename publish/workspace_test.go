@@ -2,7 +2,10 @@ package publish_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,18 +23,35 @@ import (
 // repository is where the workspaces of these tests publish, on any registry.
 const repository = "acme/trust"
 
-func passphrase(string) ([]byte, error) { return []byte("correct horse"), nil }
+// privateKey is the one key of every workspace here. It is not encrypted, since
+// opening an encrypted one takes long on purpose.
+var privateKey = sync.OnceValue(func() string {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		panic(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+})
 
-// template is a new workspace of profile dev, made once: keys cost time.
+func env(name string) (string, bool) { return privateKey(), name == "TEST_KEY" }
+
+// template is a new workspace of profile dev, which is copied for each author.
 var template = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "tufoci-publish-")
 	if err != nil {
 		return "", err
 	}
 	templateDir = dir
+	keys := map[string][]string{}
+	for _, role := range []string{"root", "targets", "snapshot", "timestamp"} {
+		keys[role] = []string{"env:TEST_KEY"}
+	}
 	ws, err := metadata.Init(dir, metadata.InitOptions{
-		Repository: "registry.example.com/" + repository, Profile: "dev",
-		Now: clock, Passphrase: passphrase,
+		Repository: "registry.example.com/" + repository, Profile: "dev", Keys: keys, Now: clock, Env: env,
 	})
 	if err != nil {
 		return "", err
@@ -75,7 +95,7 @@ func openAuthor(t testing.TB, dir string, at time.Time) *author {
 	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	ws, err := metadata.Open(copied, metadata.OpenOptions{Now: a.clock, Passphrase: passphrase})
+	ws, err := metadata.Open(copied, metadata.OpenOptions{Now: a.clock, Env: env})
 	if err != nil {
 		t.Fatal(err)
 	}
