@@ -97,7 +97,10 @@ func parseResolve(entries []string) (map[string]string, error) {
 
 func parseResolveEntry(entry string) (from, to string, err error) {
 	// The host may be an IPv6 address in brackets.
-	hostEnd := strings.Index(entry, "]") + 1
+	hostEnd := 0
+	if strings.HasPrefix(entry, "[") {
+		hostEnd = strings.Index(entry, "]") + 1
+	}
 	colon := strings.IndexByte(entry[hostEnd:], ':')
 	if colon < 0 || hostEnd+colon == 0 {
 		return "", "", errors.New("no host")
