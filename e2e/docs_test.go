@@ -1,0 +1,63 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every attack in docs/security.md names tests, and every test that it names
+// exists.
+func TestSecurityDocumentNamesTests(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(document), "\n## 2. Attacks\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	named := regexp.MustCompile("`([a-z]+)\\.((?:Test|Fuzz)[A-Za-z0-9]+)`")
+	rows := 0
+	for line := range strings.Lines(section) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| attack ") {
+			continue
+		}
+		rows++
+		tests := named.FindAllStringSubmatch(line, -1)
+		if len(tests) == 0 {
+			t.Errorf("no test is named: %s", line)
+		}
+		for _, test := range tests {
+			if !slices.Contains(testsOf(t, test[1]), test[2]) {
+				t.Errorf("package %s has no %s", test[1], test[2])
+			}
+		}
+	}
+	if rows < 10 {
+		t.Errorf("%d attacks: the table was not found", rows)
+	}
+}
+
+// testsOf lists the tests of a package by name.
+func testsOf(t *testing.T, pkg string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", pkg, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	var names []string
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range declared.FindAllStringSubmatch(string(source), -1) {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
