@@ -81,7 +81,11 @@ func parseIndex(data []byte) (*layoutIndex, error) {
 		}
 		idx.members = append(idx.members, indexMember{key, raw})
 	}
+	// The Go types of the image specification write null for no entries.
 	var raws []json.RawMessage
+	if string(top["manifests"]) == "null" {
+		delete(top, "manifests")
+	}
 	if err := top.read("manifests", &raws); err != nil {
 		return nil, err
 	}
