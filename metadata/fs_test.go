@@ -1,0 +1,219 @@
+package metadata
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var errKilled = errors.New("killed")
+
+// killAt lets n steps happen and none after that: not even those that would clean up.
+func killAt(d *disk, n int) *int {
+	steps := 0
+	d.before = func(string, string) error {
+		if steps++; steps > n {
+			return errKilled
+		}
+		return nil
+	}
+	return &steps
+}
+
+// failAt lets one step fail, and those after it happen.
+func failAt(d *disk, n int) *int {
+	steps := 0
+	d.before = func(string, string) error {
+		if steps++; steps == n+1 {
+			return errKilled
+		}
+		return nil
+	}
+	return &steps
+}
+
+// countSteps counts the steps of a change that is let through.
+func countSteps(d *disk) *int { return killAt(d, 1<<30) }
+
+// Killed at any step, a change leaves a workspace that opens, that shows the old state or the new one, and in which the
+// same change can be made.
+func TestEditKilledAtAnyStep(t *testing.T) {
+	t.Parallel()
+	edits := map[string]func(*Workspace) error{
+		"target": func(ws *Workspace) error {
+			_, err := ws.AddTarget("charts/a", []byte("a"), TargetOptions{})
+			return err
+		},
+		"delegation": func(ws *Workspace) error {
+			err := ws.AddDelegation(DelegationOptions{Name: "team", Paths: []string{"charts/*"}, Keys: []string{"rel"}, Expires: 90 * day})
+			if errors.Is(err, ErrRoleExists) {
+				return nil // it was there after all
+			}
+			return err
+		},
+		"keys": func(ws *Workspace) error {
+			return ws.SetRole([]string{"targets"}, RoleEdit{AddKeys: []string{"rel2"}, Expires: 90 * day})
+		},
+		"bins": func(ws *Workspace) error {
+			err := ws.AddBins(BinsOptions{Bins: 4, Keys: []string{"rel"}, BinKeys: []string{"online"}})
+			if errors.Is(err, ErrRoleExists) {
+				return nil
+			}
+			return err
+		},
+		"sign": func(ws *Workspace) error {
+			if _, err := ws.Sign(t.Context(), nil, nil); err != nil && !errors.Is(err, ErrInvalid) {
+				return err
+			}
+			return nil
+		},
+	}
+	for name, change := range edits {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, ws := standard(t)
+			w.addKey(ws, "rel2")
+			w.must(ws.Close())
+			probe := w.clone().open()
+			steps := countSteps(probe.disk)
+			w.must(change(probe))
+			for n := range *steps {
+				victim := w.clone()
+				ws := victim.open()
+				killAt(ws.disk, n)
+				if err := change(ws); !errors.Is(err, errKilled) {
+					t.Fatalf("step %d: %v", n, err)
+				}
+				w.must(ws.Close())
+				ws = victim.open()
+				noTemps(t, victim.dir)
+				if _, err := ws.Status(); err != nil {
+					t.Fatalf("step %d: %v", n, err)
+				}
+				w.must(change(ws))
+				if len(ws.staged) > 0 {
+					victim.sign(ws)
+				}
+				victim.publish(ws)
+			}
+		})
+	}
+}
+
+// Killed at any step of assembling or recording, a publish can be repeated, whether the release became the head or not.
+func TestPublishKilledAtAnyStep(t *testing.T) {
+	t.Parallel()
+	w, ws := dev(t)
+	w.must(ws.AddBins(BinsOptions{Bins: 2, Keys: []string{"dev"}, BinKeys: []string{"dev"}}))
+	w.must(ws.SetRole([]string{"root"}, RoleEdit{Expires: 300 * day}))
+	_, err := ws.AddTarget("a", []byte("a"), TargetOptions{})
+	w.must(err)
+	w.must(ws.Close())
+
+	probe := w.clone()
+	ws = probe.open()
+	assembling := countSteps(ws.disk)
+	r, err := probe.assemble(ws)
+	w.must(err)
+	probe.push(r)
+	recording := countSteps(ws.disk)
+	w.must(ws.Published(r, probe.head().Digest, "tuf", w.now))
+
+	for n := range *assembling {
+		victim := w.clone()
+		ws := victim.open()
+		killAt(ws.disk, n)
+		if _, err := victim.assemble(ws); !errors.Is(err, errKilled) {
+			t.Fatalf("step %d: %v", n, err)
+		}
+		w.must(ws.Close())
+		finish(t, victim, n)
+	}
+	for n := range *recording {
+		victim := w.clone()
+		ws := victim.open()
+		r, err := victim.assemble(ws)
+		w.must(err)
+		victim.push(r)
+		killAt(ws.disk, n)
+		if err := ws.Published(r, victim.head().Digest, "tuf", w.now); !errors.Is(err, errKilled) {
+			t.Fatalf("step %d: %v", n, err)
+		}
+		w.must(ws.Close())
+		finish(t, victim, n)
+	}
+}
+
+// finish publishes what a killed process left, and then has nothing to do.
+func finish(t *testing.T, w *world, n int) {
+	t.Helper()
+	ws := w.open()
+	noTemps(t, w.dir)
+	if _, err := ws.Status(); err != nil {
+		t.Fatalf("step %d: %v", n, err)
+	}
+	w.publish(ws)
+	if r := w.publish(ws); !r.Unchanged {
+		t.Fatalf("step %d: a further publish changes %v", n, r.Changed)
+	}
+	if len(ws.staged) > 0 || ws.base.version("root") != 2 || ws.base.version("targets") != 2 {
+		t.Fatalf("step %d: staged %v, root v%d", n, ws.staged, ws.base.version("root"))
+	}
+	if _, data, err := w.find(ws).get("a"); err != nil || string(data) != "a" {
+		t.Fatalf("step %d: %q, %v", n, data, err)
+	}
+}
+
+func noTemps(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if strings.HasPrefix(filepath.Base(path), tempPrefix) {
+			t.Errorf("left behind: %s", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A change that fails, unlike one that is killed, cleans up after itself.
+func TestFailedWriteLeavesNoTemp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	d := &disk{}
+	if err := d.write(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.before = func(step, _ string) error {
+		if step == "rename" {
+			return errKilled
+		}
+		return nil
+	}
+	if err := d.write(path, []byte("new"), 0o600); !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+	noTemps(t, dir)
+	if data, _ := os.ReadFile(path); string(data) != "old" {
+		t.Errorf("file is %q", data)
+	}
+}
+
+func TestBoundedRead(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte("12345"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readBounded(path, 5); err != nil {
+		t.Error(err)
+	}
+	_, err := readBounded(path, 4)
+	wantErr(t, err, ErrDamaged, "at most 4")
+	_, err = readBounded(filepath.Dir(path), 4096)
+	wantErr(t, err, ErrDamaged, "not a regular file")
+}
