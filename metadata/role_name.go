@@ -101,7 +101,7 @@ func checkPattern(role, pattern string) error {
 	case role == revocationsRole || reaches(pattern, revocationsRole):
 		return fmt.Errorf("%w: %s is for the role %q, and that role for nothing else", ErrReserved, revocationsPattern, revocationsRole)
 	case reaches(pattern, strings.TrimSuffix(imagesPrefix, "/")):
-		return fmt.Errorf("%w: path pattern %q can match image entries: delegate these by image", ErrInvalid, pattern)
+		return fmt.Errorf("%w: path pattern %q can match image entries: delegate these by image", ErrReserved, pattern)
 	}
 	return nil
 }
