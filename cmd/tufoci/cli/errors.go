@@ -75,7 +75,7 @@ type timeoutError struct {
 }
 
 func (e *timeoutError) Error() string {
-	return fmt.Sprintf("not done within --timeout %s", formatSpan(e.limit))
+	return fmt.Sprintf("not done within --timeout %s", exactSpan(e.limit))
 }
 func (e *timeoutError) Unwrap() error { return e.err }
 

@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/gofrs/flock"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
+	"github.com/tufoci/tufoci/metadata"
 )
 
 // cmdRetag is "retag REPOSITORY FROM TO": somebody moves a tag.
@@ -110,16 +110,13 @@ func (s *story) cmdPemKey(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[2], string(third))
 }
 
-// cmdLock is "lock FILE": somebody else holds the lock for the rest of the script.
+// cmdLock is "lock DIR": somebody else works in the workspace for the rest of
+// the script.
 func (s *story) cmdLock(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, neg, args, 1, "lock FILE")
-	lock := flock.New(ts.MkAbs(args[0]))
-	ok, err := lock.TryLock()
+	want(ts, neg, args, 1, "lock DIR")
+	w, err := metadata.Open(ts.MkAbs(args[0]), metadata.OpenOptions{})
 	ts.Check(err)
-	if !ok {
-		ts.Fatalf("%s is locked already", args[0])
-	}
-	ts.Defer(func() { lock.Close() })
+	ts.Defer(func() { w.Close() })
 }
 
 // cmdCopyDir is "copydir FROM TO".
