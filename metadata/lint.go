@@ -109,10 +109,17 @@ func (l *linter) role(role string, data []byte) {
 		lintParsed(l, role, data, l.root)
 	case tuf.TIMESTAMP:
 		l.size(role, data, maxTimestampSize)
-		lintParsed(l, role, data, func(_ string, md *tuf.Metadata[tuf.TimestampType]) { l.meta(role, md.Signed.Meta) })
+		lintParsed(l, role, data, func(_ string, md *tuf.Metadata[tuf.TimestampType]) {
+			l.meta(role, md.Signed.Meta, "snapshot.json")
+			if len(md.Signed.Meta) > 1 {
+				l.error(role, "meta", "lists more than snapshot.json, which no client looks at")
+			}
+		})
 	case tuf.SNAPSHOT:
 		l.size(role, data, maxSnapshotSize)
-		lintParsed(l, role, data, func(_ string, md *tuf.Metadata[tuf.SnapshotType]) { l.meta(role, md.Signed.Meta) })
+		lintParsed(l, role, data, func(_ string, md *tuf.Metadata[tuf.SnapshotType]) {
+			l.meta(role, md.Signed.Meta, "targets.json")
+		})
 	default:
 		l.size(role, data, maxTargetsSize)
 		lintParsed(l, role, data, l.targets)
@@ -136,6 +143,12 @@ func (l *linter) size(role string, data []byte, limit int) {
 
 func (l *linter) root(role string, md *tuf.Metadata[tuf.RootType]) {
 	l.keys(role, md.Signed.Keys)
+	if !md.Signed.ConsistentSnapshot {
+		l.error(role, "consistent-snapshot", "is without consistent snapshots: a bundle has them")
+	}
+	if names := slices.Sorted(maps.Keys(md.Signed.Roles)); !slices.Equal(names, slices.Sorted(slices.Values(topLevelRoles))) {
+		l.error(role, "roles", "has the roles %s, not %s", strings.Join(names, ", "), strings.Join(topLevelRoles, ", "))
+	}
 	for _, name := range slices.Sorted(maps.Keys(md.Signed.Roles)) {
 		r := md.Signed.Roles[name]
 		l.threshold(role, name, r.KeyIDs, r.Threshold, md.Signed.Keys)
@@ -183,8 +196,12 @@ func (l *linter) threshold(role, of string, ids []string, threshold int, keys ma
 	}
 }
 
-// meta wants version, length and sha256 of every file: without them clients bound a download by a guess.
-func (l *linter) meta(role string, meta map[string]*tuf.MetaFiles) {
+// meta wants version, length and sha256 of every file: without them clients bound a download by a guess. One file must
+// be among them.
+func (l *linter) meta(role string, meta map[string]*tuf.MetaFiles, must string) {
+	if meta[must] == nil {
+		l.error(role, "meta", "does not list %s", must)
+	}
 	for _, name := range slices.Sorted(maps.Keys(meta)) {
 		m := meta[name]
 		if m.Length <= 0 || len(m.Hashes["sha256"]) == 0 {

@@ -7,12 +7,21 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/secure-systems-lab/go-securesystemslib/cjson"
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
+
+// expiresForm is that of TUF spec 4.2.1. A parser of Go takes fractions of a second behind it.
+const expiresForm = "2006-01-02T15:04:05Z"
+
+// maxDepth bounds the nesting of metadata, which has 7 levels without what is custom.
+const maxDepth = 64
+
+var specVersionRE = regexp.MustCompile(`^1\.[0-9]+(\.[0-9]+)?$`)
 
 // json checks what a parser into structs does not see, and reports whether it is worth parsing.
 func (l *linter) json(role string, data []byte) bool {
@@ -40,14 +49,14 @@ func (l *linter) json(role string, data []byte) bool {
 	if s.Type != typeOf(role) {
 		l.error(role, "type", "_type is %q, not %q", s.Type, typeOf(role))
 	}
-	if !strings.HasPrefix(s.Spec, "1.") {
+	if !specVersionRE.MatchString(s.Spec) {
 		l.error(role, "spec-version", "spec_version %q; this is for 1.x", s.Spec)
 	}
 	if s.Version < 1 || s.Version > maxVersion {
 		l.error(role, "version", "version %d; it must be from 1 to 2^53-1", s.Version)
 	}
 	// TUF spec 4.2.1: YYYY-MM-DDTHH:MM:SSZ, nothing else.
-	if _, err := time.Parse("2006-01-02T15:04:05Z", s.Expires); err != nil || strings.Contains(s.Expires, ".") {
+	if _, err := time.Parse(expiresForm, s.Expires); err != nil || len(s.Expires) != len(expiresForm) {
 		l.error(role, "expires", "expires %q; it must be whole seconds in UTC", s.Expires)
 	}
 	seen := map[string]bool{}
@@ -63,12 +72,12 @@ func (l *linter) json(role string, data []byte) bool {
 	return true
 }
 
-// checkTokens refuses what parsers read in different ways: members twice, fractions, integers that do not fit into a
-// float64, anything behind the document.
+// checkTokens refuses what parsers read in different ways: members twice, null, fractions, integers that do not fit into
+// a float64, anything behind the document.
 func checkTokens(data []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	if err := checkValue(dec); err != nil {
+	if err := checkValue(dec, nil); err != nil {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -77,40 +86,60 @@ func checkTokens(data []byte) error {
 	return nil
 }
 
-func checkValue(dec *json.Decoder) error {
+// checkValue reads one value, which stands at path.
+func checkValue(dec *json.Decoder, path []string) error {
 	token, err := dec.Token()
 	if err != nil {
 		return err
 	}
 	switch t := token.(type) {
+	case nil:
+		if !inCustom(path) {
+			return fmt.Errorf("null at %q", strings.Join(path, "/"))
+		}
 	case json.Number:
 		return checkNumber(t)
 	case json.Delim:
-		members := map[string]bool{}
-		for dec.More() {
-			if t == '{' {
-				name, err := dec.Token()
-				if err != nil {
-					return err
-				}
-				if members[name.(string)] {
-					return fmt.Errorf("member %q stands twice", name)
-				}
-				members[name.(string)] = true
-			}
-			if err := checkValue(dec); err != nil {
-				return err
-			}
-		}
-		_, err = dec.Token()
-		return err
+		return checkMembers(dec, t, path)
 	}
 	return nil
 }
 
+// checkMembers reads the rest of an object or array.
+func checkMembers(dec *json.Decoder, kind json.Delim, path []string) error {
+	if len(path) >= maxDepth {
+		return fmt.Errorf("nested deeper than %d levels", maxDepth)
+	}
+	members := map[string]bool{}
+	for dec.More() {
+		name := ""
+		if kind == '{' {
+			token, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			name = token.(string)
+			if members[name] {
+				return fmt.Errorf("member %q stands twice", name)
+			}
+			members[name] = true
+		}
+		if err := checkValue(dec, append(path, name)); err != nil {
+			return err
+		}
+	}
+	_, err := dec.Token()
+	return err
+}
+
+// inCustom reports whether a path is inside the custom part of a target, which TUF leaves to applications.
+func inCustom(path []string) bool {
+	return len(path) > 4 && path[0] == "signed" && path[1] == "targets" && path[3] == "custom"
+}
+
 func checkNumber(n json.Number) error {
 	i, ok := new(big.Int).SetString(n.String(), 10)
-	if !ok {
+	if !ok || n == "-0" {
 		return fmt.Errorf("number %s is not an integer: clients sign and read fractions in different ways", n)
 	}
 	if i.CmpAbs(big.NewInt(maxVersion)) > 0 {

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"maps"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -41,6 +42,9 @@ func (l *linter) delegations(role string, d *tuf.Delegations) {
 		if isTopLevel(r.Name) {
 			l.error(role, "role-name", "delegates %q, the name of a top-level role", r.Name)
 		}
+		if r.Name == "" {
+			l.error(role, "role-name", "delegates a role without a name")
+		}
 		if seen[r.Name] {
 			l.error(role, "role-name", "delegates %q twice", r.Name)
 		}
@@ -59,6 +63,9 @@ func (l *linter) bins(role string, d *tuf.Delegations, s *tuf.SuccinctRoles) {
 	if role == tuf.TARGETS {
 		l.error(role, "bins", "delegates hash bins itself: they match every name, reserved names too")
 	}
+	if s.BitLength > bits.Len(maxBins)-1 {
+		l.error(role, "bins", "has a bit_length of %d: a bundle takes %d bins, a bit_length of %d", s.BitLength, maxBins, bits.Len(maxBins)-1)
+	}
 	if len(d.Roles) > 0 {
 		l.error(role, "bins", "has delegations and hash bins; a client takes one of the two")
 	}
@@ -66,13 +73,26 @@ func (l *linter) bins(role string, d *tuf.Delegations, s *tuf.SuccinctRoles) {
 	l.warn(role, "bins", "delegates hash bins (TAP 15), which tough (Bottlerocket, tuftool) does not read")
 }
 
-// patterns refuses those that can match a reserved name. Only the role revocations may have revocations/*.
+// patternSpecials are characters that mean something else in the patterns of each language.
+const patternSpecials = `[]{}()!|\`
+
+// patterns refuses those that can match a reserved name, and those that clients match in different ways. Only the role
+// revocations may have revocations/*.
 func (l *linter) patterns(role string, r tuf.DelegatedRole) {
+	if len(r.Paths) == 0 && len(r.PathHashPrefixes) == 0 {
+		l.error(role, "pattern", "delegates nothing to %q: it has no paths", r.Name)
+	}
 	for _, p := range r.Paths {
+		if strings.ContainsAny(p, patternSpecials) {
+			l.error(role, "pattern", "delegates %q to %q; the only special characters that all clients know are * and ?", p, r.Name)
+		}
 		if reservedPattern(p) {
 			l.error(role, "reserved", "delegates %q to %q, which can match a name that only the top-level targets role may list", p, r.Name)
 		}
-		if reaches(p, revocationsRole) && (r.Name != revocationsRole || p != revocationsPattern) {
+		if r.Name == revocationsRole && p != revocationsPattern {
+			l.error(role, "reserved", "delegates %q to %q, which may have %s only", p, r.Name, revocationsPattern)
+		}
+		if reaches(p, revocationsRole) && (role != tuf.TARGETS || r.Name != revocationsRole || p != revocationsPattern) {
 			l.error(role, "reserved", "delegates %q to %q; revocations are for the role %q, by the pattern %s", p, r.Name, revocationsRole, revocationsPattern)
 		}
 	}

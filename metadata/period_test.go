@@ -1,0 +1,46 @@
+package metadata
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestParsePeriod(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"1s": time.Second, "90s": 90 * time.Second, "36h": 36 * time.Hour, "7d": 7 * day, "2w": 14 * day, "1y": 365 * day,
+		"1d12h": 36 * time.Hour, "1.5h": 90 * time.Minute, "0.3h": 18 * time.Minute, "5m": 5 * time.Minute, "500ms": time.Second / 2,
+		"100y": 100 * 365 * day, "99y1s": 99*365*day + time.Second,
+	} {
+		if got, err := ParsePeriod(text); err != nil || got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{
+		"", "0", "7", "0d", "-7d", "+7d", "d", "7 d", "7D", "7days", "1e3d", ".5d", "7d ", "101y", "99999999999999999999y", "∞", "7d\n",
+	} {
+		if got, err := ParsePeriod(text); !errors.Is(err, ErrInvalid) || got != 0 {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}
+
+func FuzzPeriod(f *testing.F) {
+	for _, s := range []string{"36h", "7d", "1y", "1d12h", "1.5h", "1ms", "99y364d23h59m59s"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		d, err := ParsePeriod(s)
+		if err != nil {
+			return
+		}
+		d = d.Truncate(time.Second) // what tufoci.yaml takes
+		if d == 0 {
+			return
+		}
+		if again, err := ParsePeriod(FormatPeriod(d)); err != nil || again != d {
+			t.Fatalf("%q is %v, written %q, read %v, %v", s, d, FormatPeriod(d), again, err)
+		}
+	})
+}
