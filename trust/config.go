@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -248,7 +249,7 @@ func (c *Config) change(edit, after func() error) error {
 		return err
 	}
 	before := c.entries
-	c.entries = cloneEntries(before)
+	c.entries = maps.Clone(before)
 	err := edit()
 	if err == nil {
 		err = c.write()
@@ -261,14 +262,6 @@ func (c *Config) change(edit, after func() error) error {
 		return nil
 	}
 	return after()
-}
-
-func cloneEntries(m map[string]Entry) map[string]Entry {
-	c := make(map[string]Entry, len(m)+1)
-	for name, e := range m {
-		c[name] = e
-	}
-	return c
 }
 
 func (c *Config) write() error {

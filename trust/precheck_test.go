@@ -223,17 +223,17 @@ func TestPrecheckRefuses(t *testing.T) {
 			delete(r, "paths")
 			r["path_hash_prefixes"] = []any{"00"}
 		}), "path_hash_prefixes are not supported"},
-		"a role root":       {"targets", delegation(func(r map[string]any) { r["name"] = "root" }), `"root"`},
-		"a role timestamp":  {"targets", delegation(func(r map[string]any) { r["name"] = "timestamp" }), `"timestamp"`},
-		"a role snapshot":   {"targets", delegation(func(r map[string]any) { r["name"] = "snapshot" }), `"snapshot"`},
-		"a role targets":    {"targets", delegation(func(r map[string]any) { r["name"] = "targets" }), `"targets"`},
-		"one role twice":    {"targets", delegation(func(r map[string]any) { r["name"] = "images" }), "twice"},
-		"threshold 0":       {"targets", delegation(func(r map[string]any) { r["threshold"] = 0 }), "whole number"},
-		"roles and bins":    {"images", edit("images", func(s map[string]any) { s["delegations"].(map[string]any)["roles"] = []any{} }), "not both"},
-		"33 bits":           {"images", edit("images", func(s map[string]any) { succinct(s)["bit_length"] = 33 }), "32"},
-		"a short key":       {"root", bytes.Replace(docs["root"], []byte(`"public":"`), []byte(`"public":"00`), 1), "ed25519"},
-		"a length below 0":  {"targets", edit("targets", func(s map[string]any) { target(s)["length"] = -1 }), "whole number"},
-		"no hash":           {"targets", edit("targets", func(s map[string]any) { target(s)["hashes"] = map[string]any{} }), "hash"},
+		"a role root":      {"targets", delegation(func(r map[string]any) { r["name"] = "root" }), `"root"`},
+		"a role timestamp": {"targets", delegation(func(r map[string]any) { r["name"] = "timestamp" }), `"timestamp"`},
+		"a role snapshot":  {"targets", delegation(func(r map[string]any) { r["name"] = "snapshot" }), `"snapshot"`},
+		"a role targets":   {"targets", delegation(func(r map[string]any) { r["name"] = "targets" }), `"targets"`},
+		"one role twice":   {"targets", delegation(func(r map[string]any) { r["name"] = "images" }), "twice"},
+		"threshold 0":      {"targets", delegation(func(r map[string]any) { r["threshold"] = 0 }), "whole number"},
+		"roles and bins":   {"images", edit("images", func(s map[string]any) { s["delegations"].(map[string]any)["roles"] = []any{} }), "not both"},
+		"33 bits":          {"images", edit("images", func(s map[string]any) { succinct(s)["bit_length"] = 33 }), "32"},
+		"a short key":      {"root", bytes.Replace(docs["root"], []byte(`"public":"`), []byte(`"public":"00`), 1), "ed25519"},
+		"a length below 0": {"targets", edit("targets", func(s map[string]any) { target(s)["length"] = -1 }), "whole number"},
+		"no hash":          {"targets", edit("targets", func(s map[string]any) { target(s)["hashes"] = map[string]any{} }), "hash"},
 		"a second signature": {"targets", func() []byte {
 			tree := decode(t, docs["targets"]).(map[string]any)
 			s := tree["signatures"].([]any)

@@ -58,6 +58,8 @@ type refresh struct {
 	judge     judge
 	origin    *origin // opened once, also if the work starts again
 	overtaken bool
+	// resolvedAgain: origin was resolved after the state had overtaken the first.
+	resolvedAgain bool
 }
 
 func (r *refresh) once(ctx context.Context) (*View, error) {
@@ -75,7 +77,7 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 		return nil, err
 	}
 	// 3. The bundle of the last success: the stored state says it all.
-	if source.Unchanged() && !r.overtaken && isOf(source.Bundle(), base) {
+	if source.Unchanged() && !r.overtaken && isOf(source.Bundle(), base.timestamp) {
 		s, err := verifyStored(roots, base, r.judge, r.c.parsed)
 		if err == nil {
 			return r.unchanged(ctx, asRead, s)
@@ -103,11 +105,11 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 	return r.view(u.set, u.fork, false)
 }
 
-// isOf reports whether the stored timestamp is the one of a bundle. It is not if a
-// process died between storing a newer one and noting where that came from.
-func isOf(bundle *ociremote.Bundle, st *state) bool {
+// isOf reports whether a timestamp is the one of a bundle. The stored one is not if
+// a process died between storing a newer one and noting where that came from.
+func isOf(bundle *ociremote.Bundle, timestamp []byte) bool {
 	file, ok := bundle.File(metadataDir + "timestamp.json")
-	return ok && file.Descriptor.Digest.Encoded() == hexSum(st.timestamp)
+	return ok && file.Descriptor.Digest.Encoded() == hexSum(timestamp)
 }
 
 // below refuses a timestamp under the floor, and takes back its acceptance.
@@ -129,9 +131,14 @@ func isOlder(err error) bool {
 	return ok && e.Kind == ErrRollback && e.Role == tuf.TIMESTAMP
 }
 
-// adopt returns the state that another process has committed meanwhile: it is
-// newer than what this one found a moment before.
+// adopt is for the state that another process has committed meanwhile: it is newer
+// than what this one found a moment before. By now the source may have it as well;
+// if it has not, the stored state is the answer.
 func (r *refresh) adopt(roots chain, base *state) (*View, error) {
+	if !r.resolvedAgain {
+		r.resolvedAgain, r.origin = true, nil
+		return nil, errOvertaken
+	}
 	s, err := verifyStored(roots, base, r.judge, r.c.parsed)
 	if errors.Is(err, errIncomplete) {
 		return nil, errOvertaken

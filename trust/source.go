@@ -84,16 +84,6 @@ func (o *origin) prefetch(ctx context.Context, titles ...string) {
 	}
 }
 
-// titles are the files of a bundle or directory; nil where they are not known.
-func (o *origin) titles() []string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.view == nil {
-		return nil
-	}
-	return o.view.Titles()
-}
-
 func (o *origin) bundle() *ociremote.Bundle {
 	if o == nil {
 		return nil
@@ -113,8 +103,12 @@ func limitsOf(l Limits) Limits {
 		to   *int64
 		from int64
 	}{
-		{&l.Root, d.Root}, {&l.Timestamp, d.Timestamp}, {&l.Snapshot, d.Snapshot},
-		{&l.Targets, d.Targets}, {&l.TargetFile, d.TargetFile}, {&l.Total, d.Total},
+		{&l.Root, d.Root},
+		{&l.Timestamp, d.Timestamp},
+		{&l.Snapshot, d.Snapshot},
+		{&l.Targets, d.Targets},
+		{&l.TargetFile, d.TargetFile},
+		{&l.Total, d.Total},
 	} {
 		if *set.to == 0 {
 			*set.to = set.from

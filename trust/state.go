@@ -100,11 +100,6 @@ type change struct {
 	info     *info
 }
 
-func (c *change) empty() bool {
-	return len(c.roots) == 0 && c.forget == nil && c.timestamp == nil && c.snapshot == nil && c.targets == nil &&
-		len(c.roles) == 0 && c.keepRole == nil && c.bundle == nil && c.info == nil
-}
-
 // roleFileName is the name under roles/ of a delegated role. A name too long for
 // a file system is replaced by its hash.
 func roleFileName(role string) string {

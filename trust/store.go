@@ -281,8 +281,10 @@ func (s *memoryStore) commit(_ context.Context, decide func(*state) (*change, er
 		next.timestamp, next.snapshot, next.info = nil, nil, *c.forget
 	}
 	for _, set := range []struct{ to, from *[]byte }{
-		{&next.timestamp, &c.timestamp}, {&next.snapshot, &c.snapshot},
-		{&next.targets, &c.targets}, {&next.bundle, &c.bundle},
+		{&next.timestamp, &c.timestamp},
+		{&next.snapshot, &c.snapshot},
+		{&next.targets, &c.targets},
+		{&next.bundle, &c.bundle},
 	} {
 		if *set.from != nil {
 			*set.to = *set.from

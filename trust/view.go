@@ -136,6 +136,13 @@ func (v *View) RootVersion(version int64) ([]byte, bool) {
 	return slices.Clone(root.data), ok
 }
 
-// Bundle returns the bundle that was read, nil if the source is no bundle or was
-// not asked.
-func (v *View) Bundle() *ociremote.Bundle { return v.origin.bundle() }
+// Bundle returns the bundle that holds this state. It is nil if the source is no
+// bundle or was not asked, or if its bundle is of another state than the view, as
+// with a fork.
+func (v *View) Bundle() *ociremote.Bundle {
+	bundle := v.origin.bundle()
+	if bundle == nil || !isOf(bundle, v.set.timestampData) {
+		return nil
+	}
+	return bundle
+}
