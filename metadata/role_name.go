@@ -141,10 +141,10 @@ func delegatedPatterns(o DelegationOptions) ([]string, error) {
 		out = append(out, patterns...)
 	}
 	switch {
-	case o.Name == revocationsRole && len(out) == 0:
-		out = []string{revocationsPattern}
 	case o.Name == revocationsRole && (len(o.Images) > 0 || o.Parent != "" && o.Parent != tuf.TARGETS):
 		return nil, fmt.Errorf("%w: the role %q is delegated by targets, exactly %s", ErrReserved, revocationsRole, revocationsPattern)
+	case o.Name == revocationsRole && len(out) == 0:
+		out = []string{revocationsPattern}
 	case len(out) == 0:
 		return nil, fmt.Errorf("%w: role %q has no paths", ErrInvalid, o.Name)
 	}

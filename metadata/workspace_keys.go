@@ -89,11 +89,23 @@ func (s *signers) named(nameOrURI string) (Signer, error) {
 	return s.open(nameOrURI, k.URI, pub)
 }
 
-// open reads the private key behind a URI. With want it must be that key.
+// open opens the private key behind a URI. With want it must be that key.
 func (s *signers) open(name, uri string, want *tuf.Key) (Signer, error) {
-	if signer := s.opened[uri]; signer != nil {
-		return signer, nil
+	signer := s.opened[uri]
+	if signer == nil {
+		var err error
+		if signer, err = s.read(name, uri); err != nil {
+			return nil, err
+		}
+		s.opened[uri] = signer
 	}
+	if want != nil && !sameKey(signer.Key(), want) {
+		return nil, fmt.Errorf("%w: key %q: %s holds another key than tufoci.yaml says", ErrKey, name, uri)
+	}
+	return signer, nil
+}
+
+func (s *signers) read(name, uri string) (Signer, error) {
 	u, err := parseKeyURI(uri)
 	if err != nil {
 		return nil, err
@@ -119,10 +131,6 @@ func (s *signers) open(name, uri string, want *tuf.Key) (Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key %q: %w", name, err)
 	}
-	if want != nil && !sameKey(signer.Key(), want) {
-		return nil, fmt.Errorf("%w: key %q: %s holds another key than tufoci.yaml says", ErrKey, name, uri)
-	}
-	s.opened[uri] = signer
 	return signer, nil
 }
 
