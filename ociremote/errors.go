@@ -46,8 +46,8 @@ func (e *MalformedError) Unwrap() error { return e.Err }
 // Is reports true for [ErrMalformed].
 func (e *MalformedError) Is(target error) bool { return target == ErrMalformed }
 
-// AuthError: the registry or its token server refused the credentials, or wants
-// some and there are none.
+// AuthError says that the registry or its token server refused the credentials,
+// or wants some and there are none.
 type AuthError struct {
 	// Host that refused, with its port if it has one.
 	Host string
@@ -71,8 +71,9 @@ func (e *AuthError) Error() string {
 // Unwrap gives what the registry said.
 func (e *AuthError) Unwrap() error { return e.Err }
 
-// TransportError: the registry could not be reached, or answered with an error
-// that is none of the others. Worth a later try.
+// TransportError says that the registry could not be reached, or that it answered
+// with what is none of the other errors. Without a Status, and with one of 408,
+// 429 and 5xx, it is worth a later try.
 type TransportError struct {
 	// Host that was asked, with its port if it has one; a path for a layout.
 	Host string

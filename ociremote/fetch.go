@@ -50,6 +50,10 @@ func FetchBundle(ctx context.Context, repo Repository, name string, known Known)
 	if err != nil {
 		return nil, err
 	}
+	// Not every registry says the digest in its header.
+	if known.Digest != "" && digest.FromBytes(m.data) == known.Digest {
+		return nil, ErrNotModified
+	}
 	b, err := ParseBundle(m.data)
 	if err != nil {
 		return nil, err

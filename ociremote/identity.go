@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -37,9 +38,7 @@ func (i *identity) RoundTrip(req *http.Request) (*http.Response, error) {
 	if own {
 		// Here and not in the headers of the request, which net/http copies into
 		// the requests that follow its redirects.
-		for name, values := range i.headers {
-			sent.Header[name] = values
-		}
+		maps.Copy(sent.Header, i.headers)
 	}
 	resp, err := i.base.RoundTrip(sent)
 	if err != nil {

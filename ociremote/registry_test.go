@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -144,7 +146,7 @@ func TestRegistryRequests(t *testing.T) {
 			repo := open(t, newClient(t, o), reg.Host())
 			got, err := ociremote.FetchBundle(t.Context(), repo, "tuf", ociremote.Known{})
 			if err != nil || !got.SameContent(b) || (got.ETag != "") != tt.registry.ETag {
-				t.Fatalf("got %+v, %v", got, err)
+				t.Fatalf("got %v", err)
 			}
 			if !slices.Equal(requests(reg), tt.cold) {
 				t.Errorf("cold: %q, want %q", requests(reg), tt.cold)
@@ -668,5 +670,92 @@ func TestRepositoryKinds(t *testing.T) {
 	}
 	if _, ok := openRepository(t, c, "oci-layout:"+filepath.Join(dir, "new"), true).(ociremote.WritableRepository); !ok {
 		t.Error("a layout to push to is not writable")
+	}
+}
+
+// Docker Hub counts the GETs of manifests: it is asked by HEAD first.
+func TestDockerHubIsAskedByHead(t *testing.T) {
+	t.Parallel()
+	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{TLS: true, ETag: true})
+	b, blobs := pack(t, "1", ociremote.PackOptions{})
+	put(reg, b, blobs)
+	c := newClient(t, ociremote.Options{Insecure: true, Resolve: []string{"registry-1.docker.io:443:" + reg.Host()}})
+	repo := open(t, c, "docker.io")
+	got, err := ociremote.FetchBundle(t.Context(), repo, "tuf", ociremote.Known{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ociremote.FetchBundle(t.Context(), repo, "tuf", known(got)); !errors.Is(err, ociremote.ErrNotModified) {
+		t.Errorf("got %v, want ErrNotModified", err)
+	}
+	if want := []string{"GET tuf", "HEAD tuf"}; !slices.Equal(requests(reg), want) {
+		t.Errorf("%q, want %q", requests(reg), want)
+	}
+}
+
+// A registry that leaves the digest out of its answers.
+func TestRegistryWithoutDigestHeader(t *testing.T) {
+	t.Parallel()
+	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	b, blobs := large(t)
+	put(reg, b, blobs)
+	reg.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		w.Header().Set("Content-Type", rec.Header().Get("Content-Type"))
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes())
+	})
+	ctx := t.Context()
+	repo := openWritable(t, newClient(t, ociremote.Options{}), reg.Host())
+	if desc, err := repo.Resolve(ctx, "tuf"); err != nil || !content.Equal(desc, b.Descriptor) {
+		t.Errorf("resolved %v, %v", desc, err)
+	}
+	desc, rc, err := repo.FetchReference(ctx, "tuf")
+	if err != nil || !content.Equal(desc, b.Descriptor) {
+		t.Fatalf("fetched %v, %v", desc, err)
+	}
+	defer rc.Close()
+	if data, err := content.ReadAll(rc, desc); err != nil || !bytes.Equal(data, b.Manifest) {
+		t.Error(err)
+	}
+	if _, err := ociremote.FetchBundle(ctx, repo, "tuf", known(b)); !errors.Is(err, ociremote.ErrNotModified) {
+		t.Errorf("known: got %v, want ErrNotModified", err)
+	}
+	if got, err := ociremote.FetchBundle(ctx, repo, b.Descriptor.Digest.String(), ociremote.Known{}); err != nil || !got.SameContent(b) {
+		t.Error(err)
+	}
+}
+
+// The repository of Sigstore, with all its roots, is one small manifest.
+func TestSigstoreFits(t *testing.T) {
+	t.Parallel()
+	dir := tuftest.SharedFixture(t, "sigstore")
+	var files []ociremote.Content
+	for _, folder := range []string{"metadata", "targets"} {
+		err := filepath.WalkDir(filepath.Join(dir, folder), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			rel, _ := filepath.Rel(dir, path)
+			files = append(files, ociremote.Content{Title: filepath.ToSlash(rel), Data: data})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, _, err := ociremote.Pack(files, ociremote.PackOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range b.Files {
+		if _, ok := b.Inline(f.Title); !ok {
+			t.Errorf("%s is not inline", f.Title)
+		}
+	}
+	if b.Descriptor.Size >= 40<<10 {
+		t.Errorf("%d files take %d bytes", len(b.Files), b.Descriptor.Size)
 	}
 }
