@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,6 +28,7 @@ type RoleDiff struct {
 //	order       Subject is the delegating role, Old and New the names in order of priority
 //	bins        Subject is the delegating role, Old and New number and prefix
 //	target      Subject is a path, Old and New "sha256:HEX LENGTH"
+//	period      life of a version of the role, and renewWithin how much of it is left when it is renewed
 //	member      any other member of the file
 type Change struct {
 	Kind     string
@@ -79,7 +81,7 @@ func (w *Workspace) changes(role string) ([]Change, error) {
 			out = append(out, Change{Kind: kind, Subject: key[1], Old: old[key], New: next[key]})
 		}
 	}
-	order := []string{"threshold", "key", "delegation", "bins", "order", "target", "member", "expires"}
+	order := []string{"threshold", "key", "delegation", "bins", "order", "target", "member", "period", "renewWithin", "expires"}
 	slices.SortFunc(out, func(a, b Change) int {
 		if c := slices.Index(order, a.Kind) - slices.Index(order, b.Kind); c != 0 {
 			return c
@@ -104,8 +106,10 @@ func (w *Workspace) facts(f *roleFile) (facts, error) {
 		for name, r := range md.Signed.Roles {
 			w.keyFacts(out, name, newRule("", md.Signed.Keys, r.KeyIDs, r.Threshold))
 		}
-		out.set("member", "consistent_snapshot", strconv.FormatBool(md.Signed.ConsistentSnapshot))
-		memberFacts(out, md.Signed.UnrecognizedFields)
+		if !md.Signed.ConsistentSnapshot {
+			out.set("member", "consistent_snapshot", "false")
+		}
+		memberFacts(out, f.role, md.Signed.UnrecognizedFields)
 		return out, nil
 	}
 	md, err := parseFile[tuf.TargetsType](f)
@@ -123,7 +127,7 @@ func (w *Workspace) facts(f *roleFile) (facts, error) {
 	if d := md.Signed.Delegations; d != nil {
 		w.delegationFacts(out, f.role, d)
 	}
-	memberFacts(out, md.Signed.UnrecognizedFields)
+	memberFacts(out, f.role, md.Signed.UnrecognizedFields)
 	return out, nil
 }
 
@@ -158,8 +162,18 @@ func (w *Workspace) keyFacts(out facts, role string, r rule) {
 	}
 }
 
-func memberFacts(out facts, members map[string]any) {
+func memberFacts(out facts, role string, members map[string]any) {
 	for name, value := range members {
-		out.set("member", name, fmt.Sprint(value))
+		secs, isNumber := value.(float64)
+		switch text, err := json.Marshal(value); {
+		case err != nil:
+			out.set("member", name, fmt.Sprint(value))
+		case name == fieldPeriod && isNumber:
+			out.set("period", role, FormatPeriod(time.Duration(secs)*time.Second))
+		case name == fieldRenew && isNumber:
+			out.set("renewWithin", role, FormatPeriod(time.Duration(secs)*time.Second))
+		default:
+			out.set("member", name, string(text))
+		}
 	}
 }

@@ -119,7 +119,7 @@ func TestDiff(t *testing.T) {
 	for _, d := range diffs {
 		got = append(got, fmt.Sprintf("%s v%d v%d", d.Role, d.BaseVersion, d.StagedVersion))
 		for _, c := range d.Changes {
-			if c.Kind == "member" || c.Kind == "key" {
+			if c.Kind == "key" {
 				continue
 			}
 			got = append(got, fmt.Sprintf("  %s %s: %q -> %q", c.Kind, c.Subject, c.Old, c.New))
@@ -137,10 +137,14 @@ func TestDiff(t *testing.T) {
 		`  target new: "" -> "sha256:` + checksum([]byte("new")) + ` 3"`,
 		`  target old: "sha256:` + checksum([]byte("old")) + ` 3" -> ""`,
 		"shop v0 v1",
+		`  period shop: "" -> "180d"`,
+		`  renewWithin shop: "" -> "45d"`,
 		`  expires shop: "" -> "2027-05-22T11:00:00Z"`,
 		"images v0 v1",
 		`  threshold bins: "" -> "1"`,
 		`  bins images: "" -> "4 b-"`,
+		`  period images: "" -> "180d"`,
+		`  renewWithin images: "" -> "45d"`,
 		`  expires images: "" -> "2027-05-22T11:00:00Z"`,
 	}
 	if !slices.Equal(got, want) {
