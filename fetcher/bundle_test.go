@@ -12,9 +12,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/ociremote"
@@ -315,39 +317,94 @@ func TestReadAheadTopLevel(t *testing.T) {
 	}
 }
 
+// slowRepository holds reads of blobs until it is opened, and counts them.
+type slowRepository struct {
+	ociremote.Repository
+	open chan struct{}
+
+	mu      sync.Mutex
+	fetched map[digest.Digest]int
+}
+
+func (s *slowRepository) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	s.mu.Lock()
+	s.fetched[desc.Digest]++
+	s.mu.Unlock()
+	select {
+	case <-s.open:
+		return s.Repository.Fetch(ctx, desc)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *slowRepository) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, times := range s.fetched {
+		n += times
+	}
+	return n
+}
+
+// However much is asked for, only so many files are read ahead at a time, each
+// once, and none that is there already or that nobody could ask for.
 func TestPrefetch(t *testing.T) {
-	t.Parallel()
-	repo := signed(t, 1)
-	files := repo.Files()
-	for i := range 6 {
-		files[fmt.Sprintf("metadata/1.role%d.json", i)] = fmt.Appendf(nil, `{"role":%d}`, i)
-	}
-	g := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
-	g.Push(repository, "tuf", tuftest.Pack(t, files, tuftest.PackOptions{Inline: []string{"metadata/timestamp.json"}}))
-	v := open(t, g, fetcher.Options{Limits: fetcher.Limits{Concurrency: 2, Targets: 500}})
-	gt := newGate(g)
-	titles := []string{"metadata/timestamp.json", "metadata/9.absent.json", "no title", repo.Title("targets")}
-	for i := range 6 {
-		titles = append(titles, fmt.Sprintf("metadata/1.role%d.json", i))
-	}
-	v.Prefetch(t.Context(), titles...)
-	v.Prefetch(t.Context(), titles...)
-	gt.wait(2)
-	close(gt.open)
-	for i := range 6 {
-		title := fmt.Sprintf("metadata/1.role%d.json", i)
-		if data, err := v.File(t.Context(), title, 100); string(data) != string(files[title]) || err != nil {
-			t.Errorf("%s: %q, %v", title, data, err)
+	synctest.Test(t, func(t *testing.T) {
+		files := signed(t, 1).Files()
+		titles := []string{"metadata/timestamp.json", "metadata/9.absent.json", "no title", "metadata/1.big.json"}
+		for i := range 6 {
+			title := fmt.Sprintf("metadata/1.role%d.json", i)
+			files[title] = fmt.Appendf(nil, `{"role":%d}`, i)
+			titles = append(titles, title)
 		}
-	}
-	for title, n := range askedFor(g, files) {
-		if n != 1 || !strings.Contains(title, "role") {
-			t.Errorf("%s asked for %d times", title, n)
+		files["metadata/1.big.json"] = make([]byte, 100_000)
+		b := tuftest.Pack(t, files, tuftest.PackOptions{Inline: []string{"metadata/timestamp.json"}})
+		repo := &slowRepository{Repository: memory(t, b, "tuf"), open: make(chan struct{}), fetched: map[digest.Digest]int{}}
+		limits := fetcher.Limits{Concurrency: 2, Targets: 5000, Total: int64(len(b.Manifest)) + 5000}
+		v, err := fetcher.Open(t.Context(), fetcher.FromRepository(repo, "tuf"), fetcher.Options{Limits: limits})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if most := gt.maximum(); most > 3 { // two ahead, one by the loop above
-		t.Errorf("%d requests at the same time", most)
-	}
+		v.Prefetch(t.Context(), titles...)
+		v.Prefetch(t.Context(), titles...)
+		synctest.Wait()
+		if n := repo.count(); n != 2 {
+			t.Errorf("%d reads at the same time, want 2", n)
+		}
+		close(repo.open)
+		synctest.Wait()
+		for i := range 6 {
+			title := fmt.Sprintf("metadata/1.role%d.json", i)
+			if data, err := v.File(t.Context(), title, 100); string(data) != string(files[title]) || err != nil {
+				t.Errorf("%s: %q, %v", title, data, err)
+			}
+		}
+		if n := repo.count(); n != 6 {
+			t.Errorf("%d reads, want 6", n)
+		}
+	})
+}
+
+// Reading ahead ends with its context; whoever asks then reads for itself.
+func TestPrefetchCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := signed(t, 1).Files()
+		b := tuftest.Pack(t, files, tuftest.PackOptions{NoInline: true})
+		repo := &slowRepository{Repository: memory(t, b, "tuf"), open: make(chan struct{}), fetched: map[digest.Digest]int{}}
+		v, err := fetcher.Open(t.Context(), fetcher.FromRepository(repo, "tuf"), fetcher.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		v.Prefetch(ctx, v.Titles()...)
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		close(repo.open)
+		wantAll(t, v, files)
+	})
 }
 
 // An unchanged bundle costs one request without a body.

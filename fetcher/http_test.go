@@ -167,6 +167,18 @@ func TestHTTPRequests(t *testing.T) {
 	}
 }
 
+func TestHTTPBadTitle(t *testing.T) {
+	t.Parallel()
+	server := &web{handler: serve(nil)}
+	v := server.open(t, fetcher.Options{})
+	for _, title := range []string{"", "1.root.json", "metadata/", "metadata/a/b.json", "metadata/%zz.json", "targets/../1.root.json", "targets/a\r\nb"} {
+		wantError(t, v, title, 1000, fetcher.ErrInvalidName)
+	}
+	if log := server.log(); len(log) != 0 {
+		t.Errorf("asked %q", log)
+	}
+}
+
 // Escapes in the given URL stay as they are.
 func TestHTTPEscapedBase(t *testing.T) {
 	t.Parallel()

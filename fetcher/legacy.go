@@ -78,11 +78,7 @@ func (l *legacyFiles) role(ctx context.Context, r request) ([]byte, error) {
 	if file.Descriptor.Size > r.max {
 		return nil, &LimitError{Title: r.title, Size: file.Descriptor.Size, Max: r.max}
 	}
-	data, err := ociremote.FetchBlob(ctx, l.repo, file.Descriptor, r.max)
-	if errors.Is(err, ociremote.ErrBlobNotFound) {
-		return nil, fmt.Errorf("%w: %s (%v)", ErrLostBlob, r.title, err)
-	}
-	return data, err
+	return ociremote.FetchBlob(ctx, l.repo, file.Descriptor, r.max)
 }
 
 func (l *legacyFiles) target(ctx context.Context, r request) ([]byte, error) {
@@ -92,11 +88,8 @@ func (l *legacyFiles) target(ctx context.Context, r request) ([]byte, error) {
 	}
 	name := strings.TrimPrefix(r.title, targetsFolder)
 	data, err := ociremote.FetchLegacyTarget(ctx, repo, legacyLister(name), name, r.max)
-	switch {
-	case errors.Is(err, ociremote.ErrNotFound):
+	if errors.Is(err, ociremote.ErrNotFound) {
 		return nil, fmt.Errorf("%w: %s (%v)", ErrFileNotFound, r.title, err)
-	case errors.Is(err, ociremote.ErrBlobNotFound):
-		return nil, fmt.Errorf("%w: %s (%v)", ErrLostBlob, r.title, err)
 	}
 	return data, err
 }

@@ -51,8 +51,13 @@ func TestLegacyLayout(t *testing.T) {
 			t.Errorf("%s: the registry's own not found travels on", title)
 		}
 	}
+	wantError(t, v, repo.Title("team"), 10, fetcher.ErrLimit)
 	wantError(t, open(t, g, o), repo.Title("team"), 10, fetcher.ErrLimit)
 	wantError(t, open(t, g, o), "targets/"+tuftest.Digest([]byte("hello"))[7:]+".hello.txt", 4, ociremote.ErrTooLarge)
+
+	little := o
+	little.Limits.Total = int64(len(v.Bundle().Manifest)) + 100
+	wantError(t, open(t, g, little), repo.Title("team"), plenty, fetcher.ErrLimit)
 
 	g.DeleteBlob(repository, tuftest.Digest(repo.Data("team")))
 	g.DeleteBlob("acme/targets", tuftest.Digest([]byte("hello")))

@@ -2,6 +2,7 @@ package fetcher_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"sync"
@@ -139,9 +140,10 @@ func TestLostBlobStartOver(t *testing.T) {
 	if _, err := v.File(t.Context(), "metadata/3.root.json", plenty); !errors.Is(err, fetcher.ErrFileNotFound) {
 		t.Fatal(err)
 	}
-	if _, err := v.File(t.Context(), "metadata/9.snapshot.json", plenty); !errors.Is(err, fetcher.ErrFileNotFound) {
-		t.Fatal(err)
-	}
+	// What was not handed out does not count.
+	next := fmt.Sprintf("metadata/%d.snapshot.json", l.repo.Version("snapshot")+1)
+	wantError(t, v, next, plenty, fetcher.ErrFileNotFound)
+	wantError(t, v, "metadata/timestamp.json", 10, fetcher.ErrLimit)
 	l.replace(t)
 	if _, err := v.File(t.Context(), "metadata/timestamp.json", plenty); err != nil {
 		t.Fatal(err)
