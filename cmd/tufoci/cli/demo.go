@@ -249,7 +249,7 @@ func (d *demo) run(ctx context.Context, command string, want int) error {
 		return ctx.Err()
 	}
 	if code != want {
-		return fmt.Errorf("tufoci %s: exit %d, expected %d: %s", command, code, want, firstLine(out.String()))
+		return fmt.Errorf("tufoci %s: exit %d, expected %d: %s", command, code, want, oneLine(out.String()))
 	}
 	return nil
 }

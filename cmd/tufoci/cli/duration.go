@@ -155,6 +155,14 @@ func (m moment) MarshalJSON() ([]byte, error) {
 	return json.Marshal(m.UTC().Truncate(time.Second))
 }
 
+// expiry says when something ends or has ended: "expires in 7d 4h".
+func expiry(t, now time.Time) string {
+	if t.After(now) {
+		return "expires " + formatLeft(t, now)
+	}
+	return "expired " + formatLeft(t, now)
+}
+
 // joinWords lists words as in "a, b and c".
 func joinWords(words []string) string {
 	if len(words) < 2 {

@@ -88,7 +88,7 @@ func (nothingError) Error() string { return "nothing to do" }
 func (a *app) report(err error) *errorReport {
 	s := a.subject
 	s.learn(err)
-	r := &errorReport{ExitCode: exitOther, What: firstLine(err.Error())}
+	r := &errorReport{ExitCode: exitOther, What: oneLine(err.Error())}
 	for _, rule := range rules {
 		if !rule.match(err) {
 			continue
@@ -177,7 +177,7 @@ type failure struct{ document }
 
 func (*failure) text(io.Writer, *app) {}
 
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	return s
+// oneLine puts joined errors, which have a line each, in one.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

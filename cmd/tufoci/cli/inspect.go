@@ -111,7 +111,7 @@ func newInspectRole(role trust.Role) inspectRole {
 		Delegations: append([]string{}, role.Delegations...), Targets: role.Targets,
 	}
 	if role.Err != nil {
-		out.Error = firstLine(role.Err.Error())
+		out.Error = oneLine(role.Err.Error())
 	}
 	return out
 }
@@ -130,10 +130,10 @@ func (r *inspectResult) text(w io.Writer, a *app) {
 		fmt.Fprintf(w, "verified from root %s\n", r.RootChecksum)
 	}
 	if a.global.format == formatTree {
-		r.tree(w, mark, a.world.Now())
+		r.tree(w, mark, r.judged(a))
 		return
 	}
-	r.table(w, mark, a.world.Now())
+	r.table(w, mark, r.judged(a))
 }
 
 // unverified: nothing at all vouches for what is shown.

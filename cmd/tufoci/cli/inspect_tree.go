@@ -58,7 +58,7 @@ func (t *tree) label(name string, role inspectRole, ok bool) string {
 		parts = append(parts, "keys "+s)
 	}
 	if !role.Expires.IsZero() {
-		parts = append(parts, "expires "+formatLeft(role.Expires.Time, t.now))
+		parts = append(parts, expiry(role.Expires.Time, t.now))
 	}
 	if reach := role.reach(); reach != "" {
 		parts = append(parts, reach)

@@ -192,8 +192,7 @@ var objects = map[reflect.Type]string{
 // it embeds are one member, "*".
 func members(t reflect.Type) map[string]string {
 	out := map[string]string{}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous && objects[f.Type] != "":

@@ -47,8 +47,9 @@ type mirrorResult struct {
 func (a *app) newMirrorCopy(name string) *cobra.Command {
 	var o mirrorOptions
 	cmd := &cobra.Command{
-		Use:   name + " SRC DST",
-		Short: "Copy a repository, verified before it is written, byte for byte",
+		Use:     name + " SRC DST",
+		Aliases: map[string][]string{"copy": {"cp"}}[name],
+		Short:   "Copy a repository, verified before it is written, byte for byte",
 		Long: `Copy a TUF repository from a registry, layout, archive, web server or directory
 to a registry, layout or archive. It is verified first, by the trust that has
 this source or from --root. Roots below the pin are carried, but not verified.
@@ -157,13 +158,14 @@ func parseLayout(s string) (ociremote.Layout, error) {
 
 func (a *app) newMirrorResult(from string, to ociremote.Reference, view *trust.View, res *publish.MirrorResult, dryRun bool) *mirrorResult {
 	st := view.Status()
+	read := newReading(view)
 	return &mirrorResult{
-		reading: newReading(view), From: from, To: to.String(), Tag: res.Tag, HistoryTag: res.HistoryTag,
+		reading: read, From: from, To: to.String(), Tag: res.Tag, HistoryTag: res.HistoryTag,
 		Digest: res.Digest.String(), DryRun: dryRun, Unchanged: res.Unchanged, Verbatim: res.Verbatim,
 		Roles: roleVersions(st), Files: res.Files, Targets: res.Targets,
 		Blobs: sentBlobs(res.Plan.Blobs), Bytes: res.Plan.Bytes,
 		CarriedRoots: append([]int64{}, res.CarriedRoots...), SkippedRoles: append([]string{}, res.SkippedRoles...),
-		line: versionLine(st, a.world.Now()),
+		line: versionLine(st, read.judged(a)),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // Output formats.
@@ -38,6 +39,14 @@ type reading struct {
 	AsOf     *moment `json:"asOf"`
 	Source   string  `json:"source"`
 	Fork     *fork   `json:"fork"`
+}
+
+// judged is the time that expiry is shown against.
+func (r reading) judged(a *app) time.Time {
+	if r.AsOf != nil {
+		return r.AsOf.Time
+	}
+	return a.world.Now()
 }
 
 // fork tells of one timestamp version that was seen with different bytes.

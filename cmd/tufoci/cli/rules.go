@@ -46,7 +46,7 @@ var rules = []rule{
 	{as[*interruptedError], exitInterrupted, "a signal ended the command; nothing is half written", nil},
 	{as[nothingError], exitNothingToDo, "", nil},
 	{as[*usageError], exitUsage, "the command line is not complete or not right", []string{"`{command} --help`"}},
-	{as[*timeoutError], exitRegistry, "the registry or the network is slow, or the limit is short", []string{"run the command again, with more time: `{command} --timeout 30m`"}},
+	{as[*timeoutError], exitRegistry, "the registry or the network is slow, or the limit is short", []string{"again, with more time: `{command} --timeout 30m`"}},
 
 	// The consumer's refusals, the strongest first.
 	{is(trust.ErrRollback, trust.ErrMinTimestamp), exitRollback, "the source offers something older than what was seen: an old copy, or an attempt to hide newer metadata", []string{"`tufoci inspect {source}` shows what it offers; tell its operator"}},
@@ -57,7 +57,7 @@ var rules = []rule{
 	{as[*unpinnedError], exitNoTrust, "no root is pinned for this source and none was given", []string{"`tufoci trust add NAME {source} --root FILE`, with a root file from its publisher"}},
 	{is(trust.ErrExpired), exitStale, "the publisher has not renewed it; nothing newer was offered", []string{"ask a holder of its keys to run `tufoci publish`"}},
 	{is(trust.ErrStaleCopy), exitStale, "this copy is older than what was seen before, and lacks a file that is needed", []string{"`tufoci trust update {trust}`, when the copy has been renewed", "ask the operator of the copy to run `tufoci mirror copy`"}},
-	{is(trust.ErrClock), exitStale, "the clock of this machine was set back, or was wrong when it last succeeded", []string{"set the clock, then `tufoci trust update {trust}`", "set the clock, then run `{command}` again"}},
+	{is(trust.ErrClock), exitStale, "the clock of this machine was set back, or was wrong when it last succeeded", []string{"set the clock, then `tufoci trust update {trust}`", "set the clock, then `{command}` again"}},
 	{is(publish.ErrUnverified), exitStale, "what is copied has to be verified", []string{"`{command} --help`"}},
 	{is(trust.ErrNoState), exitStale, "nothing has been verified for this trust yet", []string{"`tufoci trust update {trust}`"}},
 	{is(trust.ErrMismatch), exitDiffers, "the source holds other bytes than those that are signed", []string{"`tufoci inspect {source}` shows what the source offers; tell its operator"}},
@@ -75,7 +75,7 @@ var rules = []rule{
 	{is(metadata.ErrKeyMissing, metadata.ErrKey), exitKey, "the key is not here, or not of a kind that can be used", []string{"`tufoci key list`"}},
 	{is(metadata.ErrKeyInUse), exitRefused, "a role would lose a key without a word", []string{"`tufoci role set ROLE --rm-key {key}`"}},
 	{is(metadata.ErrKeyExists), exitUsage, "a key is never written over, and has one name", []string{"`tufoci key list`"}},
-	{is(metadata.ErrLocked), exitLocked, "another tufoci works in this workspace", []string{"run the command again, when it is done"}},
+	{is(metadata.ErrLocked), exitLocked, "another tufoci works in this workspace", []string{"`{command}` again, when it is done"}},
 	{is(metadata.ErrForeignHead, publish.ErrForeignTag), exitRefused, "tufoci never moves a tag that it did not write", []string{"choose another repository or tag: `tufoci init --help`"}},
 	{is(metadata.ErrLint, metadata.ErrReserved, metadata.ErrNotDelegated), exitRefused, "clients would choke on it, or it would weaken trust", []string{"`tufoci diff` shows what is staged"}},
 	{is(metadata.ErrNoWorkspace), exitUsage, "this directory is not a workspace", []string{"`tufoci init REPO`, or name the workspace with -C"}},
@@ -83,7 +83,7 @@ var rules = []rule{
 	{is(metadata.ErrInvalid), exitUsage, "a name, path, pattern or value is refused", []string{"`{command} --help`"}},
 	{is(metadata.ErrNoRole, metadata.ErrRoleExists), exitUsage, "roles are named as in the list", []string{"`tufoci role list`"}},
 	{is(metadata.ErrNoTarget), exitUsage, "targets are named as in the list", []string{"`tufoci target list`"}},
-	{is(metadata.ErrDamaged), exitOther, "somebody or something else wrote it; nothing was changed", []string{"restore the workspace from its backup"}},
+	{is(metadata.ErrDamaged), exitOther, "somebody or something else wrote it; nothing was changed", []string{"restore the workspace from its backup, then `tufoci status`"}},
 	{as[*noRoleError], exitOther, "roles are named as in the list", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`"}},
 	{as[*noVersionError], exitOther, "a bundle holds the current version of each role, and every root", []string{"name the bundle of that time by its history tag: `tufoci inspect --help`"}},
 
@@ -92,9 +92,9 @@ var rules = []rule{
 	{is(publish.ErrHeadMissing), exitAbsent, "the tag was deleted, or this is another repository", []string{"`tufoci status` shows where this workspace publishes"}},
 	{is(fetcher.ErrNoRepository, ociremote.ErrNotFound), exitAbsent, "there is no trust repository under this name", []string{"`tufoci publish` makes it, if it is yours"}},
 	{is(ociremote.ErrForeign), exitAbsent, "the tag holds something else", []string{"`tufoci publish --help`"}},
-	{as[*ociremote.TransportError], exitRegistry, "the registry could not be reached or could not answer", []string{"run the command again later"}},
-	{is(fetcher.ErrLostBlob, fetcher.ErrMoved, ociremote.ErrBlobNotFound), exitRegistry, "the registry has lost a file, or the tag moved meanwhile", []string{"run the command again later"}},
-	{is(fetcher.ErrTooSlow, fetcher.ErrTimeout, context.DeadlineExceeded), exitRegistry, "the registry or the network is slow", []string{"run the command again later"}},
+	{as[*ociremote.TransportError], exitRegistry, "the registry could not be reached or could not answer", []string{"`{command}` again, later"}},
+	{is(fetcher.ErrLostBlob, fetcher.ErrMoved, ociremote.ErrBlobNotFound), exitRegistry, "the registry has lost a file, or the tag moved meanwhile", []string{"`{command}` again, later"}},
+	{is(fetcher.ErrTooSlow, fetcher.ErrTimeout, context.DeadlineExceeded), exitRegistry, "the registry or the network is slow", []string{"`{command}` again, later"}},
 	{is(publish.ErrTooManyClaims), exitConflict, "publishers have died on the way, or several are at work", []string{"`tufoci publish`, when no other is at work"}},
 
 	{is(fs.ErrExist), exitOther, "it is there already and is not overwritten", nil},

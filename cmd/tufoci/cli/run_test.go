@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -62,14 +64,25 @@ func TestErrorAsJSON(t *testing.T) {
 	}
 }
 
+// A signal ends a command that waits for a registry.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	var out, errs bytes.Buffer
-	code := Run(ctx, []string{"login", "127.0.0.1:1", "--plain-http", "-u", "a", "-p", "b"}, World{Stdout: &out, Stderr: &errs})
-	if code != exitInterrupted || !strings.Contains(errs.String(), "Error: interrupted") {
-		t.Errorf("exit %d: %s", code, errs.String())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		if conn, err := listener.Accept(); err == nil {
+			interrupt()
+			conn.Close()
+		}
+	}()
+	code, _, stderr := typed(ctx, "login", listener.Addr().String(), "--plain-http", "-u", "a", "-p", "b",
+		"--registry-config", filepath.Join(t.TempDir(), "config.json"))
+	if code != exitInterrupted || !strings.Contains(stderr, "Error: interrupted") {
+		t.Errorf("exit %d: %s", code, stderr)
 	}
 }
 

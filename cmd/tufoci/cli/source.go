@@ -176,6 +176,9 @@ func (p *pin) refresh(ctx context.Context) (*trust.View, error) {
 	if err != nil {
 		return nil, err
 	}
+	if at := p.options.AsOf; !at.IsZero() {
+		p.options.Warn(fmt.Sprintf("expiry is judged as of %s: nothing says that this is current", at.Format(time.RFC3339)))
+	}
 	return client.Refresh(ctx)
 }
 
@@ -235,6 +238,6 @@ func (a *app) cacheDir() string {
 
 // versionLine is one line on the versions of a view.
 func versionLine(st trust.Status, now time.Time) string {
-	return fmt.Sprintf("root v%d, targets v%d, snapshot v%d, timestamp v%d (expires %s)",
-		st.Root.Version, st.Targets.Version, st.Snapshot.Version, st.Timestamp.Version, formatLeft(st.Timestamp.Expires, now))
+	return fmt.Sprintf("root v%d, targets v%d, snapshot v%d, timestamp v%d (%s)",
+		st.Root.Version, st.Targets.Version, st.Snapshot.Version, st.Timestamp.Version, expiry(st.Timestamp.Expires, now))
 }

@@ -165,7 +165,7 @@ func (o *trustAddOptions) change(e *trust.Entry, name string, source trust.Sourc
 func (a *app) newTrustAddResult(ctx context.Context, e trust.Entry, root []byte, view *trust.View) *trustAddResult {
 	targets, err := view.List(ctx)
 	if err != nil {
-		a.warn("not every role can be read: " + firstLine(err.Error()))
+		a.warn("not every role can be read: " + oneLine(err.Error()))
 	}
 	roles := map[string]bool{}
 	for _, t := range targets {
@@ -193,7 +193,7 @@ func pinLine(root []byte, st trust.Status, now time.Time) string {
 	if pinned.Signed.Version != st.Root.Version {
 		out += fmt.Sprintf(", root v%d reached", st.Root.Version)
 	}
-	return fmt.Sprintf("%s, timestamp v%d (expires %s)", out, st.Timestamp.Version, formatLeft(st.Timestamp.Expires, now))
+	return fmt.Sprintf("%s, timestamp v%d (%s)", out, st.Timestamp.Version, expiry(st.Timestamp.Expires, now))
 }
 
 func (r *trustAddResult) text(w io.Writer, _ *app) {
