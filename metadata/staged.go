@@ -193,7 +193,15 @@ func (w *Workspace) baseView() *view { return w.viewOf(w.base.role) }
 func (w *Workspace) viewOf(find func(role string) *roleFile) *view {
 	return &view{
 		root: func() (*tuf.Metadata[tuf.RootType], error) {
-			return parseFile[tuf.RootType](find(tuf.ROOT))
+			f := find(tuf.ROOT)
+			if f != nil && w.parsedRoots[f.sum] != nil {
+				return w.parsedRoots[f.sum], nil
+			}
+			md, err := parseFile[tuf.RootType](f)
+			if err == nil {
+				w.parsedRoots[f.sum] = md
+			}
+			return md, err
 		},
 		targets: func(role string) (*tuf.Metadata[tuf.TargetsType], error) {
 			f := find(role)

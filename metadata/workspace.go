@@ -38,8 +38,9 @@ type Workspace struct {
 	base   *base                // nil before the first publish
 	staged map[string]*roleFile // next versions by role
 
-	parsed map[string]*tuf.Metadata[tuf.TargetsType] // by sha256, shared, never changed
-	opened map[string]Signer                         // private keys by URI
+	parsed      map[string]*tuf.Metadata[tuf.TargetsType] // by sha256, shared, never changed
+	parsedRoots map[string]*tuf.Metadata[tuf.RootType]
+	opened      map[string]Signer // private keys by URI
 }
 
 // OpenOptions are the surroundings of a workspace.
@@ -65,7 +66,8 @@ func Open(dir string, o OpenOptions) (*Workspace, error) {
 func newWorkspace(dir string, o OpenOptions) *Workspace {
 	w := &Workspace{
 		dir: dir, now: o.Now, passphrase: o.Passphrase, env: o.Env, readOnly: o.ReadOnly,
-		disk: &disk{}, parsed: map[string]*tuf.Metadata[tuf.TargetsType]{}, opened: map[string]Signer{},
+		disk: &disk{}, opened: map[string]Signer{},
+		parsed: map[string]*tuf.Metadata[tuf.TargetsType]{}, parsedRoots: map[string]*tuf.Metadata[tuf.RootType]{},
 	}
 	if w.now == nil {
 		w.now = time.Now
