@@ -171,6 +171,73 @@ func drop(m *ocispec.Manifest, prefix string) {
 	m.Layers = kept
 }
 
+// The version of a claim is that of its timestamp, whatever the tag says.
+func TestPublishSkipsClaimUnderOtherVersion(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b := a.twin()
+	b.stage("team", "team/b", "of b")
+	die(t, g, b)
+	retag(t, g, "tuf.v3", "tuf.v2")
+	g.PutManifest(repository, "tuf.v2", foreign)
+	a.now = a.now.Add(10 * time.Minute)
+	a.stage("", "a", "of a")
+	if result := a.publish(g); result.HistoryTag != "tuf.v4" || content(t, g, a, "team/b") != "" {
+		t.Errorf("published %+v", result)
+	}
+}
+
+// Two publishers claim one version: the one whose claim is gone goes on under
+// the next version, without having moved the channel tag.
+func TestPublishLostClaim(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b := a.twin()
+	b.stage("team", "team/b", "of b")
+	die(t, g, b)
+	theirs := g.Digest(repository, "tuf.v2")
+	retag(t, g, "unrelated", theirs)
+	g.DeleteTag(repository, "tuf.v2")
+	a.stage("", "a", "of a")
+	var moved []string
+	g.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(w, r)
+		switch {
+		case r.Method != http.MethodPut:
+		case strings.HasSuffix(r.URL.Path, "/manifests/tuf.v2"):
+			retag(t, g, "tuf.v2", theirs)
+		case strings.HasSuffix(r.URL.Path, "/manifests/tuf"):
+			moved = append(moved, g.Digest(repository, channel))
+		}
+	})
+	result := a.publish(g)
+	if result.HistoryTag != "tuf.v3" || len(moved) != 1 || moved[0] != result.Digest.String() {
+		t.Errorf("published %+v, the tag moved to %q", result, moved)
+	}
+	if got := g.Digest(repository, "tuf.v2"); got != theirs {
+		t.Errorf("the claim of the other publisher is now %s", got)
+	}
+}
+
+// A claim that appears after the plan was made is not overwritten.
+func TestPublishKeepsNewClaim(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	a.stage("", "a", "of a")
+	once := false
+	g.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(w, r)
+		if !once && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/manifests/tuf.v2") {
+			once = true
+			g.PutBlob(repository, []byte("{}"))
+			g.PutManifest(repository, "tuf.v2", foreign)
+		}
+	})
+	if result := a.publish(g); result.HistoryTag != "tuf.v3" || g.Digest(repository, "tuf.v2") != tuftest.Digest(foreign) {
+		t.Errorf("published %+v", result)
+	}
+}
+
 // A dry run tells of a dead claim and leaves it.
 func TestPublishDryRunLeavesDeadClaim(t *testing.T) {
 	t.Parallel()
@@ -195,7 +262,7 @@ func TestPublishTooManyClaims(t *testing.T) {
 	g, a := published(t)
 	g.PutBlob(repository, []byte("{}"))
 	for v := int64(2); v < 102; v++ {
-		g.PutManifest(repository, ociremote.HistoryTag(channel, v), []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}`))
+		g.PutManifest(repository, ociremote.HistoryTag(channel, v), foreign)
 	}
 	a.stage("", "a", "of a")
 	g.Reset()

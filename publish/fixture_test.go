@@ -28,6 +28,9 @@ func clock() time.Time { return now }
 
 const channel = ociremote.DefaultChannel
 
+// foreign is the manifest of an image: its config is "{}", it has no layers.
+var foreign = []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}`)
+
 // warnings collects what is said through a Warn option.
 type warnings struct {
 	mu    sync.Mutex

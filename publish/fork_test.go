@@ -69,6 +69,9 @@ func TestPublishReportsFork(t *testing.T) {
 				b.now = b.now.Add(time.Minute)
 				b.publish(g)
 			}
+			if test.more > 0 {
+				g.DeleteTag(repository, start) // what is older need not be there
+			}
 
 			theirs := g.Digest(repository, channel)
 			for _, dry := range []bool{true, false} {
@@ -151,4 +154,27 @@ func TestPublishReadsBack(t *testing.T) {
 	wantFork(t, err, g.Digest(repository, "tuf.v3"), theirs)
 	_, err = a.try(t.Context(), g, publish.Options{})
 	wantErr(t, err, publish.ErrConflict)
+}
+
+// The tag moves on right after it was written, to what was built on it.
+func TestPublishReadsBackWhatCameNext(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b := a.twin()
+	a.stage("", "a", "of a")
+	b.stage("team", "team/b", "of b")
+	once := false
+	g.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(w, r)
+		if !once && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/"+channel) {
+			once = true
+			b.publish(g)
+		}
+	})
+	if result := a.publish(g); result.HistoryTag != "tuf.v2" {
+		t.Errorf("published as %s", result.HistoryTag)
+	}
+	if content(t, g, a, "a") != "of a" || content(t, g, a, "team/b") != "of b" {
+		t.Error("a change is missing")
+	}
 }

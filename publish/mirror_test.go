@@ -302,9 +302,8 @@ func TestMirrorNeverGoesBack(t *testing.T) {
 
 func TestMirrorLeavesForeignTags(t *testing.T) {
 	t.Parallel()
-	image := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}`)
 	for name, put := range map[string]func(dst ociremote.WritableRepository, r *tuftest.Repo){
-		"image": func(dst ociremote.WritableRepository, _ *tuftest.Repo) { storeManifest(t, dst, channel, image) },
+		"image": func(dst ociremote.WritableRepository, _ *tuftest.Repo) { storeManifest(t, dst, channel, foreign) },
 		"other root": func(dst ociremote.WritableRepository, _ *tuftest.Repo) {
 			store(t, dst, channel, tuftest.Pack(t, world(t).Files(), tuftest.PackOptions{}))
 		},
@@ -317,7 +316,7 @@ func TestMirrorLeavesForeignTags(t *testing.T) {
 			r := world(t)
 			dst := ociremote.NewMemory()
 			empty := []byte("{}")
-			store(t, dst, "unrelated", &tuftest.Bundle{Manifest: image, Blobs: map[string][]byte{tuftest.Digest(empty): empty}})
+			store(t, dst, "unrelated", &tuftest.Bundle{Manifest: foreign, Blobs: map[string][]byte{tuftest.Digest(empty): empty}})
 			put(dst, r)
 			before, err := dst.Resolve(t.Context(), channel)
 			if err != nil {

@@ -205,17 +205,25 @@ func (p *publication) result(r *metadata.Release, h *head) *Result {
 }
 
 // write sends the blobs, then the claim, then moves the channel tag, and reads
-// both tags back.
+// both tags back. Both are looked at before each is written: no registry
+// compares and swaps, so all that can be done is to keep the moments short in
+// which another publisher is not seen.
 func (p *publication) write(ctx context.Context, c candidate, missing []ociremote.Blob, h *head) error {
 	claim, ours := ociremote.HistoryTag(p.dst.channel, c.version), c.bundle.Descriptor.Digest
 	if err := p.dst.push.send(ctx, missing); err != nil {
 		return err
 	}
+	tags, err := p.dst.tagged(ctx, claim, p.dst.channel)
+	if err != nil {
+		return err
+	}
+	if tags[0] != "" || tags[1] != h.digest() {
+		return errMoved
+	}
 	if err := p.claim(ctx, c, claim); err != nil {
 		return err
 	}
-	tags, err := p.dst.tagged(ctx, claim, p.dst.channel)
-	if err != nil {
+	if tags, err = p.dst.tagged(ctx, claim, p.dst.channel); err != nil {
 		return err
 	}
 	if tags[0] != ours || tags[1] != h.digest() && tags[1] != ours {
@@ -226,8 +234,7 @@ func (p *publication) write(ctx context.Context, c candidate, missing []ociremot
 			return err
 		}
 	}
-	tags, err = p.dst.tagged(ctx, claim, p.dst.channel)
-	if err != nil {
+	if tags, err = p.dst.tagged(ctx, claim, p.dst.channel); err != nil {
 		return err
 	}
 	if tags[0] != ours {

@@ -16,15 +16,16 @@ import (
 )
 
 // The requests of a publish: one for the head, one for the claim that must not
-// exist, two for each blob that the head lacks, the claim, both tags looked at,
-// the channel tag, both read back. At first there are six blobs beside the
+// exist, two for each blob that the head lacks, both tags looked at, the claim,
+// both tags again, the channel tag, both read back: 23 for a first publish with
+// one target, 19 for a second one with one more. At first there are six blobs beside the
 // target: config, inline layer, and four roles; later targets, snapshot,
 // timestamp, the inline layer and the new target file.
 func TestPublishRequests(t *testing.T) {
 	t.Parallel()
 	g, a := registry(t), newAuthor(t)
 	result := a.publish(g)
-	if got, want := len(g.Requests()), 2+2*7+1+2+1+2; got != want {
+	if got, want := len(g.Requests()), 2+2*7+2+1+2+1+2; got != want {
 		t.Errorf("the first publish made %d requests, want %d", got, want)
 	}
 	if !result.FirstPublish || result.HistoryTag != "tuf.v1" || len(result.Plan.Blobs) != 7 {
@@ -33,7 +34,7 @@ func TestPublishRequests(t *testing.T) {
 	a.stage("", "more.txt", "more")
 	g.Reset()
 	result = a.publish(g)
-	if got, want := len(g.Requests()), 2+2*5+1+2+1+2; got != want {
+	if got, want := len(g.Requests()), 2+2*5+2+1+2+1+2; got != want {
 		t.Errorf("the second publish made %d requests, want %d", got, want)
 	}
 	if result.FirstPublish || result.HistoryTag != "tuf.v2" || result.Versions.Root != 1 || result.Versions.Targets != 2 {
@@ -103,18 +104,25 @@ func TestPublishDryRun(t *testing.T) {
 	if p := result.Plan; p.HeadVersion != 1 || p.HistoryTag != "tuf.v2" || len(p.Blobs) != 5 || p.Bytes == 0 || p.Size == 0 {
 		t.Errorf("plan %+v", p)
 	}
+	b := a.twin()
 	if done := a.publish(g); len(done.Plan.Blobs) != 5 {
 		t.Errorf("what was done: %+v", done.Plan)
+	}
+
+	// What would only be recorded is not, either.
+	before = b.files()
+	result, err = b.try(t.Context(), g, publish.Options{DryRun: true})
+	if err != nil || !result.Unchanged || !maps.Equal(b.files(), before) {
+		t.Errorf("the workspace of another was changed: %+v, %v", result, err)
 	}
 }
 
 func TestPublishLeavesForeignTags(t *testing.T) {
 	t.Parallel()
-	image := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}`)
 	for name, put := range map[string]func(g *tuftest.Registry){
 		"image": func(g *tuftest.Registry) {
 			g.PutBlob(repository, []byte("{}"))
-			g.PutManifest(repository, channel, image)
+			g.PutManifest(repository, channel, foreign)
 		},
 		"other root": func(g *tuftest.Registry) {
 			g.Push(repository, channel, tuftest.Pack(t, world(t).Files(), tuftest.PackOptions{}))
@@ -274,6 +282,27 @@ func TestPublishConflict(t *testing.T) {
 	}
 	if g.Digest(repository, channel) != before {
 		t.Error("the tag moved")
+	}
+}
+
+// Where others have only kept the timestamp fresh, that is seen in the head.
+func TestPublishAfterRenewals(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b := a.twin()
+	for range 3 {
+		b.now = b.now.Add(6 * 24 * time.Hour)
+		if b.publish(g).Unchanged {
+			t.Fatal("nothing was due")
+		}
+	}
+	a.now = b.now
+	g.Reset()
+	if result := a.publish(g); !result.Unchanged || result.Versions.Timestamp != 4 {
+		t.Errorf("published %+v", result)
+	}
+	if got := g.Requests(); len(got) != 1 {
+		t.Errorf("%d requests, want 1", len(got))
 	}
 }
 
