@@ -425,7 +425,7 @@ func TestReservedPatternsAreRefused(t *testing.T) {
 	p := newPublisher(t, "registry.example")
 	p.must("key", "generate", "team")
 	for _, pattern := range []string{
-		"*", "*/*", "*/*/*", "*.json", "notation/*", "notation/x509/ca/*/*", "n*/*", "revocations.*", "revocations/*", "tufoci/*", "images/*",
+		"*", "*/*", "*/*/*", "*.json", "notation/*", "notation/x509/ca/*/*", "n*/*", "revocations.*", "revocations/*", "tufoci/*",
 	} {
 		p.fails(33, "role", "add", "team", "--path", pattern, "--key", "team")
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -104,4 +105,41 @@ func (p *person) decode(result any, args ...string) {
 	if err := json.Unmarshal([]byte(out), result); err != nil {
 		p.t.Fatalf("tufoci %s: %v in %s", strings.Join(args, " "), err, out)
 	}
+}
+
+// newPublisher is a person with a dev workspace for acme/trust on a registry.
+func newPublisher(t testing.TB, host string) *person {
+	t.Helper()
+	p := newPerson(t)
+	p.must("init", host+"/acme/trust", "--profile", "dev", "-y")
+	return p
+}
+
+// rootFile is the first root in a publisher's workspace: the usual pin.
+func (p *person) rootFile() string {
+	return filepath.Join(p.env["TUFOCI_WORKSPACE"], ".tufoci", "base", "1.root.json")
+}
+
+// stage puts a new version of a file that consumers watch into the
+// next publish.
+func (p *person) stage(version int) {
+	p.t.Helper()
+	p.must("target", "add", "watched.txt", p.file("watched.txt", []byte(strconv.Itoa(version))))
+}
+
+// watched is the version of that file that a consumer gets.
+func (p *person) watched(host string) int {
+	p.t.Helper()
+	out := p.must("get", "acme", "watched.txt", "--plain-http")
+	version, err := strconv.Atoi(out)
+	if err != nil {
+		p.t.Fatalf("watched.txt from %s: %v", host, err)
+	}
+	return version
+}
+
+// trusts pins a root for a repository.
+func (p *person) trusts(repository, root string) {
+	p.t.Helper()
+	p.must("trust", "add", "acme", repository, "--root", root, "--plain-http")
 }
