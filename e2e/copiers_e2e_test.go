@@ -49,21 +49,14 @@ func TestForeignCopiers(t *testing.T) {
 		"distribution 2.8": startDistribution(t, tool(t, "docker-registry")),
 	}
 	for sourceName, source := range registries {
-		publisher, targets := publishEverything(t, source, "--plain-http")
+		made := publishEverything(t, source)
 		for _, copier := range copiers {
 			for mirrorName, mirror := range registries {
 				t.Run(copier.name+"/"+sourceName+" to "+mirrorName, func(t *testing.T) {
 					t.Parallel()
 					from, to := source+"/acme/trust:tuf", mirror+"/"+copier.name+"/"+strings.ReplaceAll(strings.ReplaceAll(sourceName, " ", "-"), ".", "-")+":tuf"
 					do(t, tool(t, copier.name), copier.args(from, to)...)
-					consumer := newPerson(t)
-					consumer.trusts(to, publisher.rootFile())
-					consumer.must("trust", "update", "--plain-http")
-					for name, want := range targets {
-						if got := consumer.must("get", "acme", name, "--plain-http"); got != string(want) {
-							t.Errorf("%s = %q, want %q", name, got, want)
-						}
-					}
+					made.trusted(t, to, "--plain-http")
 				})
 			}
 		}
@@ -74,7 +67,7 @@ func TestForeignCopiers(t *testing.T) {
 func TestForeignFiles(t *testing.T) {
 	t.Parallel()
 	source := tuftest.NewRegistry(t, tuftest.RegistryOptions{}).Host()
-	publisher, targets := publishEverything(t, source, "--plain-http")
+	made := publishEverything(t, source)
 	from := source + "/acme/trust:tuf"
 	for _, tt := range []struct {
 		name, program, form string
@@ -112,13 +105,7 @@ func TestForeignFiles(t *testing.T) {
 				path += ".tar"
 			}
 			do(t, tool(t, tt.program), tt.args(path)...)
-			consumer := newPerson(t)
-			consumer.must("trust", "add", "acme", tt.form+path, "--root", publisher.rootFile())
-			for name, want := range targets {
-				if got := consumer.must("get", "acme", name); got != string(want) {
-					t.Errorf("%s = %q, want %q", name, got, want)
-				}
-			}
+			made.trusted(t, tt.form+path)
 		})
 	}
 }
@@ -128,12 +115,12 @@ func TestForeignFiles(t *testing.T) {
 func TestWrittenForOthers(t *testing.T) {
 	t.Parallel()
 	source := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
-	publisher, _ := publishEverything(t, source.Host(), "--plain-http")
+	made := publishEverything(t, source.Host())
 	manifest, _ := source.Manifest("acme/trust", "tuf")
 	dir := t.TempDir()
 	archive, layout := filepath.Join(dir, "trust.tar"), filepath.Join(dir, "layout")
 	for _, to := range []string{"oci-archive:" + archive, "oci-layout:" + layout} {
-		newPerson(t).must("mirror", "copy", source.Host()+"/acme/trust", to, "--root", publisher.rootFile(), "--from-plain-http")
+		newPerson(t).must("mirror", "copy", source.Host()+"/acme/trust", to, "--root", made.publisher.rootFile(), "--from-plain-http")
 	}
 	for _, tt := range []struct {
 		name, program string

@@ -23,8 +23,8 @@ func TestSigstoreThroughDistribution(t *testing.T) {
 			dir, url := pull(t, registry+"/sigstore/trust:tuf")
 			s.checkFiles(t, tuftest.ReadFiles(t, dir))
 			root := readFile(t, s.root)
-			readByGoTUF(t, root, url, s.now, s.targets)
-			readByTUFJS(t, root, url, s.now, s.targets)
+			readByGoTUF(t, root, url, s.now, s.targets, nil)
+			readByTUFJS(t, root, url, s.now, s.targets, nil)
 		})
 	}
 }
