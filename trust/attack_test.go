@@ -120,15 +120,29 @@ func TestFreeze(t *testing.T) {
 func TestExpiredIsNotStoredButItsRootIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, tuftest.RepoOptions{})
-	at := tuftest.Epoch.Add(30 * time.Minute) // before now
 	w.RotateKey("root")
-	w.SetExpiry("timestamp", at)
+	w.SetExpiry("timestamp", w.now)
 	w.publish()
 	_, err := w.refresh()
 	refused(t, err, trust.ErrExpired)
 	files := w.stateFiles()
 	if len(files) != 2 || files["roots/2.root.json"] == "" {
 		t.Errorf("stored: %v", sorted(files))
+	}
+}
+
+func TestExpiredSnapshotAndTargetsAreNotStored(t *testing.T) {
+	t.Parallel()
+	for _, role := range []string{"snapshot", "targets"} {
+		w := newWorld(t, tuftest.RepoOptions{})
+		w.SetExpiry(role, w.now)
+		w.publish()
+		_, err := w.refresh()
+		refused(t, err, trust.ErrExpired)
+		files := w.stateFiles()
+		if files["timestamp.json"] == "" || files[role+".json"] != "" {
+			t.Errorf("%s: stored: %v", role, sorted(files))
+		}
 	}
 }
 
@@ -213,6 +227,27 @@ func TestMixAndMatch(t *testing.T) {
 					t.Errorf("evidence %+v", e)
 				}
 			})
+		}
+	}
+}
+
+// Another file of the version that the snapshot names, validly signed: only the
+// hash tells.
+func TestOtherBytesOfOneVersion(t *testing.T) {
+	t.Parallel()
+	for _, role := range []string{"snapshot", "targets", "team"} {
+		w := newWorld(t, tuftest.RepoOptions{})
+		w.Delegate("targets", "team", []string{"team/*"}, false)
+		w.AddTargetTo("team", "team/file", []byte("x"))
+		w.publish()
+		w.ForgeAlone(role, func(signed map[string]any) { signed["expires"] = "2030-01-30T00:00:00Z" })
+		w.out()
+		view, err := w.refresh()
+		if role == "team" && err == nil {
+			err = lookup(t, view, "team/file")
+		}
+		if e := refused(t, err, trust.ErrMismatch); e.Role != role {
+			t.Errorf("evidence %+v", e)
 		}
 	}
 }

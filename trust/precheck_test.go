@@ -300,6 +300,51 @@ func TestMalformedFilesOfTheSource(t *testing.T) {
 	}
 }
 
+// What is signed by the right keys, and go-tuf would take, is refused as well.
+func TestSignedButMalformed(t *testing.T) {
+	t.Parallel()
+	delegateTo := func(name string) func(map[string]any) {
+		return func(signed map[string]any) {
+			signed["delegations"].(map[string]any)["roles"].([]any)[0].(map[string]any)["name"] = name
+		}
+	}
+	otherSpec := func(signed map[string]any) { signed["spec_version"] = "9.0.0" }
+	for name, test := range map[string]struct {
+		role string
+		edit func(map[string]any)
+	}{
+		"root of another spec":          {"root", otherSpec},
+		"timestamp of another spec":     {"timestamp", otherSpec},
+		"snapshot of another spec":      {"snapshot", otherSpec},
+		"targets of another spec":       {"targets", otherSpec},
+		"delegated role, another spec":  {"team", otherSpec},
+		"delegation to root":            {"targets", delegateTo("root")},
+		"delegation to timestamp":       {"targets", delegateTo("timestamp")},
+		"nested delegation to snapshot": {"team", delegateTo("snapshot")},
+		"nested delegation to targets":  {"team", delegateTo("targets")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, tuftest.RepoOptions{})
+			w.Delegate("targets", "team", []string{"team/*"}, false)
+			w.Delegate("team", "sub", []string{"team/*"}, false)
+			w.AddTargetTo("team", "team/file", []byte("x"))
+			w.Touch("root")
+			w.publish()
+			w.Forge(test.role, test.edit)
+			w.out()
+			view, err := w.refresh()
+			if test.role == "team" && err == nil {
+				err = lookup(t, view, "team/file")
+			}
+			e := refused(t, err, trust.ErrMalformed)
+			if e.Role != test.role || e.Source == "" {
+				t.Errorf("evidence %+v", e)
+			}
+		})
+	}
+}
+
 func FuzzPrecheck(f *testing.F) {
 	for role, data := range documents(f) {
 		f.Add(role, data)

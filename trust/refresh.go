@@ -215,7 +215,7 @@ func (r *refresh) change(now *state, u *update, success bool) *change {
 	if success {
 		in.Root = newest
 		in.Success = latest(in.Success, r.judge.now)
-		r.remember(c, &in, u)
+		r.remember(c, &in)
 	}
 	if in != now.info {
 		c.info = &in
@@ -224,11 +224,11 @@ func (r *refresh) change(now *state, u *update, success bool) *change {
 }
 
 // remember notes the bundle, so that the next refresh can ask whether it is still
-// the same. Not one that forks: the stored state is not what it says.
-func (r *refresh) remember(c *change, in *info, u *update) {
+// the same.
+func (r *refresh) remember(c *change, in *info) {
 	in.Source, in.Digest, in.ETag, in.Size = "", "", "", 0
 	bundle := r.origin.bundle()
-	if bundle == nil || u.fork != nil {
+	if bundle == nil {
 		return
 	}
 	c.bundle = bundle.Manifest

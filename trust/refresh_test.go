@@ -113,6 +113,51 @@ func TestRefreshRotatesEveryKey(t *testing.T) {
 	}
 }
 
+// A client that has parsed targets before does not do so again; that the root still
+// stands behind it is asked each time.
+func TestTargetsThatDidNotChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{Keys: 2})
+	w.AddTarget("file", []byte("x"))
+	w.publish()
+	client := w.client()
+	for range 3 {
+		w.publish()
+		view, err := client.Refresh(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := lookup(t, view, "file"); err != nil {
+			t.Error(err)
+		}
+		// From now on it has to do with what it has.
+		w.edit = func(files map[string][]byte) { delete(files, w.Title("targets")) }
+	}
+	w.edit = nil
+	w.SetExpiry("timestamp", tuftest.Epoch.AddDate(1, 0, 0))
+	w.SetExpiry("snapshot", tuftest.Epoch.AddDate(1, 0, 0))
+	w.SetExpiry("root", tuftest.Epoch.AddDate(1, 0, 0))
+	w.publish()
+	w.Unsign("targets", 1)
+	w.Forge("root", func(signed map[string]any) {
+		signed["roles"].(map[string]any)["targets"].(map[string]any)["threshold"] = 2
+	})
+	w.out()
+	if _, err := w.refresh(func(o *trust.Options) { o.StateDir = "" }); !errors.Is(err, trust.ErrThreshold) {
+		t.Errorf("from nothing: %v", err)
+	}
+	_, err := client.Refresh(t.Context())
+	if e := refused(t, err, trust.ErrThreshold); e.Role != "targets" {
+		t.Errorf("evidence %+v", e)
+	}
+	now := w.now
+	w.now = tuftest.Epoch.AddDate(0, 2, 0)
+	_, err = client.Refresh(t.Context())
+	if err == nil || w.now == now {
+		t.Errorf("expired targets: %v", err)
+	}
+}
+
 func TestNonConsistentSnapshots(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, tuftest.RepoOptions{NonConsistent: true})

@@ -115,30 +115,32 @@ func TestDamagedStateHeals(t *testing.T) {
 	}
 }
 
-// A role that is stored as valid JSON, of the right version, but with other
-// content, is not believed either.
+// A file that is stored as valid JSON, of the right version, but with other content,
+// is not believed either.
 func TestTamperedStateIsNotBelieved(t *testing.T) {
 	t.Parallel()
+	all := []string{"targets.json", "roles/team.json", "snapshot.json", "timestamp.json"}
 	for _, bare := range []bool{false, true} {
-		w := newWorld(t, tuftest.RepoOptions{BareMeta: bare})
-		w.AddTarget("file", []byte("x"))
-		w.Delegate("targets", "team", []string{"team/*"}, false)
-		w.AddTargetTo("team", "team/file", []byte("x"))
-		w.publish()
-		if err := lookup(t, w.mustRefresh(), "team/file"); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"targets.json", "roles/team.json", "snapshot.json", "timestamp.json"} {
-			data := strings.Replace(w.stateFiles()[name], "2030-01-31", "2039-01-31", 1)
-			w.writeState(name, []byte(data))
-		}
-		view := w.mustRefresh()
-		if err := lookup(t, view, "team/file"); err != nil {
-			t.Fatal(err)
-		}
-		for name, data := range w.stateFiles() {
-			if name != "source.json" && name != "bundle.json" && strings.Contains(data, "2039") {
-				t.Errorf("bare %v: %s is still what was planted", bare, name)
+		for _, tampered := range append([][]string{all}, all[:1], all[1:2], all[2:3], all[3:]) {
+			w := newWorld(t, tuftest.RepoOptions{BareMeta: bare})
+			w.AddTarget("file", []byte("x"))
+			w.Delegate("targets", "team", []string{"team/*"}, false)
+			w.AddTargetTo("team", "team/file", []byte("x"))
+			w.publish()
+			if err := lookup(t, w.mustRefresh(), "team/file"); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range tampered {
+				data := strings.Replace(w.stateFiles()[name], "2030-01-31", "2039-01-31", 1)
+				w.writeState(name, []byte(data))
+			}
+			if err := lookup(t, w.mustRefresh(), "team/file"); err != nil {
+				t.Fatal(err)
+			}
+			for name, data := range w.stateFiles() {
+				if strings.Contains(data, "2039-01-31") {
+					t.Errorf("bare %v, tampered %v: %s is still what was planted", bare, tampered, name)
+				}
 			}
 		}
 	}

@@ -92,10 +92,7 @@ func (u *update) run(ctx context.Context, o *origin, limits Limits, rotations in
 		return err
 	})
 	u.accept()
-	if errors.Is(err, errReuse) {
-		err = u.reuse(known)
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errReuse) {
 		return u.explain(err)
 	}
 	if !u.adapter.sawNewestRoot {
@@ -143,12 +140,13 @@ func (u *update) placeStored(targets bool) (dir string, cleanup func(), err erro
 	return dir, cleanup, nil
 }
 
-// reusable reports whether the new snapshot still names the parsed targets file.
+// reusable reports whether the parsed targets file is the one that the new snapshot
+// names and the new root stands behind: what go-tuf would have checked again.
 func (u *update) reusable(now trustedmetadata.TrustedMetadata, known *roleFile) bool {
-	if now.Snapshot == nil {
+	if now.Snapshot == nil || checkMeta(now.Snapshot, known) != nil {
 		return false
 	}
-	return checkMeta(now.Snapshot, known) == nil
+	return verifyBy(now.Root, tuf.ROOT, tuf.TARGETS, known.version(), known.meta) == nil
 }
 
 // accept works out what the workflow verified (whether or not it came to its
@@ -205,8 +203,9 @@ func (u *update) acceptTimestamp() bool {
 	return true
 }
 
-// findFork compares a timestamp that go-tuf let pass with the stored one of the
-// same version. Other bytes around the same signed content are no fork: anybody
+// findFork compares the offered timestamp with the stored one, which go-tuf has
+// kept. What it says counts if the workflow succeeds: go-tuf compares versions once
+// the signatures have verified, and fails at an older one. Other bytes around the same signed content are no fork: anybody
 // can make them.
 func (u *update) findFork(stored *tuf.Metadata[tuf.TimestampType], offered []byte) {
 	if offered == nil {
@@ -216,19 +215,7 @@ func (u *update) findFork(stored *tuf.Metadata[tuf.TimestampType], offered []byt
 	if err != nil || other.Signed.Version != stored.Signed.Version || reflect.DeepEqual(other.Signed, stored.Signed) {
 		return
 	}
-	if verifyBy(u.trusted.Root, tuf.ROOT, tuf.TIMESTAMP, other.Signed.Version, other) != nil {
-		return
-	}
 	u.fork = &Fork{Version: stored.Signed.Version, Digests: [2]string{hexSum(u.base.timestamp), hexSum(offered)}}
-}
-
-// reuse takes the targets file that was parsed before; what go-tuf would have
-// checked again is checked here.
-func (u *update) reuse(known *roleFile) error {
-	if err := checkMeta(u.trusted.Snapshot, known); err != nil {
-		return err
-	}
-	return verifyBy(u.trusted.Root, tuf.ROOT, tuf.TARGETS, known.meta.Signed.Version, known.meta)
 }
 
 // finish makes the verified set and judges the roles that may never be stale.
@@ -258,7 +245,7 @@ func or(a, b []byte) []byte {
 
 // explain turns the error of the workflow into one with evidence.
 func (u *update) explain(err error) error {
-	if u.adapter.err != nil && !errors.Is(err, errReuse) {
+	if u.adapter.err != nil {
 		return u.adapter.err
 	}
 	role := u.adapter.lastRole
