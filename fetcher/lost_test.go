@@ -144,6 +144,11 @@ func TestLostBlobStartOver(t *testing.T) {
 	next := fmt.Sprintf("metadata/%d.snapshot.json", l.repo.Version("snapshot")+1)
 	wantError(t, v, next, plenty, fetcher.ErrFileNotFound)
 	wantError(t, v, "metadata/timestamp.json", 10, fetcher.ErrLimit)
+	answer(http.StatusBadRequest)(l.Registry)
+	if _, err := v.File(t.Context(), "metadata/timestamp.json", plenty); err == nil {
+		t.Fatal("no error")
+	}
+	l.Intercept(nil)
 	l.replace(t)
 	if _, err := v.File(t.Context(), "metadata/timestamp.json", plenty); err != nil {
 		t.Fatal(err)
