@@ -28,7 +28,7 @@ type candidate struct {
 // seen the head, and those that start from nothing but the first root.
 func (p *publication) verify(ctx context.Context, c candidate, h *head) error {
 	now := p.o.Now()
-	source := &shown{behind: p.dst.repo}
+	source := p.source()
 	var clients []*consumer
 	if h != nil {
 		source = h.source

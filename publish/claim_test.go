@@ -187,6 +187,51 @@ func TestPublishSkipsClaimUnderOtherVersion(t *testing.T) {
 	}
 }
 
+// A claim that new clients would take, but not those of the head, is skipped:
+// here it has the newest timestamp over an older snapshot.
+func TestPublishSkipsClaimThatGoesBack(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b, elsewhere := a.twin(), duplicate(t, g)
+	for range 2 {
+		b.now = b.now.Add(2 * 24 * time.Hour)
+		b.publish(elsewhere)
+	}
+	a.stage("", "a", "of a")
+	head := a.publish(g).Digest.String()
+	transplant(t, elsewhere, "tuf.v3", g, "tuf.v3", head)
+
+	a.now = b.now.Add(10 * time.Minute)
+	a.stage("", "more", "of a")
+	if result := a.publish(g); result.HistoryTag != "tuf.v4" || content(t, g, a, "a") != "of a" {
+		t.Errorf("published %+v", result)
+	}
+}
+
+// While a dead claim is judged, somebody else publishes.
+func TestPublishFinishesNoClaimOfOldHead(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b, c := a.twin(), a.twin()
+	b.stage("team", "team/b", "of b")
+	die(t, g, b)
+	a.now = a.now.Add(10 * time.Minute)
+	a.stage("", "a", "of a")
+	c.stage("team", "team/c", "of c")
+	once := false
+	g.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if !once && r.Method == http.MethodHead && strings.HasSuffix(r.URL.Path, "/manifests/"+channel) {
+			once = true
+			c.publish(g)
+		}
+		next.ServeHTTP(w, r)
+	})
+	a.publish(g)
+	if !once || content(t, g, a, "a") != "of a" || content(t, g, a, "team/c") != "of c" || content(t, g, a, "team/b") != "" {
+		t.Error("a change is missing, or one that was overtaken was published")
+	}
+}
+
 // Two publishers claim one version: the one whose claim is gone goes on under
 // the next version, without having moved the channel tag.
 func TestPublishLostClaim(t *testing.T) {

@@ -119,12 +119,8 @@ func complete(ctx context.Context, view *trust.View, b *ociremote.Bundle) error 
 			continue
 		}
 		title := targetTitle(t.Path, t.Hashes["sha256"])
-		f, ok := b.File(title)
-		if !ok {
+		if f, _ := b.File(title); f.Descriptor.Size != t.Length || f.Descriptor.Digest != digest.NewDigestFromEncoded(digest.SHA256, t.Hashes["sha256"]) {
 			return fmt.Errorf("target %q of role %q: the bundle lacks its file %q", t.Path, t.Role, title)
-		}
-		if f.Descriptor.Size != t.Length || f.Descriptor.Digest.Encoded() != t.Hashes["sha256"] {
-			return fmt.Errorf("target %q of role %q: the bundle has another file of %d bytes, %s", t.Path, t.Role, f.Descriptor.Size, f.Descriptor.Digest)
 		}
 	}
 	return nil

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -171,6 +174,12 @@ func TestPublishHeadKeepsMoving(t *testing.T) {
 			t.Errorf("after 4 moves: %v", err)
 		}
 		g.Intercept(nil)
+		uploads := slices.DeleteFunc(g.Requests(), func(r tuftest.Request) bool {
+			return r.Method != http.MethodPut || !strings.Contains(r.Query, url.QueryEscape(tuftest.Digest([]byte("of a"))))
+		})
+		if len(uploads) != 1 {
+			t.Errorf("after %d moves: the target was sent %d times", moves, len(uploads))
+		}
 		if got := content(t, g, a, "a"); (got == "of a") != (moves == 3) {
 			t.Errorf("after %d moves consumers see %q", moves, got)
 		}

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -8,8 +9,10 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
+	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 )
 
@@ -21,6 +24,27 @@ func retag(t testing.TB, g *tuftest.Registry, tag, digest string) {
 		t.Fatalf("%s is gone", digest)
 	}
 	g.PutManifest(repository, tag, manifest)
+}
+
+// transplant copies what a tag names into another registry, where it then says
+// that it was built on previous.
+func transplant(t testing.TB, from *tuftest.Registry, tag string, to *tuftest.Registry, toTag, previous string) {
+	t.Helper()
+	manifest, _ := from.Manifest(repository, tag)
+	var m ocispec.Manifest
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		t.Fatal(err)
+	}
+	for _, desc := range append(m.Layers, m.Config) {
+		data, _ := from.Blob(repository, desc.Digest.String())
+		to.PutBlob(repository, data)
+	}
+	m.Annotations[ociremote.AnnotationPrevious] = previous
+	manifest, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to.PutManifest(repository, toTag, manifest)
 }
 
 func wantFork(t testing.TB, err error, ours, theirs string) {
@@ -84,6 +108,22 @@ func TestPublishReportsFork(t *testing.T) {
 			}
 		})
 	}
+}
+
+// No annotation hides that a published role has other bytes now.
+func TestPublishReportsForkBehindForgedAncestor(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b, elsewhere := a.twin(), duplicate(t, g)
+	a.stage("", "a", "of a")
+	ours := a.publish(g).Digest.String()
+	b.stage("", "b", "of b")
+	b.publish(elsewhere)
+	b.stage("team", "team/b", "of b")
+	b.publish(elsewhere)
+	transplant(t, elsewhere, channel, g, channel, ours)
+	_, err := a.try(t.Context(), g, publish.Options{})
+	wantFork(t, err, ours, g.Digest(repository, channel))
 }
 
 // A head that went back would be followed by versions that clients have seen.

@@ -50,7 +50,7 @@ func (p *publication) readHead(ctx context.Context) (*head, error) {
 	if f, ok := b.File(metadataTitle("root", 1)); !ok || f.Descriptor.Digest != digest.FromBytes(p.root1) {
 		return nil, &ForeignTagError{Tag: p.dst.channel, Err: errors.New("a repository with another first root")}
 	}
-	source := &shown{behind: p.dst.repo}
+	source := p.source()
 	live, view, err := seeOnce(ctx, p.root1, source, b, p.o.Now())
 	if err != nil {
 		return nil, fmt.Errorf("verifying %s under tag %q: %w", b.Descriptor.Digest, p.dst.channel, err)

@@ -6,7 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
@@ -29,6 +32,9 @@ type publication struct {
 	root1 []byte
 	// base is nil before the first publish.
 	base *published
+	// held are the bytes of the base by digest: what did not change since is
+	// not asked of the registry.
+	held map[digest.Digest][]byte
 }
 
 func newPublication(ws *metadata.Workspace, repo ociremote.WritableRepository, o Options) (*publication, error) {
@@ -57,8 +63,17 @@ func newPublication(ws *metadata.Workspace, repo ociremote.WritableRepository, o
 	if err != nil || base == nil {
 		return p, err
 	}
+	p.held = map[digest.Digest][]byte{}
+	for _, f := range base.Files {
+		p.held[digest.FromBytes(f.Data)] = f.Data
+	}
 	p.base, err = newPublished(base)
 	return p, err
+}
+
+// source shows bundles that lie in the registry, or are about to.
+func (p *publication) source() *shown {
+	return &shown{behind: p.dst.repo, blobs: maps.Clone(p.held)}
 }
 
 // once makes one plan and carries it out.

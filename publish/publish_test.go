@@ -2,7 +2,9 @@ package publish_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -55,6 +57,31 @@ func TestPublishRequests(t *testing.T) {
 	}
 	if got := g.Requests(); len(got) != 1 {
 		t.Errorf("an unchanged publish made %d requests, want 1", len(got))
+	}
+}
+
+// The workspace holds what it published: a role too large to be inline is not
+// read from the registry to publish a change in another one.
+func TestPublishReadsNoRoleThatItHolds(t *testing.T) {
+	t.Parallel()
+	g, a := registry(t), newAuthor(t)
+	a.delegate("team", 0)
+	var entries strings.Builder
+	for i := range 6000 {
+		sum := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
+		fmt.Fprintf(&entries, `{"path":"images/shop/api:%d","length":7,"hashes":{"sha256":"%x"}}`+"\n", i, sum)
+	}
+	if _, err := a.ws.AddTargetEntries(strings.NewReader(entries.String()), metadata.TargetOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	a.publish(g)
+	a.stage("team", "team/file.txt", "file")
+	g.Reset()
+	a.publish(g)
+	for _, r := range g.Requests() {
+		if r.Method == http.MethodGet && strings.Contains(r.Path, "/blobs/") {
+			t.Errorf("read %s", r.Path)
+		}
 	}
 }
 
@@ -306,15 +333,22 @@ func TestPublishAfterRenewals(t *testing.T) {
 	}
 }
 
-// A publisher that comes back after everything has lapsed can go on.
+// A publisher that comes back after something, or everything, has lapsed can
+// go on.
 func TestPublishAfterExpiry(t *testing.T) {
 	t.Parallel()
-	g, a := published(t)
-	a.now = now.Add(2000 * 24 * time.Hour)
-	a.stage("", "more.txt", "more")
-	a.publish(g)
-	if _, err := refreshAt(t, g, a); err != nil {
-		t.Errorf("consumer: %v", err)
+	for _, later := range []time.Duration{3 * 24 * time.Hour, 8 * 24 * time.Hour, 2000 * 24 * time.Hour} {
+		g, a := published(t)
+		a.delegate("brief", 2*24*time.Hour)
+		a.publish(g)
+		a.now = now.Add(later)
+		a.stage("", "more.txt", "more")
+		a.publish(g)
+		view, err := refreshAt(t, g, a)
+		if err != nil {
+			t.Fatalf("after %s: consumer: %v", later, err)
+		}
+		wantTarget(t, view, "more.txt", "more")
 	}
 }
 

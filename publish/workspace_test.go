@@ -52,6 +52,7 @@ var template = sync.OnceValues(func() (string, error) {
 	}
 	ws, err := metadata.Init(dir, metadata.InitOptions{
 		Repository: "registry.example.com/" + repository, Profile: "dev", Keys: keys, Now: clock, Env: env,
+		RenewWithin: map[string]time.Duration{"snapshot": 24 * time.Hour}, // later than the timestamp
 	})
 	if err != nil {
 		return "", err
@@ -120,14 +121,15 @@ func (a *author) stage(role, name, content string) {
 	}
 }
 
-// delegate adds a role that may sign below its name, with the key of root.
-func (a *author) delegate(name string) {
+// delegate adds a role that may sign below its name, with the key of root. Zero
+// is the life of the profile.
+func (a *author) delegate(name string, life time.Duration) {
 	a.t.Helper()
 	root, err := a.ws.Role("root")
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	err = a.ws.AddDelegation(metadata.DelegationOptions{Name: name, Paths: []string{name + "/*"}, Keys: []string{root.Keys[0].Name}})
+	err = a.ws.AddDelegation(metadata.DelegationOptions{Name: name, Paths: []string{name + "/*"}, Keys: []string{root.Keys[0].Name}, Expires: life})
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -211,7 +213,7 @@ func duplicate(t testing.TB, g *tuftest.Registry) *tuftest.Registry {
 func published(t testing.TB) (*tuftest.Registry, *author) {
 	t.Helper()
 	g, a := registry(t), newAuthor(t)
-	a.delegate("team")
+	a.delegate("team", 0)
 	a.publish(g)
 	return g, a
 }
