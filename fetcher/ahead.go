@@ -12,6 +12,9 @@ import (
 // timestamp if they are not in the local store. Without a local store it is not
 // known what the caller has kept, so that only a new snapshot announces targets.
 func (f *bundleFiles) readAhead(ctx context.Context, b *ociremote.Bundle, r request) {
+	if _, ok := b.File(r.title); !ok {
+		return // the refresh ends here, or the search for roots does
+	}
 	var wanted func(title string) bool
 	switch {
 	case r.class == classRoot:
