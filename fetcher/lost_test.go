@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 
@@ -60,8 +61,9 @@ func TestLostBlob(t *testing.T) {
 	if manifests, _ := asked(l.Registry); manifests != 2 {
 		t.Errorf("the tag was resolved %d times, want 2", manifests)
 	}
-	if last := l.Requests()[len(l.Requests())-1]; last.Status != http.StatusNotModified {
-		t.Errorf("the second resolution ended with status %d, want 304", last.Status)
+	known := slices.ContainsFunc(l.Requests(), func(r tuftest.Request) bool { return r.Status == http.StatusNotModified })
+	if !known {
+		t.Error("the second resolution did not say which bundle is known")
 	}
 	// Whoever asks again later may be lucky.
 	l.PutBlob(repository, l.repo.Data("snapshot"))
