@@ -268,11 +268,8 @@ func TestReadAheadRoots(t *testing.T) {
 // With a local store, snapshot and targets that it lacks are read together with
 // the timestamp; target files and delegated roles never are.
 func TestReadAheadTopLevel(t *testing.T) {
-	t.Parallel()
 	repo := signed(t, 2)
 	files := repo.Files()
-	g := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
-	g.Push(repository, "tuf", tuftest.Pack(t, files, tuftest.PackOptions{NoInline: true}))
 	timestamp, snapshot, targets := repo.Title("timestamp"), repo.Title("snapshot"), repo.Title("targets")
 	for _, test := range []struct {
 		name    string
@@ -290,30 +287,28 @@ func TestReadAheadTopLevel(t *testing.T) {
 		{"no store", nil, timestamp, []string{timestamp}},
 		{"no store, but the snapshot is new", nil, snapshot, []string{snapshot, targets}},
 		{"no such snapshot", nil, "metadata/99.snapshot.json", nil},
+		{"targets", nil, targets, []string{targets}},
+		{"a delegated role", nil, repo.Title("team"), []string{repo.Title("team")}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			g.Reset()
-			v := open(t, g, fetcher.Options{Have: test.have})
-			gt := newGate(g)
-			done := make(chan error)
-			go func() {
-				_, err := v.File(t.Context(), test.request, plenty)
-				done <- err
-			}()
-			gt.wait(len(test.want))
-			close(gt.open)
-			if err := <-done; err != nil && test.want != nil {
-				t.Fatal(err)
-			}
-			for _, title := range test.want { // waits for what is still on its way
-				if _, err := v.File(t.Context(), title, plenty); err != nil {
-					t.Error(err)
+			synctest.Test(t, func(t *testing.T) {
+				slow := newSlowRepository(t, tuftest.Pack(t, files, tuftest.PackOptions{NoInline: true}))
+				v, err := fetcher.Open(t.Context(), fetcher.FromRepository(slow, "tuf"), fetcher.Options{Have: test.have})
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			got := slices.Sorted(maps.Keys(askedFor(g, files)))
-			if want := slices.Sorted(slices.Values(test.want)); !slices.Equal(got, want) {
-				t.Errorf("asked for %q, want %q", got, want)
-			}
+				go func() { _, _ = v.File(t.Context(), test.request, plenty) }()
+				synctest.Wait()
+				want := map[digest.Digest]int{}
+				for _, title := range test.want {
+					want[digest.FromBytes(files[title])] = 1
+				}
+				if got := slow.counts(); !maps.Equal(got, want) {
+					t.Errorf("asked for %v, want %v", got, want)
+				}
+				close(slow.open)
+				synctest.Wait()
+			})
 		})
 	}
 }
@@ -325,6 +320,11 @@ type slowRepository struct {
 
 	mu      sync.Mutex
 	fetched map[digest.Digest]int
+}
+
+func newSlowRepository(t *testing.T, b *tuftest.Bundle) *slowRepository {
+	t.Helper()
+	return &slowRepository{Repository: memory(t, b, "tuf"), open: make(chan struct{}), fetched: map[digest.Digest]int{}}
 }
 
 func (s *slowRepository) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
@@ -339,11 +339,15 @@ func (s *slowRepository) Fetch(ctx context.Context, desc ocispec.Descriptor) (io
 	}
 }
 
-func (s *slowRepository) count() int {
+func (s *slowRepository) counts() map[digest.Digest]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return maps.Clone(s.fetched)
+}
+
+func (s *slowRepository) count() int {
 	n := 0
-	for _, times := range s.fetched {
+	for _, times := range s.counts() {
 		n += times
 	}
 	return n
@@ -362,7 +366,7 @@ func TestPrefetch(t *testing.T) {
 		}
 		files["metadata/1.big.json"] = make([]byte, 100_000)
 		b := tuftest.Pack(t, files, tuftest.PackOptions{Inline: []string{"metadata/timestamp.json"}})
-		repo := &slowRepository{Repository: memory(t, b, "tuf"), open: make(chan struct{}), fetched: map[digest.Digest]int{}}
+		repo := newSlowRepository(t, b)
 		limits := fetcher.Limits{Concurrency: 2, Targets: 5000, Total: int64(len(b.Manifest)) + 5000}
 		v, err := fetcher.Open(t.Context(), fetcher.FromRepository(repo, "tuf"), fetcher.Options{Limits: limits})
 		if err != nil {
@@ -393,7 +397,7 @@ func TestPrefetchCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := signed(t, 1).Files()
 		b := tuftest.Pack(t, files, tuftest.PackOptions{NoInline: true})
-		repo := &slowRepository{Repository: memory(t, b, "tuf"), open: make(chan struct{}), fetched: map[digest.Digest]int{}}
+		repo := newSlowRepository(t, b)
 		v, err := fetcher.Open(t.Context(), fetcher.FromRepository(repo, "tuf"), fetcher.Options{})
 		if err != nil {
 			t.Fatal(err)
