@@ -84,8 +84,8 @@ func (w *Workspace) Assemble(ctx context.Context, head *Head, o AssembleOptions)
 	if err := w.lineage(h); err != nil {
 		return nil, err
 	}
-	a := newAssembly(ctx, w, h, o)
-	for _, step := range []func() error{
+	a := newAssembly(w, h, o)
+	for _, step := range []func(context.Context) error{
 		a.takeStaged, // over the head, where it has not moved
 		a.signRoles,  // what is staged, new, or under other keys than before
 		a.renewRoles, // online roles inside their window
@@ -95,7 +95,7 @@ func (w *Workspace) Assemble(ctx context.Context, head *Head, o AssembleOptions)
 		a.lint,
 		a.save,
 	} {
-		if err := step(); err != nil {
+		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -104,7 +104,6 @@ func (w *Workspace) Assemble(ctx context.Context, head *Head, o AssembleOptions)
 
 // assembly is one run of Assemble.
 type assembly struct {
-	ctx  context.Context
 	w    *Workspace
 	head *headState // nil: the channel is empty
 	o    AssembleOptions
@@ -119,15 +118,13 @@ type assembly struct {
 	notes   []Finding
 }
 
-func newAssembly(ctx context.Context, w *Workspace, h *headState, o AssembleOptions) *assembly {
+func newAssembly(w *Workspace, h *headState, o AssembleOptions) *assembly {
 	a := &assembly{
-		ctx: ctx, w: w, head: h, o: o, keys: w.newSigners(),
+		w: w, head: h, o: o, keys: w.newSigners(),
 		next: map[string]*roleFile{}, staged: map[string]*roleFile{},
 	}
 	if h != nil {
-		for role, f := range h.roles {
-			a.next[role] = f
-		}
+		maps.Copy(a.next, h.roles)
 		a.next[tuf.ROOT] = h.role(tuf.ROOT)
 	}
 	a.view = w.viewOf(func(role string) *roleFile { return a.next[role] })
@@ -136,7 +133,7 @@ func newAssembly(ctx context.Context, w *Workspace, h *headState, o AssembleOpti
 
 // takeStaged puts what is staged over the head. A role that moved since it was staged is a conflict, unless the head
 // has just what is staged, or what is staged is no more than a renewal.
-func (a *assembly) takeStaged() error {
+func (a *assembly) takeStaged(context.Context) error {
 	names, err := a.w.stagedNames()
 	if err != nil {
 		return err
@@ -165,9 +162,7 @@ func (a *assembly) takeStaged() error {
 	if len(moved) > 0 {
 		return &ConflictError{Roles: moved}
 	}
-	for role, f := range a.staged {
-		a.next[role] = f
-	}
+	maps.Copy(a.next, a.staged)
 	a.view.walked = nil
 	return a.checkReached()
 }
@@ -198,8 +193,6 @@ func (a *assembly) superseded(staged, published, theirs *roleFile) (bool, error)
 	switch {
 	case theirs == nil:
 		return false, nil
-	case theirs.sum == staged.sum:
-		return true, nil
 	case published != nil && theirs.sum == published.sum:
 		return false, nil
 	}
@@ -243,7 +236,7 @@ func (a *assembly) rebase(staged, published, theirs *roleFile) (*roleFile, error
 }
 
 // complete fails if thresholds are missing.
-func (a *assembly) complete() error {
+func (a *assembly) complete(context.Context) error {
 	if len(a.needs) > 0 {
 		return &NeedSignaturesError{Roles: a.needs}
 	}
@@ -251,7 +244,7 @@ func (a *assembly) complete() error {
 }
 
 // lint checks the roles that change.
-func (a *assembly) lint() error {
+func (a *assembly) lint(context.Context) error {
 	in := LintInput{Roles: map[string][]byte{}, NoSpareKey: a.w.cfg.NoSpareKey}
 	for _, c := range a.changed {
 		data, err := bytesOf(a.next[c.Role])
@@ -269,7 +262,7 @@ func (a *assembly) lint() error {
 
 // save keeps the signatures that were made on other roles than snapshot and timestamp, which are made anew each time;
 // and on those that others have moved, which the base of this workspace does not know yet.
-func (a *assembly) save() error {
+func (a *assembly) save(context.Context) error {
 	if a.o.DryRun {
 		return nil
 	}

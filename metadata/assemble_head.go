@@ -98,10 +98,10 @@ func (w *Workspace) headFile(role string, version int64, f File) (*roleFile, err
 	}
 	file, err := newRoleFile(role, f.Data)
 	if err != nil {
-		return nil, fmt.Errorf("head: %w", err)
+		return nil, fmt.Errorf("%w: %v", ErrHead, err)
 	}
 	if version != 0 && file.version != version {
-		return nil, fmt.Errorf("%w: %s of the head holds v%d", ErrDamaged, f.Name, file.version)
+		return nil, fmt.Errorf("%w: %s holds v%d", ErrHead, f.Name, file.version)
 	}
 	return file, nil
 }
@@ -111,18 +111,20 @@ func (h *headState) check() error {
 	slices.SortFunc(h.roots, func(a, b *roleFile) int { return int(a.version - b.version) })
 	for i, r := range h.roots {
 		if r.version != int64(i+1) {
-			return fmt.Errorf("%w: the head lacks root v%d", ErrDamaged, i+1)
+			return fmt.Errorf("%w: it lacks root v%d", ErrHead, i+1)
 		}
 	}
 	if len(h.roots) == 0 || h.roles[tuf.TARGETS] == nil || h.roles[tuf.SNAPSHOT] == nil || h.roles[tuf.TIMESTAMP] == nil {
-		return fmt.Errorf("%w: the head lacks a top-level role", ErrDamaged)
+		return fmt.Errorf("%w: it lacks a top-level role", ErrHead)
 	}
 	var err error
 	if h.snapshot, err = parseFile[tuf.SnapshotType](h.roles[tuf.SNAPSHOT]); err != nil {
-		return err
+		return fmt.Errorf("%w: %v", ErrHead, err)
 	}
-	h.stamp, err = parseFile[tuf.TimestampType](h.roles[tuf.TIMESTAMP])
-	return err
+	if h.stamp, err = parseFile[tuf.TimestampType](h.roles[tuf.TIMESTAMP]); err != nil {
+		return fmt.Errorf("%w: %v", ErrHead, err)
+	}
+	return nil
 }
 
 // lineage holds the head to the repository of this workspace: its roots continue those of the base, or start with the

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 
@@ -9,13 +10,13 @@ import (
 
 // signRoles signs or checks root and the targets roles: those that are staged, those whose delegators changed, and hash
 // bins that have no file yet. The files of all others are not opened.
-func (a *assembly) signRoles() error {
+func (a *assembly) signRoles(ctx context.Context) error {
 	roles, err := a.toCheck()
 	if err != nil {
 		return err
 	}
 	for _, role := range roles {
-		if err := a.checkRole(role); err != nil {
+		if err := a.checkRole(ctx, role); err != nil {
 			return err
 		}
 	}
@@ -78,7 +79,7 @@ func (a *assembly) binsToCheck(d delegation, add func(string)) error {
 }
 
 // checkRole signs the role if publish may, and notes what is missing if it may not.
-func (a *assembly) checkRole(role string) error {
+func (a *assembly) checkRole(ctx context.Context, role string) error {
 	rules, err := a.rules(role)
 	if err != nil {
 		return err
@@ -111,13 +112,13 @@ func (a *assembly) checkRole(role string) error {
 	if !a.w.online(role, isBin) {
 		return a.need(f, rules)
 	}
-	return a.signOnline(f, rules, why)
+	return a.signOnline(ctx, f, rules, why)
 }
 
 // signOnline makes a version of the role and signs it with the keys at hand, or notes which are missing. What is staged
 // and has signatures keeps its bytes.
-func (a *assembly) signOnline(f *roleFile, rules []rule, why string) error {
-	signed, met, err := a.attempt(f, rules)
+func (a *assembly) signOnline(ctx context.Context, f *roleFile, rules []rule, why string) error {
+	signed, met, err := a.attempt(ctx, f, rules)
 	if err != nil {
 		return err
 	}
@@ -130,11 +131,11 @@ func (a *assembly) signOnline(f *roleFile, rules []rule, why string) error {
 }
 
 // attempt is signOnline without its consequences.
-func (a *assembly) attempt(f *roleFile, rules []rule) (signed *roleFile, met bool, err error) {
+func (a *assembly) attempt(ctx context.Context, f *roleFile, rules []rule) (signed *roleFile, met bool, err error) {
 	if f, err = a.version(f); err != nil {
 		return nil, false, err
 	}
-	signed, _, err = a.keys.sign(a.ctx, f, rules, a.keys.atHand(rules...), true)
+	signed, _, err = a.keys.sign(ctx, f, rules, a.keys.atHand(rules...), true)
 	if err != nil {
 		return nil, false, err
 	}
@@ -194,7 +195,7 @@ func (a *assembly) rules(role string) ([]rule, error) {
 
 // renewRoles signs online roles anew that are inside their renewal window. A key that is not at hand is no error: the
 // role lives a little longer.
-func (a *assembly) renewRoles() error {
+func (a *assembly) renewRoles(ctx context.Context) error {
 	roles, err := a.view.targetRoles()
 	if err != nil {
 		return err
@@ -222,7 +223,7 @@ func (a *assembly) renewRoles() error {
 		if len(a.keys.atHand(rules...)) == 0 {
 			continue
 		}
-		signed, met, err := a.attempt(f, rules)
+		signed, met, err := a.attempt(ctx, f, rules)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"context"
 	"encoding/hex"
 	"maps"
 	"time"
@@ -10,7 +11,7 @@ import (
 
 // makeSnapshot signs a new snapshot if a role changed, if it is due or if its key changed. A role that the snapshot of
 // the head lists stays listed, delegated or not: clients refuse a snapshot that forgets one (spec 5.5.5).
-func (a *assembly) makeSnapshot() error {
+func (a *assembly) makeSnapshot(ctx context.Context) error {
 	meta := map[string]*tuf.MetaFiles{}
 	md := tuf.Snapshot(time.Time{})
 	if a.head != nil {
@@ -32,11 +33,11 @@ func (a *assembly) makeSnapshot() error {
 		}
 	}
 	md.Signed.Meta = meta
-	return makeOnline(a, tuf.SNAPSHOT, md, changed, 0)
+	return makeOnline(ctx, a, tuf.SNAPSHOT, md, changed, 0)
 }
 
 // makeTimestamp signs a new timestamp if anything changed, if it is due or if its key changed.
-func (a *assembly) makeTimestamp() error {
+func (a *assembly) makeTimestamp(ctx context.Context) error {
 	md := tuf.Timestamp(time.Time{})
 	if a.head != nil {
 		md.Signed = a.head.stamp.Signed
@@ -48,12 +49,12 @@ func (a *assembly) makeTimestamp() error {
 		}
 		md.Signed.Meta = map[string]*tuf.MetaFiles{"snapshot.json": m}
 	}
-	return makeOnline(a, tuf.TIMESTAMP, md, len(a.changed) > 0 || a.head == nil, a.o.TimestampVersion)
+	return makeOnline(ctx, a, tuf.TIMESTAMP, md, len(a.changed) > 0 || a.head == nil, a.o.TimestampVersion)
 }
 
 // makeOnline signs the next version of snapshot or timestamp. One that would only be renewed is left as it is when its
 // key is not at hand.
-func makeOnline[T tuf.Roles](a *assembly, role string, md *tuf.Metadata[T], changed bool, least int64) error {
+func makeOnline[T tuf.Roles](ctx context.Context, a *assembly, role string, md *tuf.Metadata[T], changed bool, least int64) error {
 	rules, err := a.rules(role)
 	if err != nil {
 		return err
@@ -91,7 +92,7 @@ func makeOnline[T tuf.Roles](a *assembly, role string, md *tuf.Metadata[T], chan
 		}
 		return nil
 	}
-	signed, _, err := a.keys.sign(a.ctx, f, rules, a.keys.atHand(rules...), true)
+	signed, _, err := a.keys.sign(ctx, f, rules, a.keys.atHand(rules...), true)
 	if err != nil {
 		return err
 	}

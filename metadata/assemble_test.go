@@ -216,6 +216,34 @@ func TestRotatedOnlineKeySignsInTheSamePublish(t *testing.T) {
 	wantRoles(t, w.publish(ws), "root", "snapshot", "timestamp")
 }
 
+func TestRotatedOnlineKeyIsMissing(t *testing.T) {
+	t.Parallel()
+	w, ws := standard(t)
+	w.addKey(ws, "online2")
+	w.must(ws.SetRole([]string{"snapshot"}, RoleEdit{AddKeys: []string{"online2"}, RemoveKeys: []string{"online"}}))
+	w.sign(ws)
+	delete(w.keys, "online2")
+	w.must(ws.Close())
+	_, err := w.assemble(w.open())
+	wantErr(t, err, ErrNeedSignatures, "snapshot v2: signed by 0 of 1 required under root v2")
+}
+
+// A head without the bytes of a file that the workspace does not have.
+func TestHeadWithoutBytes(t *testing.T) {
+	t.Parallel()
+	w, ws := dev(t)
+	head := w.head()
+	for i := range head.Files {
+		head.Files[i].Data = nil
+	}
+	if r, err := ws.Assemble(context.Background(), head, AssembleOptions{Now: w.now}); err != nil || !r.Unchanged {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	head.Files[len(head.Files)-1].SHA256 = checksum([]byte("other"))
+	_, err := ws.Assemble(context.Background(), head, AssembleOptions{Now: w.now})
+	wantErr(t, err, errNoBytes, "timestamp")
+}
+
 func TestRotatedTargetsKeyStagesTargets(t *testing.T) {
 	t.Parallel()
 	w, ws := standard(t)
@@ -371,7 +399,7 @@ func TestDamagedHead(t *testing.T) {
 		h := w.head()
 		h.Files = slices.DeleteFunc(h.Files, func(f File) bool { return f.Name == missing })
 		_, err := ws.Assemble(context.Background(), h, AssembleOptions{Now: w.now})
-		wantErr(t, err, ErrDamaged)
+		wantErr(t, err, ErrHead)
 	}
 }
 

@@ -1,2 +1,18 @@
 // Package metadata makes TUF repositories: keys, roles, delegations, targets, signatures. It knows files, not networks.
+//
+// A publisher's directory is a [Workspace]: tufoci.yaml, and in .tufoci what was published last (base) and what is to be
+// published next (staged). [Init] makes one, [Open] opens it and locks it for other processes.
+//
+// Edits stage the next version of the roles that they change: [Workspace.SetRole], [Workspace.AddDelegation],
+// [Workspace.AddBins], [Workspace.AddTarget], [Workspace.AddTargetEntries], [Workspace.RemoveTarget]. They never sign; an
+// edit of a role drops its signatures. [Workspace.Status] and [Workspace.Diff] show what is staged, [Workspace.Sign] adds
+// signatures to it, [Workspace.Reset] drops it.
+//
+// [Workspace.Assemble] makes the next state of the repository out of the head of the channel and what is staged, and signs
+// the online roles: snapshot, timestamp and hash bins, with profile dev every role. [Workspace.Published] records it. What
+// lies between them, verifying as a client and pushing, is for the caller. A workspace survives being killed at any step:
+// every file is replaced by rename, and each change has one rename that commits it.
+//
+// Names and bytes are those of TUF 1.0: metadata that others made is carried byte for byte, and signed bytes are never
+// encoded again.
 package metadata

@@ -21,6 +21,8 @@ var (
 	ErrConflict = errors.New("role moved since it was staged")
 	// ErrForeignHead: the head belongs to another repository: its root chain is not that of this workspace.
 	ErrForeignHead = errors.New("head is not of this repository")
+	// ErrHead: the head is not a whole repository, although its caller said that it verified.
+	ErrHead = errors.New("head is not a whole repository")
 	// ErrNeedSignatures: staged roles lack signatures. Always a *NeedSignaturesError.
 	ErrNeedSignatures = errors.New("staged changes need more signatures")
 	// ErrLint: the result would be refused by lint. Always a *LintError.

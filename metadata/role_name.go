@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
@@ -47,10 +48,8 @@ var (
 
 // reservedPath reports whether only the top-level targets role may list the path.
 func reservedPath(name string) bool {
-	for _, file := range reservedFiles {
-		if name == file {
-			return true
-		}
+	if slices.Contains(reservedFiles, name) {
+		return true
 	}
 	for _, tree := range reservedTrees {
 		if strings.HasPrefix(name, tree+"/") {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -183,9 +184,7 @@ func (e *edit) addEntries(entries []entry, role string) ([]Target, error) {
 	}
 	for r, targets := range byRole {
 		err := e.changeTargets(r, func(all map[string]*tuf.TargetFiles) {
-			for p, t := range targets {
-				all[p] = t
-			}
+			maps.Copy(all, targets)
 		})
 		if err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -68,10 +69,8 @@ func (v *view) checkPathRole(p, role string) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range visits {
-		if r == role {
-			return nil
-		}
+	if slices.Contains(visits, role) {
+		return nil
 	}
 	return &notDelegatedError{path: p, role: role, may: visits}
 }

@@ -109,6 +109,8 @@ func TestAddTargetRefuses(t *testing.T) {
 	if len(ws.staged) > 0 {
 		t.Error("something is staged")
 	}
+	_, err := ws.AddTarget("a", nil, TargetOptions{})
+	wantErr(t, err, ErrInvalid, "zero bytes")
 }
 
 func TestAddTargetEntriesRefuses(t *testing.T) {

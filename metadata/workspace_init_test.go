@@ -316,6 +316,10 @@ func TestDamagedWorkspace(t *testing.T) {
 		"staged version": func(dir string) error {
 			return os.Rename(filepath.Join(dir, "staged", "2.targets.json"), filepath.Join(dir, "staged", "3.targets.json"))
 		},
+		"staged far ahead": func(dir string) error {
+			from, to := filepath.Join(dir, "staged", "2.targets.json"), filepath.Join(dir, "staged", "3.targets.json")
+			return errors.Join(replaceIn(from, `"version":2`, `"version":3`), os.Rename(from, to))
+		},
 		"staged type": func(dir string) error {
 			return os.Rename(filepath.Join(dir, "staged", "2.targets.json"), filepath.Join(dir, "staged", "2.root.json"))
 		},
