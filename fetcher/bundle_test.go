@@ -17,6 +17,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/ociremote"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
+
 	"github.com/tufoci/tufoci/ociremote"
 )
 

@@ -12,6 +12,7 @@ import (
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 	"github.com/theupdateframework/go-tuf/v2/metadata/config"
 	tuffetcher "github.com/theupdateframework/go-tuf/v2/metadata/fetcher"
+
 	"github.com/tufoci/tufoci/ociremote"
 )
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/ociremote"
 )

@@ -139,7 +139,7 @@ func parseBaseURL(s string) (*url.URL, error) {
 	}
 	for part := range strings.SplitSeq(u.Path, "/") {
 		if part == ".." || part == "." {
-			return nil, fmt.Errorf("%w %q: the path has a component . or ..", ErrInvalidSource, s)
+			return nil, fmt.Errorf("%w %q: the path has . or .. in it", ErrInvalidSource, s)
 		}
 	}
 	if !strings.HasSuffix(u.Path, "/") {

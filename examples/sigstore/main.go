@@ -27,6 +27,7 @@ import (
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/tuf"
+
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/ociremote"
 )
