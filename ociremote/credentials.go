@@ -75,10 +75,7 @@ func (c *Client) Login(ctx context.Context, host string) error {
 	if err != nil {
 		return err
 	}
-	// Tokens from before say nothing about the credentials of now.
-	client := *c.auth
-	client.Cache = nil
-	reg.Client = &client
+	reg.Client = c.auth
 	ctx = withOrigin(ctx, reg.Reference.Host(), reg.PlainHTTP)
 	if err := reg.Ping(ctx); err != nil {
 		return registryError(err, host)

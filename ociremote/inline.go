@@ -79,9 +79,6 @@ func readInlined(r io.Reader, hdr *tar.Header, layer File) ([]byte, error) {
 	if hdr.Size != layer.Descriptor.Size {
 		return nil, fmt.Errorf("%q has %d bytes, its layer %d", hdr.Name, hdr.Size, layer.Descriptor.Size)
 	}
-	if hdr.Size > maxInline {
-		return nil, fmt.Errorf("%q has %d bytes: %w", hdr.Name, hdr.Size, ErrTooLarge)
-	}
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err

@@ -559,7 +559,7 @@ func TestArchiveRefuses(t *testing.T) {
 		{"text", []byte(strings.Repeat("no tar ", 200)), "invalid tar"},
 		{"cut off", data[:len(data)/2+100], "EOF"},
 		{"other tar", tarOf(t, someFiles(), nil), "no OCI layout"},
-		{"entry twice", twice, "twice"},
+		{"entry two times", twice, "twice"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -181,9 +181,10 @@ func newManifest(files []Content, o PackOptions) (*ocispec.Manifest, error) {
 }
 
 // fillInline chooses the files of the inline layer and packs them, nil if there
-// are none. Whether one more fits is first judged by its size compressed alone,
-// which is more than what it adds to the others; when that says no, all are
-// compressed together to find what room there really is.
+// are none. Whether one more fits is judged by its size compressed alone, which
+// is mostly more than what it adds to the others; when that says no, all are
+// compressed together to find what room there really is. In the end the last ones
+// are taken out again until all fit.
 func fillInline(m *ocispec.Manifest, files []Content, o PackOptions) ([]byte, error) {
 	room, err := inlineRoom(m, o)
 	if err != nil || room <= 0 {

@@ -206,6 +206,27 @@ func TestPackUsesTheRoom(t *testing.T) {
 	}
 }
 
+// Files that compress worse together than alone do not overfill the manifest.
+func TestPackNeverOverfills(t *testing.T) {
+	t.Parallel()
+	var files []Content
+	for i := range 12 {
+		data := noise(fmt.Sprint(i), 1500)
+		for j := range data {
+			data[j] = byte(16*i) + data[j]%16
+		}
+		files = append(files, Content{Title: fmt.Sprintf("targets/%02d", i), Data: data})
+	}
+	base, _ := mustPack(t, files, PackOptions{MaxManifest: 1})
+	for _, extra := range []int64{3000, 6000, 9000, 12000, 15000} {
+		limit := base.Descriptor.Size + extra
+		b, _ := mustPack(t, files, PackOptions{MaxManifest: limit})
+		if b.Descriptor.Size > limit || len(b.inline) == 0 {
+			t.Errorf("%d files inline in %d bytes, the limit is %d", len(b.inline), b.Descriptor.Size, limit)
+		}
+	}
+}
+
 func TestPackSkipsNamesThatUSTARCannotHold(t *testing.T) {
 	t.Parallel()
 	b, _ := mustPack(t, []Content{
@@ -251,7 +272,7 @@ func TestPackRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := Pack(many, PackOptions{}); !errors.Is(err, ErrTooLarge) {
+	if _, _, err := Pack(many, PackOptions{}); !errors.Is(err, ErrTooLarge) || errors.Is(err, ErrMalformed) {
 		t.Errorf("got %v, want ErrTooLarge", err)
 	}
 }

@@ -727,6 +727,44 @@ func TestRegistryWithoutDigestHeader(t *testing.T) {
 	}
 }
 
+// What lies in its header is refused before anything is read.
+func TestRegistryHeadersThatLie(t *testing.T) {
+	t.Parallel()
+	b, _ := pack(t, "1", ociremote.PackOptions{})
+	other, _ := pack(t, "2", ociremote.PackOptions{})
+	length, digestHeader := "3", ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
+		if digestHeader != "" {
+			w.Header().Set("Docker-Content-Digest", digestHeader)
+		}
+		body := []byte("{}")
+		if length == "" {
+			body = make([]byte, ociremote.MaxManifest+1)
+		} else {
+			w.Header().Set("Content-Length", length)
+		}
+		_, _ = w.Write(body)
+	}))
+	defer server.Close()
+	repo := open(t, newClient(t, ociremote.Options{}), strings.TrimPrefix(server.URL, "http://"))
+	if rc, err := repo.Fetch(t.Context(), b.Files[0].Descriptor); !errors.Is(err, ociremote.ErrMalformed) {
+		t.Errorf("blob of another length: got %v, %v", rc, err)
+	}
+	length = fmt.Sprint(ociremote.MaxManifest + 1)
+	if _, rc, err := repo.FetchReference(t.Context(), "tuf"); !errors.Is(err, ociremote.ErrTooLarge) {
+		t.Errorf("manifest without a digest that is too large: got %v, %v", rc, err)
+	}
+	length = ""
+	if _, rc, err := repo.FetchReference(t.Context(), "tuf"); !errors.Is(err, ociremote.ErrTooLarge) {
+		t.Errorf("manifest without digest and length that is too large: got %v, %v", rc, err)
+	}
+	length, digestHeader = "2", other.Descriptor.Digest.String()
+	if _, err := repo.Resolve(t.Context(), b.Descriptor.Digest.String()); !errors.Is(err, ociremote.ErrMalformed) {
+		t.Errorf("another digest than asked for: got %v", err)
+	}
+}
+
 // The repository of Sigstore, with all its roots, is one small manifest.
 func TestSigstoreFits(t *testing.T) {
 	t.Parallel()
