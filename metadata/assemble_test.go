@@ -478,6 +478,16 @@ func TestSnapshotKeepsRemovedRoles(t *testing.T) {
 	if snapshot.Signed.Meta["team.json"] == nil {
 		t.Error("team.json is gone")
 	}
+	// Also when the head comes without the file, to which nothing delegates.
+	delete(w.channel, "metadata/1.team.json")
+	_, err = ws.AddTarget("a", []byte("a"), TargetOptions{})
+	w.must(err)
+	r = w.publish(ws)
+	snapshot, err = parse[tuf.SnapshotType](w.channel[title("snapshot", r.SnapshotVersion)].Data)
+	w.must(err)
+	if snapshot.Signed.Meta["team.json"] == nil || ws.base.roles["team"] != nil {
+		t.Error("team.json is gone")
+	}
 }
 
 func TestStagedRoleThatIsDelegatedNoMore(t *testing.T) {
