@@ -56,7 +56,7 @@ func source(t *testing.T, g *tuftest.Registry) fetcher.Source {
 
 func options(t *testing.T, o fetcher.Options) fetcher.Options {
 	t.Helper()
-	client, err := ociremote.NewClient(ociremote.Options{PlainHTTP: true, RegistryConfig: emptyConfig(t)})
+	client, err := ociremote.NewClient(ociremote.Options{PlainHTTP: true, RegistryConfig: emptyConfig(t), Retries: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -480,6 +480,17 @@ func TestBundle404(t *testing.T) {
 		{"403", answer(403), nil},
 		{"400", answer(400), nil},
 		{"410", answer(410), nil},
+		{"429", answer(429), nil},
+		{"500", answer(500), nil},
+		{"503", answer(503), nil},
+		{"connection cut", func(g *tuftest.Registry) {
+			g.Push(repository, "tuf", good)
+			g.KillAt(1, tuftest.Before)
+		}, nil},
+		{"answer cut in the middle", func(g *tuftest.Registry) {
+			g.Push(repository, "tuf", good)
+			g.KillAt(1, tuftest.Mid)
+		}, nil},
 		{"redirect to nowhere", answer(302), nil},
 		{"a login page", func(g *tuftest.Registry) {
 			g.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
@@ -562,6 +573,19 @@ func image(g *tuftest.Registry) []byte {
 		"layers": []any{},
 	})
 	return manifest
+}
+
+func TestBundleNowhere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, text := range []string{"oci-layout:" + dir + "/none", "oci-archive:" + dir + "/none.tar"} {
+		src, err := fetcher.ParseSource(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = fetcher.Open(t.Context(), src, options(t, fetcher.Options{}))
+		wantIs(t, err, fetcher.ErrNoRepository)
+	}
 }
 
 // Refused credentials are told as such.
