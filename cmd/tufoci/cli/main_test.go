@@ -62,22 +62,25 @@ func (s *story) setUp(env *testscript.Env) error {
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, "docker"))
 	env.Setenv("TUFOCI_PASSPHRASE", "correct horse battery staple")
-	return os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700)
+	if err := os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700); err != nil {
+		return err
+	}
+	return setKeys(env)
 }
 
 func (s *story) commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"exits":   cmdExits,
-		"json":    cmdJSON,
-		"retag":   s.cmdRetag,
-		"untag":   s.cmdUntag,
-		"forge":   s.cmdForge,
-		"image":   s.cmdImage,
-		"lose":    s.cmdLose,
-		"tufrepo": s.cmdTufRepo,
-		"pemkey":  s.cmdPemKey,
-		"lock":    s.cmdLock,
-		"copydir": s.cmdCopyDir,
+		"exits":     cmdExits,
+		"json":      cmdJSON,
+		"retag":     s.cmdRetag,
+		"untag":     s.cmdUntag,
+		"forge":     s.cmdForge,
+		"image":     s.cmdImage,
+		"lose":      s.cmdLose,
+		"tufrepo":   s.cmdTufRepo,
+		"workspace": s.cmdWorkspace,
+		"lock":      s.cmdLock,
+		"copydir":   s.cmdCopyDir,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -89,25 +90,57 @@ func (s *story) cmdTufRepo(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdPemKey is "pemkey FILE PUBLIC VARIABLE": a private key in the clear in a
-// file, the public half of another in a second one, and a third in a variable.
-func (s *story) cmdPemKey(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, neg, args, 3, "pemkey FILE PUBLIC VARIABLE")
-	private := func() (ed25519.PublicKey, []byte) {
-		public, key, err := ed25519.GenerateKey(nil)
-		ts.Check(err)
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		ts.Check(err)
-		return public, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+// keyVariables hold private keys in the clear: tests that are not about
+// passphrases need not wait for what makes guessing them slow.
+var keyVariables = []string{"DEV", "KEY2", "KEY3", "KEY4"}
+
+// setKeys sets the variables, and writes a private key and a public one.
+func setKeys(env *testscript.Env) error {
+	for _, variable := range keyVariables {
+		private, _, err := newPEM()
+		if err != nil {
+			return err
+		}
+		env.Setenv(variable, string(private))
 	}
-	_, first := private()
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), first, 0o600))
-	second, _ := private()
-	der, err := x509.MarshalPKIXPublicKey(second)
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600))
-	_, third := private()
-	ts.Setenv(args[2], string(third))
+	private, public, err := newPEM()
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(env.WorkDir, "plain.pem"), private, 0o600),
+		os.WriteFile(filepath.Join(env.WorkDir, "there.pub"), public, 0o600),
+	)
+}
+
+// newPEM makes a private key and the public half of another.
+func newPEM() (private, public []byte, err error) {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	other, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(other)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}), err
+}
+
+// cmdWorkspace is "workspace DIR REPOSITORY": a workspace of the profile dev
+// whose key is that of $DEV.
+func (s *story) cmdWorkspace(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 2, "workspace DIR REPOSITORY")
+	line := []string{"-C", args[0], "init", args[1], "--profile", "dev", "-y"}
+	for _, role := range []string{"root", "targets", "snapshot", "timestamp"} {
+		line = append(line, "--key", role+"=env:DEV")
+	}
+	ts.Check(ts.Exec("tufoci", line...))
 }
 
 // cmdLock is "lock DIR": somebody else works in the workspace for the rest of
