@@ -325,7 +325,7 @@ func TestWrongRoots(t *testing.T) {
 	stranger := newPerson(t).at(w.repo.Now())
 	other := stranger.file("other.json", tuftest.NewRepo(t, tuftest.RepoOptions{}).RootBytes())
 	stranger.fails(2, "trust", "add", "acme", w.repository(), "--plain-http")
-	stranger.fails(22, "trust", "add", "acme", w.repository(), "--plain-http", "--root", other)
+	stranger.fails(23, "trust", "add", "acme", w.repository(), "--plain-http", "--root", other)
 	stranger.fails(23, "trust", "add", "acme", w.repository(), "--plain-http", "--checksum", tuftest.Digest(nil))
 	stranger.fails(23, "ls", w.repository(), "--plain-http")
 	stranger.fails(23, "get", "acme", "good.txt", "--plain-http")

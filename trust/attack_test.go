@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -387,14 +389,28 @@ func TestWrongRoot(t *testing.T) {
 	w := newWorld(t, tuftest.RepoOptions{})
 	other := tuftest.NewRepo(t, tuftest.RepoOptions{})
 	_, err := w.clientOf(other.RootBytes()).Refresh(t.Context())
-	refused(t, err, trust.ErrThreshold)
+	e := refused(t, err, trust.ErrWrongRoot)
+	if want := [2]string{digest.FromBytes(other.RootBytes()).Encoded(), digest.FromBytes(w.RootBytes()).Encoded()}; e.Digests != want {
+		t.Errorf("evidence %q, want %q", e.Digests, want)
+	}
+	if errors.Is(err, trust.ErrThreshold) {
+		t.Errorf("one refusal, two kinds: %v", err)
+	}
 
 	w.RotateKey("root")
 	w.publish()
 	_, err = w.clientOf(other.RootBytes()).Refresh(t.Context())
-	if e := refused(t, err, trust.ErrThreshold); e.Role != "root" || e.Version != 2 {
+	if e := refused(t, err, trust.ErrWrongRoot); e.Role != "root" || e.Version != 1 {
 		t.Errorf("evidence %+v", e)
 	}
+
+	// A pin of a later version than the source has roots.
+	for range 3 {
+		other.RotateKey("root")
+		other.Publish()
+	}
+	_, err = w.clientOf(other.Roots()[3]).Refresh(t.Context())
+	refused(t, err, trust.ErrWrongRoot)
 }
 
 func TestPinIsNoRoot(t *testing.T) {

@@ -99,7 +99,7 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 		if r.overtaken && isOlder(failure) {
 			return r.adopt(roots, base)
 		}
-		return nil, failure
+		return nil, r.lineage(ctx, roots.pin(), failure)
 	}
 	// 5. The view.
 	return r.view(u.set, u.fork, false)
