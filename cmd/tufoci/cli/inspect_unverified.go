@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -70,23 +71,26 @@ func (a *app) inspectUnverifiedRole(ctx context.Context, p *pin, arg string) (*i
 	return nil, &noRoleError{role: arg}
 }
 
-// readUnverified reads the metadata files that a bundle or directory lists: of
-// each role the newest version. A web server lists nothing.
+// readUnverified reads the metadata files of a source: of each role the newest
+// version.
 func (a *app) readUnverified(ctx context.Context, p *pin) (*fetcher.View, []unverifiedFile, error) {
 	view, err := fetcher.Open(ctx, p.source, fetcher.Options{Client: p.options.Client, Warn: a.warn})
 	if err != nil {
 		return nil, nil, err
 	}
 	a.warn("nothing vouches for " + p.source.String() + ": what follows is not verified")
+	titles := view.Titles()
+	if titles == nil {
+		if titles, err = titlesOnServer(ctx, view); err != nil {
+			return nil, nil, err
+		}
+	}
 	newest := map[string]unverifiedFile{}
-	for _, title := range view.Titles() {
+	for _, title := range titles {
 		f, ok := parseTitle(title)
 		if ok && (newest[f.role].title == "" || f.version > newest[f.role].version) {
 			newest[f.role] = f
 		}
-	}
-	if len(newest) == 0 {
-		return nil, nil, &unpinnedError{source: p.source.String()}
 	}
 	files := make([]unverifiedFile, 0, len(newest))
 	for _, f := range newest {
@@ -100,6 +104,48 @@ func (a *app) readUnverified(ctx context.Context, p *pin) (*fetcher.View, []unve
 	}
 	slices.SortFunc(files, compareRoles)
 	return view, files, nil
+}
+
+// titlesOnServer goes from the timestamp to the snapshot to the targets: a web
+// server cannot be asked what it has, and what nobody has signed for decides on
+// no more than these three requests.
+func titlesOnServer(ctx context.Context, view *fetcher.View) ([]string, error) {
+	titles := []string{"metadata/timestamp.json"}
+	for _, next := range []struct{ from, to string }{{"timestamp", "snapshot"}, {"snapshot", "targets"}} {
+		f := unverifiedFile{title: titles[len(titles)-1], role: next.from}
+		data, err := view.File(ctx, f.title, f.limit())
+		if err != nil {
+			return nil, err
+		}
+		version, err := listedVersion(next.from, data, next.to)
+		if err != nil {
+			return nil, err
+		}
+		f = unverifiedFile{title: fmt.Sprintf("metadata/%d.%s.json", version, next.to), role: next.to}
+		if _, err := view.File(ctx, f.title, f.limit()); errors.Is(err, fetcher.ErrFileNotFound) {
+			f.title = "metadata/" + next.to + ".json" // without consistent snapshots
+		}
+		titles = append(titles, f.title)
+	}
+	return titles, nil
+}
+
+// listedVersion is the version of a role that a timestamp or snapshot lists.
+func listedVersion(from string, data []byte, role string) (int64, error) {
+	if err := trust.Precheck(from, data); err != nil {
+		return 0, err
+	}
+	var file struct {
+		Signed struct {
+			Meta map[string]struct {
+				Version int64 `json:"version"`
+			} `json:"meta"`
+		} `json:"signed"`
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		return 0, fmt.Errorf("%w: %s: %v", trust.ErrMalformed, from, err)
+	}
+	return file.Signed.Meta[role+".json"].Version, nil
 }
 
 func parseTitle(title string) (unverifiedFile, bool) {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,6 +61,9 @@ func (s *story) setUp(env *testscript.Env) error {
 	env.Setenv("REGISTRY", s.plain.Host())
 	env.Setenv("R", s.plain.Host()+"/acme/trust")
 	env.Setenv("BASIC", s.basic.Host())
+	files := httptest.NewServer(http.FileServer(http.Dir(env.WorkDir)))
+	env.Defer(files.Close)
+	env.Setenv("FILES", files.URL)
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, "docker"))
 	env.Setenv("TUFOCI_PASSPHRASE", "correct horse battery staple")
