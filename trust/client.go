@@ -204,11 +204,11 @@ func (c *Client) load(ctx context.Context, o *origin) (*View, error) {
 // origin opens the source when it is first needed, knowing the bundle of st.
 func (c *Client) origin(st *state) *origin {
 	have := c.have(st)
-	o := &origin{source: c.opts.Source}
+	o := &origin{source: c.opts.Source, warnings: &warnings{tell: c.opts.Warn}}
 	first := true
 	o.open = func(ctx context.Context) (*fetcher.View, error) {
 		opts := fetcher.Options{
-			Client: c.opts.Client, TargetsURL: c.opts.TargetsURL, Limits: c.opts.Limits, Have: have, Warn: c.opts.Warn,
+			Client: c.opts.Client, TargetsURL: c.opts.TargetsURL, Limits: c.opts.Limits, Have: have, Warn: o.warnings.add,
 		}
 		if first && st.info.Source == c.opts.Source.String() {
 			opts.Known, opts.KnownBundle = st.known(), st.bundle
@@ -229,10 +229,14 @@ func (c *Client) view(s *set, j judge, o *origin, fork *Fork) (*View, error) {
 		return nil, err
 	}
 	c.parsed.next()
-	c.parsed.add(s.targets)
+	c.parsed.addVerified(rootDelegator(s.roots.last()), s.targets)
+	told := &warnings{tell: c.opts.Warn}
+	if o != nil {
+		told = o.warnings
+	}
 	v := &View{
 		set: s, status: s.status(), judge: j, limits: c.limits, origin: o, store: c.currentStore(),
-		cache: c.cache, parsed: c.parsed, persist: !j.allowExpired, warnings: &warnings{tell: c.opts.Warn},
+		cache: c.cache, parsed: c.parsed, persist: !j.allowExpired, warnings: told,
 		slots: map[string]*slot{}, unsaved: map[string][]byte{}, saved: map[string]bool{}, checked: map[string]bool{},
 	}
 	st := &v.status

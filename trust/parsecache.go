@@ -91,6 +91,14 @@ func (c *parseCache) add(file *roleFile) {
 	c.files[cacheKey(file.name, file.sum)] = &parsedFile{file, c.now}
 }
 
+// addVerified keeps a parsed file that a delegator has verified.
+func (c *parseCache) addVerified(by signer, file *roleFile) {
+	c.add(file)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.verified[[2]string{by.sum, cacheKey(file.name, file.sum)}] = nil
+}
+
 // parse checks and parses a file, unless it has done so before.
 func (c *parseCache) parse(role string, data []byte) (*roleFile, error) {
 	if file := c.known(role, data); file != nil {

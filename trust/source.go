@@ -18,8 +18,9 @@ const (
 // the tag, or a second one if the bundle was replaced while it was read. It is
 // safe for concurrent use.
 type origin struct {
-	source Source
-	open   func(context.Context) (*fetcher.View, error)
+	source   Source
+	open     func(context.Context) (*fetcher.View, error)
+	warnings *warnings // of reading, and of the view that reads from it
 
 	mu       sync.Mutex
 	view     *fetcher.View

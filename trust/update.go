@@ -40,10 +40,11 @@ var errReuse = errors.New("targets did not change")
 // update is one run of go-tuf's top-level workflow (TUF spec 5.3 to 5.6) and
 // what came of it.
 type update struct {
-	base  *state // stored state, without what is damaged or no longer counts; a copy
-	roots chain  // verified so far
-	judge judge
-	spare string // a directory for temporary files, may be empty
+	parsed *parseCache
+	base   *state // stored state, without what is damaged or no longer counts; a copy
+	roots  chain  // verified so far
+	judge  judge
+	spare  string // a directory for temporary files, may be empty
 
 	adapter *adapter
 	trusted trustedmetadata.TrustedMetadata
@@ -146,7 +147,11 @@ func (u *update) reusable(now trustedmetadata.TrustedMetadata, known *roleFile) 
 	if now.Snapshot == nil || checkMeta(now.Snapshot, known) != nil {
 		return false
 	}
-	return verifyBy(now.Root, tuf.ROOT, tuf.TARGETS, known.version(), known.meta) == nil
+	root := rootFile{now.Root.Signed.Version, u.roots.last().data, now.Root}
+	if data, ok := u.adapter.served[rootFileName(root.version)]; ok {
+		root.data = data
+	}
+	return u.parsed.verify(rootDelegator(root), known) == nil
 }
 
 // accept works out what the workflow verified (whether or not it came to its
