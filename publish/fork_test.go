@@ -110,6 +110,32 @@ func TestPublishReportsFork(t *testing.T) {
 	}
 }
 
+// Who gives up what was overwritten can go on from the head that is there.
+func TestPublishAfterForkIsGivenUp(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b := a.twin()
+	start := g.Digest(repository, channel)
+	a.stage("", "a", "of a")
+	a.publish(g)
+	retag(t, g, channel, start)
+	b.stage("", "b", "of b")
+	b.publish(g)
+	_, err := a.try(t.Context(), g, publish.Options{})
+	wantErr(t, err, publish.ErrFork)
+	if err := a.ws.ResetAll(); err != nil {
+		t.Fatal(err)
+	}
+	if result := a.publish(g); !result.Unchanged {
+		t.Errorf("published %+v", result)
+	}
+	a.stage("", "a", "of a")
+	a.publish(g)
+	if content(t, g, a, "a") != "of a" || content(t, g, a, "b") != "of b" {
+		t.Error("a change is missing")
+	}
+}
+
 // No annotation hides that a published role has other bytes now.
 func TestPublishReportsForkBehindForgedAncestor(t *testing.T) {
 	t.Parallel()

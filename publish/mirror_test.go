@@ -481,7 +481,7 @@ func TestMirrorRace(t *testing.T) {
 	newest := see(t, r.RootBytes(), memory(t, r))
 	g := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
 	dst := remote(t, g, "inside/trust")
-	reached := interrupt(g, 4, false, func() { mirror(t, newest, dst, publish.MirrorOptions{}) })
+	reached := interrupt(g, 4, func() { mirror(t, newest, dst, publish.MirrorOptions{}) })
 	_, err := tryMirror(t.Context(), old, dst, publish.MirrorOptions{})
 	wantErr(t, err, trust.ErrRollback)
 	if got := see(t, r.RootBytes(), dst).Status().Timestamp.Version; !*reached || got != 3 {

@@ -3,13 +3,11 @@ package publish
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"oras.land/oras-go/v2/errdef"
 
 	"github.com/tufoci/tufoci/ociremote"
 )
@@ -74,9 +72,6 @@ func (s *shown) Exists(ctx context.Context, desc ocispec.Descriptor) (bool, erro
 func (s *shown) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
 	if data := s.held(desc.Digest); data != nil {
 		return io.NopCloser(bytes.NewReader(data)), nil
-	}
-	if s.behind == nil {
-		return nil, fmt.Errorf("%s: %w", desc.Digest, errdef.ErrNotFound)
 	}
 	data, err := ociremote.FetchBlob(ctx, s.behind, desc, desc.Size)
 	if err != nil {
