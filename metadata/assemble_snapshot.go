@@ -69,10 +69,10 @@ func makeOnline[T tuf.Roles](ctx context.Context, a *assembly, role string, md *
 		if err != nil {
 			return err
 		}
-		changed = !met
-		if why = whyRenewed; met && (!a.due(a.next[role], l) || len(a.keys.atHand(rules...)) == 0) {
-			return nil
-		}
+		changed, why = !met, whyRenewed
+	}
+	if !changed && (!a.due(a.next[role], l) || len(a.keys.atHand(rules...)) == 0) {
+		return nil
 	}
 	data, err := encode(md)
 	if err != nil {
@@ -85,14 +85,16 @@ func makeOnline[T tuf.Roles](ctx context.Context, a *assembly, role string, md *
 	if err != nil {
 		return err
 	}
-	if len(a.needs) > 0 {
-		// Nothing comes of it: no key is opened, but what is missing is told at once.
-		if len(a.keys.atHand(rules...)) == 0 {
-			return a.need(f, rules)
-		}
-		return nil
+	return a.signNew(ctx, f, rules, why, changed)
+}
+
+// signNew signs a new snapshot or timestamp; signatures that it lacks are noted if it is required.
+func (a *assembly) signNew(ctx context.Context, f *roleFile, rules []rule, why string, required bool) error {
+	names := a.keys.atHand(rules...)
+	if len(a.needs) > 0 && len(names) > 0 {
+		return nil // nothing comes of this release: no key is opened for it
 	}
-	signed, _, err := a.keys.sign(ctx, f, rules, a.keys.atHand(rules...), true)
+	signed, _, err := a.keys.sign(ctx, f, rules, names, true)
 	if err != nil {
 		return err
 	}
@@ -101,8 +103,8 @@ func makeOnline[T tuf.Roles](ctx context.Context, a *assembly, role string, md *
 		return err
 	case met:
 		a.put(signed, why)
-	case changed:
-		a.next[role] = signed
+	case required:
+		a.next[f.role] = signed
 		return a.need(signed, rules)
 	}
 	return nil

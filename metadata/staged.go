@@ -2,7 +2,6 @@ package metadata
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
@@ -11,42 +10,46 @@ import (
 // loadStaged reads which next versions are staged. A staged role has the version after its base; what the base has
 // caught up with is left from a process that was killed right after it published.
 func (w *Workspace) loadStaged() (map[string]*roleFile, error) {
-	dir := w.path(stagedDir)
-	names, err := readDir(dir)
+	names, err := readDir(w.path(stagedDir))
 	if err != nil {
 		return nil, err
 	}
 	staged := map[string]*roleFile{}
 	for _, name := range names {
 		role, version, ok := parseFileName(name)
-		if !ok {
-			continue
-		}
-		if version <= w.base.version(role) {
-			if !w.readOnly {
-				if err := w.disk.remove(w.path(stagedDir, name)); err != nil {
-					return nil, err
-				}
+		switch {
+		case !ok:
+		case version > w.base.version(role):
+			f, err := w.loadStagedFile(name, role, version)
+			if err != nil {
+				return nil, err
 			}
-			continue
+			staged[role] = f
+		case !w.readOnly:
+			if err := w.disk.remove(w.path(stagedDir, name)); err != nil {
+				return nil, err
+			}
 		}
-		if version != w.base.version(role)+1 {
-			return nil, fmt.Errorf("%w: %s is staged on v%d", ErrDamaged, name, w.base.version(role))
-		}
-		data, err := readBounded(w.path(stagedDir, name), maxRoleFile)
-		if err != nil {
-			return nil, err
-		}
-		f, err := newRoleFile(role, data)
-		if err != nil {
-			return nil, fmt.Errorf("staged file %s: %w", name, err)
-		}
-		if f.version != version {
-			return nil, fmt.Errorf("%w: %s holds v%d", ErrDamaged, name, f.version)
-		}
-		staged[role] = f
 	}
 	return staged, nil
+}
+
+func (w *Workspace) loadStagedFile(name, role string, version int64) (*roleFile, error) {
+	if version != w.base.version(role)+1 {
+		return nil, fmt.Errorf("%w: %s is staged on v%d", ErrDamaged, name, w.base.version(role))
+	}
+	data, err := readBounded(w.path(stagedDir, name), maxRoleFile)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newRoleFile(role, data)
+	if err != nil {
+		return nil, fmt.Errorf("staged file %s: %w", name, err)
+	}
+	if f.version != version {
+		return nil, fmt.Errorf("%w: %s holds v%d", ErrDamaged, name, f.version)
+	}
+	return f, nil
 }
 
 // edit collects changes of several files, so that a bad one among them changes nothing. Its files are written in
@@ -181,74 +184,6 @@ func (w *Workspace) current(role string) *roleFile {
 		return f
 	}
 	return w.base.role(role)
-}
-
-// view is the repository with what is staged.
-func (w *Workspace) view() *view { return w.viewOf(w.current) }
-
-// baseView is the repository as it was published last.
-func (w *Workspace) baseView() *view { return w.viewOf(w.base.role) }
-
-// viewOf is the repository of the files that find returns.
-func (w *Workspace) viewOf(find func(role string) *roleFile) *view {
-	return &view{
-		root: func() (*tuf.Metadata[tuf.RootType], error) {
-			f := find(tuf.ROOT)
-			if f != nil && w.parsedRoots[f.sum] != nil {
-				return w.parsedRoots[f.sum], nil
-			}
-			md, err := parseFile[tuf.RootType](f)
-			if err == nil {
-				w.parsedRoots[f.sum] = md
-			}
-			return md, err
-		},
-		targets: func(role string) (*tuf.Metadata[tuf.TargetsType], error) {
-			f := find(role)
-			if f == nil {
-				return nil, nil
-			}
-			if md := w.parsed[f.sum]; md != nil {
-				return md, nil
-			}
-			md, err := parseFile[tuf.TargetsType](f)
-			if err == nil {
-				w.parsed[f.sum] = md
-			}
-			return md, err
-		},
-	}
-}
-
-// errNoBytes says that only a registry has the bytes of a file.
-var errNoBytes = errors.New("the bytes are not at hand")
-
-// bytesOf reads a file that must be at hand.
-func bytesOf(f *roleFile) ([]byte, error) {
-	data, err := f.read()
-	if err == nil && data == nil {
-		err = errNoBytes
-	}
-	if err != nil {
-		return nil, fmt.Errorf("role %q v%d: %w", f.role, f.version, err)
-	}
-	return data, nil
-}
-
-// parseFile parses a file; the result is the caller's to change.
-func parseFile[T tuf.Roles](f *roleFile) (*tuf.Metadata[T], error) {
-	if f == nil {
-		return nil, fmt.Errorf("%w: a role has no file", ErrDamaged)
-	}
-	data, err := bytesOf(f)
-	if err != nil {
-		return nil, err
-	}
-	md, err := parse[T](data)
-	if err != nil {
-		return nil, fmt.Errorf("role %q v%d: %w", f.role, f.version, err)
-	}
-	return md, nil
 }
 
 // sameContent reports whether two versions of a role differ in nothing that a person has to judge.
