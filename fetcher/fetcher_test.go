@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -299,11 +300,11 @@ func TestFetcherMoved(t *testing.T) {
 	l := newLossy(t)
 	client := &goTUF{dir: t.TempDir(), root: l.repo.RootBytes()}
 	client.fetcher = fetcher.New(t.Context(), source(t, l.Registry), options(t, fetcher.Options{}))
-	moved := false
+	snapshot := tuftest.Digest(l.repo.Data("snapshot"))
+	var once sync.Once
 	l.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if !moved && strings.HasSuffix(r.URL.Path, tuftest.Digest(l.repo.Data("snapshot"))) {
-			moved = true
-			l.replace(t)
+		if strings.HasSuffix(r.URL.Path, snapshot) {
+			once.Do(func() { l.replace(t) })
 		}
 		next.ServeHTTP(w, r)
 	})
