@@ -1,0 +1,107 @@
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// explain turns the error of the workflow into one with evidence.
+func (u *update) explain(err error) error {
+	if u.adapter.err != nil {
+		return u.adapter.err
+	}
+	role := u.adapter.lastRole
+	source := u.adapter.origin.source.String()
+	switch {
+	case isType[*tuf.ErrExpiredMetadata](err):
+		return u.expired()
+	case isType[*tuf.ErrBadVersionNumber](err), role == tuf.SNAPSHOT && isType[*tuf.ErrRepository](err):
+		if rollback := u.rollback(role); rollback != nil {
+			rollback.Source = source
+			return rollback
+		}
+	}
+	err = translate(role, u.adapter.lastVersion, err)
+	if v, ok := errors.AsType[*VerificationError](err); ok && v.Source == "" {
+		v.Source = source
+	}
+	return err
+}
+
+// expired finds the role that stopped the workflow.
+func (u *update) expired() error {
+	t := &u.trusted
+	if err := u.judge.fresh(tuf.ROOT, t.Root.Signed.Version, t.Root.Signed.Expires); err != nil {
+		return err
+	}
+	if t.Timestamp != nil {
+		if _, err := u.judge.usable(tuf.TIMESTAMP, t.Timestamp.Signed.Version, t.Timestamp.Signed.Expires); err != nil {
+			return err
+		}
+	}
+	if t.Snapshot != nil {
+		if _, err := u.judge.usable(tuf.SNAPSHOT, t.Snapshot.Signed.Version, t.Snapshot.Signed.Expires); err != nil {
+			return err
+		}
+	}
+	if data := or(u.adapter.asked(tuf.TARGETS), u.base.targets); data != nil {
+		if targets, err := parse[tuf.TargetsType](tuf.TARGETS, data); err == nil {
+			return u.judge.refuse(tuf.TARGETS, targets.Signed.Version, targets.Signed.Expires)
+		}
+	}
+	return u.judge.refuse(tuf.TARGETS, 0, time.Time{})
+}
+
+// rollback compares what was offered with what is stored, and names the role that
+// went back (TUF spec 5.4.3, 5.5.5); nil if none did.
+func (u *update) rollback(role string) *VerificationError {
+	switch role {
+	case tuf.TIMESTAMP:
+		old, err := parse[tuf.TimestampType](role, u.base.timestamp)
+		if err != nil {
+			return nil
+		}
+		offered, err := parse[tuf.TimestampType](role, u.adapter.served["timestamp.json"])
+		if err != nil {
+			return nil
+		}
+		if offered.Signed.Version < old.Signed.Version {
+			return &VerificationError{Kind: ErrRollback, Role: role, Version: offered.Signed.Version, Want: old.Signed.Version}
+		}
+		return wentBack(old.Signed.Meta, offered.Signed.Meta, "timestamp", offered.Signed.Version)
+	case tuf.SNAPSHOT:
+		old, err := parse[tuf.SnapshotType](role, u.base.snapshot)
+		if err != nil {
+			return nil
+		}
+		offered, err := parse[tuf.SnapshotType](role, u.adapter.asked(role))
+		if err != nil {
+			return nil
+		}
+		return wentBack(old.Signed.Meta, offered.Signed.Meta, "snapshot", offered.Signed.Version)
+	}
+	return nil
+}
+
+func wentBack(old, offered map[string]*tuf.MetaFiles, in string, version int64) *VerificationError {
+	for _, name := range sortedKeys(old) {
+		e := &VerificationError{
+			Kind: ErrRollback, Role: strings.TrimSuffix(name, ".json"), Want: old[name].Version,
+			Detail: fmt.Sprintf("offered by %s v%d", in, version),
+		}
+		now, ok := offered[name]
+		if !ok {
+			e.Detail = fmt.Sprintf("%s v%d no longer lists it", in, version)
+			return e
+		}
+		if now.Version < old[name].Version {
+			e.Version = now.Version
+			return e
+		}
+	}
+	return nil
+}
