@@ -18,12 +18,13 @@ const module = "github.com/tufoci/tufoci"
 // layers says which of our packages each package may import. A package that is
 // missing here fails the test.
 var layers = map[string][]string{
-	"metadata":         {},
+	"internal/period":  {},
+	"metadata":         {"internal/period"},
 	"ociremote":        {},
 	"fetcher":          {"ociremote"},
-	"trust":            {"fetcher", "ociremote"},
+	"trust":            {"fetcher", "ociremote", "internal/period"},
 	"publish":          {"metadata", "ociremote", "trust"},
-	"cmd/tufoci/cli":   {"metadata", "ociremote", "fetcher", "trust", "publish"},
+	"cmd/tufoci/cli":   {"metadata", "ociremote", "fetcher", "trust", "publish", "internal/period"},
 	"cmd/tufoci":       {"cmd/tufoci/cli"},
 	"internal/tuftest": {},
 	"e2e/bench":        {"ociremote", "trust"},

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tufoci/tufoci/internal/period"
 )
 
 // maxConfig bounds tufoci.yaml, in bytes.
@@ -115,9 +117,9 @@ func ParseConfig(data []byte) (*Config, error) {
 			if f.text == "" {
 				continue
 			}
-			d, err := ParsePeriod(f.text)
+			d, err := period.Parse(f.text)
 			if err != nil {
-				return nil, fmt.Errorf("role %q: %w", role, err)
+				return nil, fmt.Errorf("%w: role %q: %w", ErrInvalid, role, err)
 			}
 			*f.to = d
 		}
@@ -161,7 +163,7 @@ func (c *Config) checkPeriods(role string) error {
 		return fmt.Errorf("%w: role %q: periods are whole seconds above zero", ErrInvalid, role)
 	case renew >= expires:
 		return fmt.Errorf("%w: role %q: renewWithin %s must be shorter than expires %s",
-			ErrInvalid, role, FormatPeriod(renew), FormatPeriod(expires))
+			ErrInvalid, role, period.Format(renew), period.Format(expires))
 	}
 	return nil
 }
@@ -287,7 +289,7 @@ func periodText(d time.Duration) string {
 	if d == 0 {
 		return ""
 	}
-	return FormatPeriod(d)
+	return period.Format(d)
 }
 
 // mergeYAML makes old say what next says, keeping its comments and its order.
@@ -326,7 +328,7 @@ func mergeYAML(old, next *yaml.Node) {
 
 // samePeriod reports whether two texts are one length of time: what people wrote as 1y stays.
 func samePeriod(a, b string) bool {
-	x, errX := ParsePeriod(a)
-	y, errY := ParsePeriod(b)
+	x, errX := period.Parse(a)
+	y, errY := period.Parse(b)
 	return errX == nil && errY == nil && x == y
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/internal/period"
 )
 
 // RoleDiff is what a staged role changes in words that a signer can judge.
@@ -169,9 +171,9 @@ func memberFacts(out facts, role string, members map[string]any) {
 		case err != nil:
 			out.set("member", name, fmt.Sprint(value))
 		case name == fieldPeriod && isNumber:
-			out.set("period", role, FormatPeriod(time.Duration(secs)*time.Second))
+			out.set("period", role, period.Format(time.Duration(secs)*time.Second))
 		case name == fieldRenew && isNumber:
-			out.set("renewWithin", role, FormatPeriod(time.Duration(secs)*time.Second))
+			out.set("renewWithin", role, period.Format(time.Duration(secs)*time.Second))
 		default:
 			out.set("member", name, string(text))
 		}

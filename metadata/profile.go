@@ -5,7 +5,11 @@ import (
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/internal/period"
 )
+
+const day = period.Day
 
 // The profiles: defaults for thresholds and periods.
 const (

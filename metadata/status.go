@@ -7,6 +7,8 @@ import (
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/internal/period"
 )
 
 // Status is the workspace at one glance.
@@ -191,8 +193,8 @@ func (w *Workspace) drift(names []string) ([]string, error) {
 	}
 	for _, role := range names {
 		if f := w.current(role); f != nil && f.period != 0 {
-			if period, _ := w.cfg.Periods(role); f.period != period {
-				out = append(out, fmt.Sprintf("%s v%d lives for %s, tufoci.yaml says %s", role, f.version, FormatPeriod(f.period), FormatPeriod(period)))
+			if life, _ := w.cfg.Periods(role); f.period != life {
+				out = append(out, fmt.Sprintf("%s v%d lives for %s, tufoci.yaml says %s", role, f.version, period.Format(f.period), period.Format(life)))
 			}
 		}
 		info, err := w.Role(role)

@@ -63,7 +63,7 @@ type entryYAML struct {
 	Source       string `yaml:"source"`
 	Root         string `yaml:"root"` // "sha256:" and hex
 	TargetsURL   string `yaml:"targetsURL,omitempty"`
-	MaxStale     period `yaml:"maxStale,omitempty"`
+	MaxStale     span   `yaml:"maxStale,omitempty"`
 	MinTimestamp int64  `yaml:"minTimestamp,omitempty"`
 }
 
@@ -269,7 +269,7 @@ func (c *Config) write() error {
 	for name, e := range c.entries {
 		doc.Trusts[name] = entryYAML{
 			Source: e.Source, Root: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
-			MaxStale: period(e.MaxStale), MinTimestamp: e.MinTimestamp,
+			MaxStale: span(e.MaxStale), MinTimestamp: e.MinTimestamp,
 		}
 	}
 	var out bytes.Buffer

@@ -244,20 +244,3 @@ func TestConfigKilledBetweenWrites(t *testing.T) {
 		}
 	}
 }
-
-func TestPeriods(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{"15d": "15d", "2w": "14d", "1y": "365d", "36h": "36h0m0s", "48h": "2d", "90m": "1h30m0s", "0d": "0d"} {
-		if got, err := trust.ParsePeriod(in); err != nil || got != want {
-			t.Errorf("%s: %s, %v", in, got, err)
-		}
-		if again, err := trust.ParsePeriod(want); err != nil || again != want {
-			t.Errorf("%s is not read as it is written: %s, %v", want, again, err)
-		}
-	}
-	for _, in := range []string{"", "d", "-1d", "1.5d", "-3h", "200y", "9999999999d", "15 d", "soon"} {
-		if got, err := trust.ParsePeriod(in); err == nil {
-			t.Errorf("%q is read as %s", in, got)
-		}
-	}
-}

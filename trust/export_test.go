@@ -21,11 +21,5 @@ const MaxVisits = maxVisits
 // RoleFileName is the name of a stored role.
 func RoleFileName(role string) string { return roleFileName(role) }
 
-// ParsePeriod reads a length of time and writes it again.
-func ParsePeriod(s string) (string, error) {
-	p, err := parsePeriod(s)
-	return p.String(), err
-}
-
 // ErrReadOnly is what a write to a read-only place fails with.
 var ErrReadOnly = os.ErrPermission

@@ -3,49 +3,20 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tufoci/tufoci/internal/period"
 )
 
-const day = 24 * time.Hour
+const day = period.Day
 
 // span is a flag value for a length of time: 90s, 36h, 7d, 2w, 1y, or several
-// of them (1d12h). A year has 365 days.
+// of them (1d12h).
 type span time.Duration
 
-var spanPart = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)(y|w|d|h|ms|m|s)`)
-
-var spanUnit = map[string]time.Duration{
-	"y": 365 * day, "w": 7 * day, "d": day, "h": time.Hour, "m": time.Minute,
-	"s": time.Second, "ms": time.Millisecond,
-}
-
-// parseSpan reads a length of time above zero and of at most 100 years.
-func parseSpan(s string) (time.Duration, error) {
-	var total float64
-	rest := s
-	for rest != "" {
-		part := spanPart.FindStringSubmatch(rest)
-		if part == nil {
-			return 0, fmt.Errorf("length of time %q: want for example 36h, 7d, 2w or 1y", s)
-		}
-		n, err := strconv.ParseFloat(part[1], 64)
-		if err != nil {
-			return 0, fmt.Errorf("length of time %q: %v", s, err)
-		}
-		total += n * float64(spanUnit[part[2]])
-		rest = rest[len(part[0]):]
-	}
-	if total <= 0 || total > float64(100*365*day) {
-		return 0, fmt.Errorf("length of time %q: want more than nothing and at most 100y", s)
-	}
-	return time.Duration(total), nil
-}
-
 func (d *span) Set(s string) error {
-	v, err := parseSpan(s)
+	v, err := period.Parse(s)
 	*d = span(v)
 	return err
 }
@@ -56,24 +27,7 @@ func (d *span) String() string {
 	if *d == 0 {
 		return ""
 	}
-	return exactSpan(time.Duration(*d))
-}
-
-// exactSpan prints a length of time so that parseSpan reads the same: in days
-// or hours where these are whole.
-func exactSpan(d time.Duration) string {
-	switch {
-	case d == 0:
-		return "0s"
-	case d%day == 0:
-		return fmt.Sprintf("%dd", d/day)
-	case d%time.Hour == 0:
-		return fmt.Sprintf("%dh", d/time.Hour)
-	case d%time.Minute == 0:
-		return fmt.Sprintf("%dm", d/time.Minute)
-	default:
-		return d.String()
-	}
+	return period.Format(time.Duration(*d))
 }
 
 // formatSpan prints the two largest units of a length of time, as in "7d 4h".

@@ -3,24 +3,9 @@ package cli
 import (
 	"testing"
 	"time"
-)
 
-func TestParseSpan(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]time.Duration{
-		"90s": 90 * time.Second, "36h": 36 * time.Hour, "7d": 7 * day, "2w": 14 * day, "1y": 365 * day,
-		"1d12h": 36 * time.Hour, "1.5h": 90 * time.Minute, "5m": 5 * time.Minute, "250ms": 250 * time.Millisecond,
-	} {
-		if got, err := parseSpan(in); err != nil || got != want {
-			t.Errorf("%q: %v, %v", in, got, err)
-		}
-	}
-	for _, in := range []string{"0s", "-1h", "5", "d", "1x", "200y", "99999999999999999999h", "1d 2h"} {
-		if got, err := parseSpan(in); err == nil {
-			t.Errorf("%q is read as %v", in, got)
-		}
-	}
-}
+	"github.com/tufoci/tufoci/internal/period"
+)
 
 func TestFormatTime(t *testing.T) {
 	t.Parallel()
@@ -43,7 +28,7 @@ func TestSpanRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, d := range []time.Duration{5 * time.Minute, 36 * time.Hour, 7 * day, 365 * day, 90 * time.Second, 1500 * time.Millisecond} {
 		v := span(d)
-		if got, err := parseSpan(v.String()); err != nil || got != d {
+		if got, err := period.Parse(v.String()); err != nil || got != d {
 			t.Errorf("%v is shown as %q and read as %v, %v", d, v.String(), got, err)
 		}
 	}

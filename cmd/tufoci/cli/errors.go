@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/tufoci/tufoci/internal/period"
 )
 
 // Exit codes. 10 to 13 keep the meaning that they have in cosign.
@@ -75,7 +77,7 @@ type timeoutError struct {
 }
 
 func (e *timeoutError) Error() string {
-	return fmt.Sprintf("not done within --timeout %s", exactSpan(e.limit))
+	return fmt.Sprintf("not done within --timeout %s", period.Format(e.limit))
 }
 func (e *timeoutError) Unwrap() error { return e.err }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 // how far. Only this test binary reads it.
 func scriptMain() {
 	w := System()
-	if ahead, err := parseSpan(os.Getenv("CLOCK")); err == nil {
+	if ahead, err := period.Parse(os.Getenv("CLOCK")); err == nil {
 		w.Now = func() time.Time { return time.Now().Add(ahead) }
 	}
 	os.Exit(Run(context.Background(), os.Args[1:], w))

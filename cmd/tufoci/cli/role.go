@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/metadata"
 )
 
@@ -35,7 +36,7 @@ type roleInfo struct {
 func newRoleInfo(r metadata.RoleInfo) roleInfo {
 	return roleInfo{
 		Role: r.Name, Parent: r.Parent, Version: r.Version, Expires: moment{r.Expires},
-		Period: exactSpan(r.Period), RenewWithin: exactSpan(r.RenewWithin),
+		Period: period.Format(r.Period), RenewWithin: period.Format(r.RenewWithin),
 		Threshold: r.Threshold, Keys: keyRefs(r.Keys), Paths: append([]string{}, r.Paths...),
 		Terminating: r.Terminating, Bins: r.Bins, BinPrefix: r.BinPrefix, Targets: r.Targets,
 		Staged: r.Staged, Delegations: append([]string{}, r.Delegations...),

@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/metadata"
 )
@@ -71,7 +72,7 @@ func (s *story) cmdLose(ts *testscript.TestScript, neg bool, args []string) {
 // target of its own and a delegated role that lists one, which live for LIFE.
 func (s *story) cmdTufRepo(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 2, "tufrepo DIR LIFE")
-	life, err := parseSpan(args[1])
+	life, err := period.Parse(args[1])
 	ts.Check(err)
 	r := tuftest.NewRepo(s.t, tuftest.RepoOptions{Now: time.Now().UTC().Truncate(time.Second), Life: life})
 	r.AddTarget("hello.txt", []byte("hello\n"))

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/trust"
 )
 
@@ -24,7 +25,7 @@ type trustInfo struct {
 func newTrustInfo(e trust.Entry) trustInfo {
 	return trustInfo{
 		Name: e.Name, Source: e.Source, RootChecksum: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
-		MaxStale: exactSpan(e.MaxStale), MinTimestamp: e.MinTimestamp,
+		MaxStale: period.Format(e.MaxStale), MinTimestamp: e.MinTimestamp,
 	}
 }
 

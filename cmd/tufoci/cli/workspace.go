@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/metadata"
 )
 
@@ -153,7 +154,7 @@ func (v *assignments) String() string { return "" }
 func (v *assignments) spans() (map[string]time.Duration, error) {
 	out := map[string]time.Duration{}
 	for _, kv := range v.values {
-		d, err := parseSpan(kv[1])
+		d, err := period.Parse(kv[1])
 		if err != nil {
 			return nil, usagef("%s=%s: %v", kv[0], kv[1], err)
 		}
