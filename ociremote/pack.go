@@ -172,12 +172,16 @@ func newManifest(files []Content, o PackOptions) (*ocispec.Manifest, error) {
 		}
 	}
 	for _, f := range files {
-		m.Layers = append(m.Layers, ocispec.Descriptor{
-			MediaType: mediaTypeOf(f.Title), Digest: f.Digest, Size: f.Size,
-			Annotations: map[string]string{ocispec.AnnotationTitle: f.Title},
-		})
+		m.Layers = append(m.Layers, fileLayer(f))
 	}
 	return m, nil
+}
+
+func fileLayer(f Content) ocispec.Descriptor {
+	return ocispec.Descriptor{
+		MediaType: mediaTypeOf(f.Title), Digest: f.Digest, Size: f.Size,
+		Annotations: map[string]string{ocispec.AnnotationTitle: f.Title},
+	}
 }
 
 // fillInline chooses the files of the inline layer and packs them, nil if there
@@ -312,7 +316,7 @@ func appendFiles(blobs []Blob, files []Content) []Blob {
 		i, ok := index[f.Digest]
 		if !ok {
 			index[f.Digest] = len(blobs)
-			blobs = append(blobs, Blob{Descriptor: ocispec.Descriptor{MediaType: mediaTypeOf(f.Title), Digest: f.Digest, Size: f.Size}, Data: f.Data})
+			blobs = append(blobs, Blob{Descriptor: fileLayer(f), Data: f.Data})
 			continue
 		}
 		if blobs[i].Data == nil {

@@ -131,6 +131,9 @@ func TestPublishDryRun(t *testing.T) {
 	if p := result.Plan; p.HeadVersion != 1 || p.HistoryTag != "tuf.v2" || len(p.Blobs) != 5 || p.Bytes == 0 || p.Size == 0 {
 		t.Errorf("plan %+v", p)
 	}
+	if !slices.ContainsFunc(result.Plan.Blobs, func(b publish.BlobPlan) bool { return b.Title == "metadata/2.targets.json" }) {
+		t.Errorf("planned blobs have not the names of their files: %+v", result.Plan.Blobs)
+	}
 	b := a.twin()
 	if done := a.publish(g); len(done.Plan.Blobs) != 5 {
 		t.Errorf("what was done: %+v", done.Plan)
