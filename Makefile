@@ -19,7 +19,7 @@ build: ## build bin/tufoci
 
 .PHONY: test
 test: ## run the tests that need nothing but Go, with the race detector
-	go test -race ./...
+	go test -race -timeout 20m ./...
 
 .PHONY: e2e
 e2e: build tools e2e/tufjs/node_modules/.package-lock.json ## run the stories with foreign programs: registries, copiers, clients
