@@ -49,7 +49,8 @@ var homes = map[string][]string{
 	"github.com/spf13/cobra":                            {"cmd/tufoci/cli"},
 	"github.com/spf13/pflag":                            {"cmd/tufoci/cli"},
 	"github.com/schollz/progressbar/v3":                 {"cmd/tufoci/cli"},
-	"github.com/olareg/olareg":                          {"cmd/tufoci/cli", "internal/tuftest"},
+	"github.com/olareg/olareg":                          {"internal/tuftest"},
+	"github.com/google/go-containerregistry":            {"cmd/tufoci/cli"}, // the registry of the demo
 }
 
 // testOnly are imports from outside that tests may add anywhere.

@@ -48,7 +48,7 @@ Every command shown is run as shown. Nothing else on this machine is touched.`,
 
 func (r *demoResult) text(w io.Writer, _ *app) {
 	if r.Directory != "" {
-		fmt.Fprintf(w, "\nkept in %s: workspace/, consumer/ and, as OCI layouts, registry/\n", r.Directory)
+		fmt.Fprintf(w, "\nkept in %s: workspace/, consumer/ and layout/\n", r.Directory)
 		return
 	}
 	fmt.Fprintln(w, "\nThat was all of it; nothing is left behind.")
@@ -76,7 +76,7 @@ func (a *app) runDemo(ctx context.Context, keep bool) (_ *demoResult, err error)
 			os.RemoveAll(dir)
 		}
 	}()
-	host, stop, err := startRegistry(filepath.Join(dir, "registry"))
+	host, stop, err := startRegistry()
 	if err != nil {
 		return nil, err
 	}
@@ -88,10 +88,14 @@ func (a *app) runDemo(ctx context.Context, keep bool) (_ *demoResult, err error)
 	if err := d.tell(ctx); err != nil {
 		return nil, err
 	}
-	r := &demoResult{Commands: d.commands}
+	r := &demoResult{}
 	if keep {
+		if err := d.keep(ctx); err != nil {
+			return nil, err
+		}
 		r.Directory = dir
 	}
+	r.Commands = d.commands
 	return r, nil
 }
 
@@ -193,6 +197,12 @@ func (d *demo) rolledBack(ctx context.Context) error {
 	}
 	d.say("The registry is restored, and all is well: nothing of it has touched the consumer.")
 	return d.run(ctx, "get acme hello.txt --plain-http", exitOK)
+}
+
+// keep saves what the registry has, which ends with the demo.
+func (d *demo) keep(ctx context.Context) error {
+	d.say("What the registry holds is copied to a directory, verified like all else.")
+	return d.run(ctx, "mirror copy $R oci-layout:$D/layout --root $D/1.root.json --from-plain-http", exitOK)
 }
 
 // rootKey is the name of the key that signs root.

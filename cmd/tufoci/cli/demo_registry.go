@@ -2,26 +2,25 @@ package cli
 
 import (
 	"context"
-	"log/slog"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"time"
 
-	"github.com/olareg/olareg"
-	"github.com/olareg/olareg/config"
+	"github.com/google/go-containerregistry/pkg/registry"
 )
 
-// startRegistry serves a registry on loopback that keeps its content in dir.
-func startRegistry(dir string) (host string, stop func(), err error) {
+// startRegistry serves a registry on loopback that keeps its content in memory.
+func startRegistry() (host string, stop func(), err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
 	}
-	store := olareg.New(config.Config{
-		Storage: config.ConfigStorage{StoreType: config.StoreDir, RootDir: dir, GC: config.ConfigGC{Frequency: -1}},
-		Log:     slog.New(slog.DiscardHandler),
-	})
-	server := &http.Server{Handler: store, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{
+		Handler:           registry.New(registry.Logger(log.New(io.Discard, "", 0))),
+		ReadHeaderTimeout: 10 * time.Second,
+	}
 	go func() { _ = server.Serve(listener) }() // ends with Shutdown
 	return listener.Addr().String(), func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -29,6 +28,5 @@ func startRegistry(dir string) (host string, stop func(), err error) {
 		if server.Shutdown(ctx) != nil {
 			server.Close()
 		}
-		store.Close()
 	}, nil
 }

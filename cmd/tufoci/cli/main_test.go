@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,30 +12,29 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tufoci": scriptMain})
-}
-
-// scriptMain is the program with a clock that a script can set ahead: $CLOCK is
-// how far. Only this test binary reads it.
-func scriptMain() {
-	w := System()
-	if ahead, err := period.Parse(os.Getenv("CLOCK")); err == nil {
-		w.Now = func() time.Time { return time.Now().Add(ahead) }
+// buildProgram builds the program that the scripts run. It is not this test
+// binary, since that has the test registry in it, which takes longer to start
+// than most commands take to run. All code of the program is also in this
+// binary, so that a cached result of this test is never that of other code.
+func buildProgram(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "./testdata/tufoci")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
-	os.Exit(Run(context.Background(), os.Args[1:], w))
+	return dir
 }
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	program := buildProgram(t)
 	files, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts: %v", err)
@@ -44,7 +42,7 @@ func TestScripts(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			s := &story{plain: tuftest.NewRegistry(t, tuftest.RegistryOptions{}), t: t}
+			s := &story{program: program, plain: tuftest.NewRegistry(t, tuftest.RegistryOptions{}), t: t}
 			s.basic = tuftest.NewRegistry(t, tuftest.RegistryOptions{Basic: true, Username: "user", Password: "secret"})
 			testscript.Run(t, testscript.Params{Files: []string{file}, Setup: s.setUp, Cmds: s.commands()})
 		})
@@ -55,10 +53,12 @@ func TestScripts(t *testing.T) {
 // wants the user "user" with the password "secret".
 type story struct {
 	t            *testing.T
+	program      string // directory of the program
 	plain, basic *tuftest.Registry
 }
 
 func (s *story) setUp(env *testscript.Env) error {
+	env.Setenv("PATH", s.program+string(filepath.ListSeparator)+env.Getenv("PATH"))
 	env.Setenv("REGISTRY", s.plain.Host())
 	env.Setenv("R", s.plain.Host()+"/acme/trust")
 	env.Setenv("BASIC", s.basic.Host())
@@ -76,6 +76,7 @@ func (s *story) setUp(env *testscript.Env) error {
 
 func (s *story) commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
+		"tufoci":    cmdTufoci,
 		"exits":     cmdExits,
 		"json":      cmdJSON,
 		"retag":     s.cmdRetag,
@@ -88,6 +89,14 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"lock":      s.cmdLock,
 		"copydir":   s.cmdCopyDir,
 	}
+}
+
+// cmdTufoci runs the program, which has to succeed.
+func cmdTufoci(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("use exits, which names the code")
+	}
+	ts.Check(ts.Exec("tufoci", args...))
 }
 
 // cmdExits is "exits CODE COMMAND...": the command ends with that code.
