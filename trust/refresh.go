@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -240,7 +241,7 @@ func (r *refresh) remember(c *change, in *info) {
 func keepListed(snapshot *tuf.Metadata[tuf.SnapshotType]) func(string) bool {
 	names := map[string]bool{}
 	for file := range snapshot.Signed.Meta {
-		names[roleFileName(file[:len(file)-len(".json")])] = true
+		names[roleFileName(strings.TrimSuffix(file, ".json"))] = true
 	}
 	return func(name string) bool { return names[name] }
 }

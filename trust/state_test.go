@@ -396,6 +396,22 @@ func TestRolesNoLongerListedArePruned(t *testing.T) {
 	}
 }
 
+// A snapshot may list what is no role file; the state is kept all the same.
+func TestSnapshotListsOddFiles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.Forge("snapshot", func(signed map[string]any) {
+		for _, name := range []string{"", "a", ".json", "team"} {
+			signed["meta"].(map[string]any)[name] = map[string]any{"version": 1}
+		}
+	})
+	w.out()
+	w.mustRefresh()
+	if _, err := w.client().Load(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRoleFileNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
