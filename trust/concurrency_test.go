@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,5 +229,50 @@ func TestRefresher(t *testing.T) {
 	mu.Unlock()
 	if _, err := r.View(); !errors.Is(err, trust.ErrExpired) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// The view of a refresher that cannot refresh grows old: a delegated role that
+// expires is refused, and what max-stale still accepts is said to be stale.
+func TestRefresherViewGrowsOld(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.Delegate("targets", "team", []string{"team/*"}, false)
+	w.AddTargetTo("team", "team/file", []byte("x"))
+	w.AddTarget("file", []byte("x"))
+	w.SetExpiry("team", w.now.Add(time.Hour))
+	w.SetExpiry("timestamp", w.now.Add(2*time.Hour))
+	w.publish()
+	var passed atomic.Int64
+	client := w.client(func(o *trust.Options) {
+		o.MaxStale, o.Now = 24*time.Hour, func() time.Time { return w.now.Add(time.Duration(passed.Load())) }
+	})
+	r, err := trust.NewRefresher(t.Context(), client, trust.RefresherOptions{Min: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(after time.Duration) *trust.View {
+		t.Helper()
+		passed.Add(int64(after))
+		view, err := r.View()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return view
+	}
+	view := at(0)
+	if err := lookup(t, view, "team/file"); err != nil {
+		t.Fatal(err)
+	}
+	view = at(90 * time.Minute)
+	refused(t, lookup(t, view, "team/file"), trust.ErrExpired)
+	if err := lookup(t, view, "file"); err != nil {
+		t.Error(err)
+	}
+	if s := view.Status(); s.Stale || len(s.Warnings) > 0 {
+		t.Errorf("stale %v, warnings %q", s.Stale, s.Warnings)
+	}
+	if s := at(time.Hour).Status(); !s.Stale || len(s.Warnings) != 1 {
+		t.Errorf("stale %v, warnings %q", s.Stale, s.Warnings)
 	}
 }

@@ -49,7 +49,9 @@ func NewRefresher(ctx context.Context, c *Client, o RefresherOptions) (*Refreshe
 }
 
 // View returns the newest verified view. ErrExpired once it has expired, beyond
-// the client's MaxStale, without a newer one.
+// the client's MaxStale, without a newer one. A view that is past its expiry but
+// within MaxStale says so. Delegated roles are judged when they are used, so that
+// one that expires meanwhile is refused.
 func (r *Refresher) View() (*View, error) {
 	r.mu.RLock()
 	v := r.view
@@ -58,8 +60,12 @@ func (r *Refresher) View() (*View, error) {
 	if err := v.set.fresh(j); err != nil {
 		return nil, err
 	}
-	if _, err := v.set.usable(j); err != nil {
+	stale, err := v.set.usable(j)
+	if err != nil {
 		return nil, err
+	}
+	if stale {
+		v.warn(j, false)
 	}
 	return v, nil
 }
@@ -70,6 +76,7 @@ func (r *Refresher) Done() <-chan struct{} { return r.done }
 func (r *Refresher) refresh(ctx context.Context) error {
 	v, err := r.client.Refresh(ctx)
 	if err == nil {
+		v.clock = r.client.judge
 		r.mu.Lock()
 		r.view = v
 		r.mu.Unlock()

@@ -54,7 +54,7 @@ func (v *View) role(ctx context.Context, name string, by signer) (*roleFile, err
 	if err := v.parsed.verify(by, s.file); err != nil {
 		return nil, v.from(err)
 	}
-	if err := v.judge.fresh(name, s.file.version(), s.file.meta.Signed.Expires); err != nil {
+	if err := v.judgeNow().fresh(name, s.file.version(), s.file.meta.Signed.Expires); err != nil {
 		return nil, err
 	}
 	if s.fetched {

@@ -16,11 +16,12 @@ import (
 // safe for concurrent use. Delegated roles are read when a lookup first needs
 // them, each file at most once, and verified against this state. Expiry is
 // judged at the time of the refresh that made the view; see Refresher for
-// programs that run for long.
+// programs that run for long, whose views judge at the time of each call.
 type View struct {
 	set      *set
 	status   Status
 	judge    judge
+	clock    func() judge // of a Refresher, for what is judged later; nil: judge
 	limits   Limits
 	origin   *origin // nil: no source was given or asked
 	store    store
@@ -86,8 +87,21 @@ type Fork struct {
 // Status says what the view rests on.
 func (v *View) Status() Status {
 	s := v.status
+	if v.clock != nil {
+		j := v.clock()
+		stale, _ := v.set.usable(j)
+		s.Stale = stale && !j.allowExpired
+	}
 	s.Warnings = v.warnings.all()
 	return s
+}
+
+// judgeNow judges what is read of the view from now on.
+func (v *View) judgeNow() judge {
+	if v.clock != nil {
+		return v.clock()
+	}
+	return v.judge
 }
 
 func (s *set) status() Status {
