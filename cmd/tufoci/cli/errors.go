@@ -64,6 +64,11 @@ func usagef(format string, args ...any) error {
 	return &usageError{err: fmt.Errorf(format, args...)}
 }
 
+// declinedError is a question that was answered with something else than yes.
+type declinedError struct{ question string }
+
+func (e *declinedError) Error() string { return "not confirmed: " + e.question }
+
 // interruptedError is the end of a command by a signal.
 type interruptedError struct{ err error }
 

@@ -3,7 +3,9 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 )
 
@@ -22,13 +24,16 @@ func (a *app) confirm(ctx context.Context, question string) error {
 	fmt.Fprintf(a.world.Stderr, "%s [y/N] ", printable(question))
 	line, err := ask(ctx, func() ([]byte, error) { return a.stdin.ReadBytes('\n') })
 	if err != nil && len(line) == 0 {
-		return err
+		fmt.Fprintln(a.world.Stderr) // the question stands on an unfinished line
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
 	}
 	switch strings.ToLower(strings.TrimSpace(string(line))) {
 	case "y", "yes":
 		return nil
 	}
-	return usagef("%s: answered no", question)
+	return &declinedError{question}
 }
 
 // secret asks for a line that is not shown. variable names what answers it
@@ -47,7 +52,7 @@ func (a *app) secret(ctx context.Context, prompt, variable string) ([]byte, erro
 	line, err := read(ctx)
 	fmt.Fprintln(a.world.Stderr)
 	line = bytes.TrimRight(line, "\r\n")
-	if err != nil && len(line) == 0 {
+	if err != nil && !errors.Is(err, io.EOF) && len(line) == 0 {
 		return nil, err
 	}
 	if len(line) == 0 {

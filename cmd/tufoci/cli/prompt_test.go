@@ -20,6 +20,8 @@ func TestConfirm(t *testing.T) {
 		a, stderr := terminal(typed)
 		if err := a.confirm(t.Context(), "go on?"); (err == nil) != want {
 			t.Errorf("%q: %v", typed, err)
+		} else if err != nil && (a.report(err).ExitCode != exitOther || !strings.Contains(err.Error(), "go on?")) {
+			t.Errorf("%q: %+v", typed, a.report(err))
 		}
 		if !strings.Contains(stderr.String(), "go on? [y/N]") {
 			t.Errorf("asked %q", stderr.String())

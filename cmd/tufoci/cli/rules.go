@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/tufoci/tufoci/fetcher"
@@ -46,6 +47,7 @@ var rules = []rule{
 	{as[*interruptedError], exitInterrupted, "a signal ended the command; nothing is half written", nil},
 	{as[nothingError], exitNothingToDo, "", nil},
 	{as[*usageError], exitUsage, "the command line is not complete or not right", []string{"`{command} --help`"}},
+	{as[*declinedError], exitOther, "the answer was not yes; nothing was changed", nil},
 	{as[*timeoutError], exitRegistry, "the registry or the network is slow, or the limit is short", []string{"again, with more time: `{command} --timeout 30m`"}},
 
 	// The consumer's refusals, the strongest first.
@@ -67,7 +69,7 @@ var rules = []rule{
 	{is(trust.ErrInvalidName, trust.ErrConfig, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
 
 	// The publisher's.
-	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`"}},
+	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
 	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; the changes that lost are still in this workspace", []string{"`tufoci status` shows what is staged; agree with the other publisher"}},
 	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; this workspace is unchanged", []string{"`tufoci diff {role}` shows your changes; `tufoci reset {role}` drops them, to make them again on what is published"}},
 	{is(publish.ErrMoving), exitConflict, "another publisher is at work", []string{"`tufoci publish`, when it is done"}},
@@ -123,8 +125,9 @@ func missingKeys(r metadata.RoleSignatures) string {
 			continue
 		}
 		for _, k := range rule.Keys {
-			if !k.Signed {
-				out = append(out, strings.TrimSpace(strings.Join([]string{k.Name, shorten(k.ID, 8), k.URI}, " ")))
+			name := strings.TrimSpace(strings.Join([]string{k.Name, shorten(k.ID, 8), k.URI}, " "))
+			if !k.Signed && !slices.Contains(out, name) { // a new root has two rules
+				out = append(out, name)
 			}
 		}
 	}

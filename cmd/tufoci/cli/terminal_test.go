@@ -36,7 +36,7 @@ func TestPublishAtTerminal(t *testing.T) {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
 	code, stdout, stderr := person(dir, nil, "n\n", "publish", "--plain-http")
-	if code != exitUsage || !strings.Contains(stderr, "sign root and targets with the keys at hand and publish? [y/N]") {
+	if code != exitOther || !strings.Contains(stderr, "sign root and targets with the keys at hand and publish? [y/N]") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	if len(registry.Requests()) != 0 || stdout != "" {

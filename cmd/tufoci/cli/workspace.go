@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,10 +98,17 @@ func readFile(path string) ([]byte, error) {
 }
 
 // writeFile writes a file whole or not at all: temporary file, fsync, rename,
-// fsync of the directory.
+// fsync of the directory. What is there and no file, such as a pipe or a link,
+// is written to and not replaced.
 func writeFile(path string, data []byte, mode os.FileMode) (err error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return writeThrough(path, data, mode)
+	}
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".tufoci-*")
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: "write", Path: path, Err: e.Err} // no word of the temporary file
+	}
 	if err != nil {
 		return err
 	}
@@ -130,6 +139,15 @@ func writeFile(path string, data []byte, mode os.FileMode) (err error) {
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+func writeThrough(path string, data []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 // assignments is a flag NAME=VALUE that may be given several times.

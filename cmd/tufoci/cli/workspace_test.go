@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -29,8 +30,25 @@ func TestWriteFile(t *testing.T) {
 	if err := writeFile(taken, []byte("x"), 0o644); err == nil {
 		t.Error("a directory was replaced")
 	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeFile(link, []byte("through"), 0o644); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode().IsRegular() {
+		t.Errorf("what is no file was replaced: %v, %v", info, err)
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != "through" {
+		t.Errorf("%q, %v", got, err)
+	}
+	missing := filepath.Join(dir, "missing", "out")
+	if err := writeFile(missing, nil, 0o644); err == nil || !strings.Contains(err.Error(), missing) {
+		t.Errorf("a file below a missing directory: %v", err)
+	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 2 {
+	if err != nil || len(entries) != 3 {
 		t.Errorf("%v, %v", entries, err)
 	}
 }
