@@ -130,6 +130,17 @@ func TestConfigMergesOddYAML(t *testing.T) {
 	}
 }
 
+// A channel may look like a length of time, which another text can say too.
+func TestConfigContentBeforeForm(t *testing.T) {
+	t.Parallel()
+	c := parseConfig(t, configWith(t, "# why", "channel: 1y"))
+	c.Channel = "365d"
+	data, err := c.Marshal()
+	if err != nil || parseConfig(t, data).Channel != "365d" {
+		t.Errorf("%v\n%s", err, data)
+	}
+}
+
 func TestParseConfigRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -261,7 +272,7 @@ func TestPeriods(t *testing.T) {
 // A life that is changed alone keeps a window for its renewal that makes sense.
 func TestSetPeriods(t *testing.T) {
 	t.Parallel()
-	for _, expires := range []time.Duration{time.Second, time.Minute, day, 6 * day, 30 * day, 365 * day, 100 * 365 * day} {
+	for _, expires := range []time.Duration{time.Second, time.Minute, day, 6 * day, 30 * day, 365 * day, 60 * 365 * day, 100 * 365 * day} {
 		for _, role := range []string{"root", "targets", "timestamp", "bins"} {
 			c := &Config{Repository: "r.io/trust", Profile: ProfileStandard}
 			if err := c.SetPeriods(role, expires, 0); err != nil {

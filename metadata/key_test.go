@@ -270,6 +270,24 @@ func TestVerifySignatureByScheme(t *testing.T) {
 	}
 }
 
+// Clients that do not take the length of the salt from the signature expect that of the hash.
+func TestRSASalt(t *testing.T) {
+	t.Parallel()
+	key := testKey(t, KeyRSA3072).(*rsa.PrivateKey)
+	s, err := NewSigner(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := s.Sign(t.Context(), []byte("payload"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte("payload"))
+	if err := rsa.VerifyPSS(&key.PublicKey, crypto.SHA256, sum[:], sig, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}); err != nil {
+		t.Error(err)
+	}
+}
+
 // go-tuf, which knows nothing of our signer, must count every signature that it makes.
 func TestGoTUFVerifiesSignatures(t *testing.T) {
 	t.Parallel()

@@ -243,6 +243,10 @@ func TestLintFaults(t *testing.T) {
 			r := at(t, s, "delegations", "roles", "1").(object)
 			r["paths"] = []any{"revocations/*", "charts/*"}
 		}},
+		{"revocations delegated by a team", "team", "reserved", func(s object) {
+			s["delegations"] = object{"keys": object{}, "roles": []any{object{"name": "revocations", "keyids": []any{}, "threshold": 1, "terminating": false, "paths": []any{"revocations/*"}}}}
+		}},
+		{"the tree by a broken class", "targets", "reserved", setPaths("n[otation/x")},
 		{"a class of characters", "targets", "pattern", setPaths("charts/[a-z]*")},
 		{"a class that languages negate in two ways", "targets", "pattern", setPaths("[!a]evocations.json")},
 		{"a backslash", "targets", "pattern", setPaths(`charts\*`)},
@@ -262,6 +266,7 @@ func TestLintFaults(t *testing.T) {
 			d["succinct_roles"] = object{"keyids": delegated(s)["keyids"], "threshold": 1, "bit_length": 4, "name_prefix": "b"}
 			delete(d, "roles")
 		}},
+		{"bins beside roles", "images", "bins", func(s object) { s["delegations"].(object)["roles"] = []any{} }},
 		{"more bins than a bundle takes", "images", "bins", func(s object) { at(t, s, "delegations", "succinct_roles").(object)["bit_length"] = 9 }},
 		{"bins without bits", "images", "json", func(s object) { at(t, s, "delegations", "succinct_roles").(object)["bit_length"] = 0 }},
 
@@ -359,6 +364,31 @@ func TestLintRawJSON(t *testing.T) {
 		findings := LintErrors(Lint(LintInput{Roles: map[string][]byte{"team": data}}))
 		if len(findings) == 0 {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestCheckTokens(t *testing.T) {
+	t.Parallel()
+	for text, ok := range map[string]bool{
+		`{"a":{"b":[1,"x",true]}}`:               true,
+		`{"a":1,"b":{"a":1}}`:                    true,
+		`{"a":1,"a":1}`:                          false,
+		`{"a":1}{}`:                              false,
+		`{"a":1}x`:                               false,
+		`{"a":1`:                                 false,
+		`{"a":null}`:                             false,
+		`{"a":9007199254740991}`:                 true,
+		`{"a":9007199254740992}`:                 false,
+		`{"signed":{"targets":{"x":null}}}`:      false,
+		`{"signed":{"targets":{"custom":null}}}`: false,
+		`{"signed":{"keys":{"x":{"custom":{"a":null}}}}}`:                 false,
+		`{"signed":{"targets":{"x":{"custom":{"a":null}}}}}`:              true,
+		strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth):     true,
+		strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1): false,
+	} {
+		if err := checkTokens([]byte(text)); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
