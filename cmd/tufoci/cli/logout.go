@@ -16,7 +16,7 @@ func (a *app) newLogout() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			client, err := ociremote.NewClient(ociremote.Options{
-				RegistryConfig: first(config, a.env.get(envRegistryConfig)),
+				RegistryConfig: a.registryConfig(config),
 				UserAgent:      userAgent(),
 				Warn:           a.warn,
 			})

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -71,7 +72,7 @@ func (a *app) clientOptions(ctx context.Context, r *registryFlags) (ociremote.Op
 		Username:       r.username,
 		Password:       r.password,
 		IdentityToken:  r.identityToken,
-		RegistryConfig: first(r.config, a.env.get(envRegistryConfig)),
+		RegistryConfig: a.registryConfig(r.config),
 		CAFile:         first(r.caFile, a.env.get(envCAFile)),
 		CertFile:       r.certFile,
 		KeyFile:        r.keyFile,
@@ -101,6 +102,21 @@ func (a *app) clientOptions(ctx context.Context, r *registryFlags) (ociremote.Op
 		a.warn("--" + r.side + "insecure: whoever is on the way to the registry can read the credentials")
 	}
 	return o, nil
+}
+
+// registryConfig is the file of the credentials: that of the flag, of
+// TUFOCI_REGISTRY_CONFIG, or of docker.
+func (a *app) registryConfig(flag string) string {
+	if file := first(flag, a.env.get(envRegistryConfig)); file != "" {
+		return file
+	}
+	if dir := a.env.get(envDockerConfig); dir != "" {
+		return filepath.Join(dir, "config.json")
+	}
+	if home := a.env.get(envHome); home != "" {
+		return filepath.Join(home, ".docker", "config.json")
+	}
+	return ""
 }
 
 // stdinLine reads a secret that was piped in: all of it, without the last

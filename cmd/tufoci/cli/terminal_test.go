@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -78,6 +79,9 @@ func TestLoginAtTerminal(t *testing.T) {
 	dir := t.TempDir()
 	if code, _, stderr := person(dir, nil, "user\nsecret\n", "login", registry.Host(), "--plain-http"); code != exitOK {
 		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "docker", "config.json")); err != nil {
+		t.Error("the credentials are not where $DOCKER_CONFIG says")
 	}
 	if code, _, stderr := person(dir, nil, "user\nnope\n", "login", registry.Host(), "--plain-http"); code != exitAuth {
 		t.Errorf("exit %d: %s", code, stderr)
