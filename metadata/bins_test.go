@@ -98,6 +98,18 @@ func TestOnlyDirtyBinsAreOpened(t *testing.T) {
 	}
 }
 
+// A role of the head may delegate more bins than can be named one by one.
+func TestMoreBinsThanABundleTakes(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{-1, 0, 9, 32} {
+		md := newTargets()
+		md.Signed.Delegations = &tuf.Delegations{SuccinctRoles: &tuf.SuccinctRoles{BitLength: n, NamePrefix: "b"}}
+		v := &view{targets: func(string) (*tuf.Metadata[tuf.TargetsType], error) { return md, nil }}
+		_, err := v.targetRoles()
+		wantErr(t, err, ErrInvalid)
+	}
+}
+
 func TestBinsAreRenewed(t *testing.T) {
 	t.Parallel()
 	w, ws := withBins(t, 2)

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"fmt"
+	"math/bits"
 	"path"
 	"slices"
 	"strings"
@@ -51,6 +52,10 @@ func (v *view) delegations(role string) ([]delegation, error) {
 		return nil, err
 	}
 	if s := md.Signed.Delegations.SuccinctRoles; s != nil {
+		// Others may have made the role. Bins are named one by one here, and there may be billions.
+		if s.BitLength < 1 || s.BitLength > bits.Len(maxBins)-1 {
+			return nil, fmt.Errorf("%w: role %q delegates hash bins with a bit_length of %d, at most %d is supported", ErrInvalid, role, s.BitLength, bits.Len(maxBins)-1)
+		}
 		return []delegation{{parent: role, succinct: s}}, nil
 	}
 	var out []delegation
