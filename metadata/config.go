@@ -168,6 +168,15 @@ func (c *Config) checkPeriods(role string) error {
 	return nil
 }
 
+// passphraseVariable is what the name of the variable with a key's passphrase has of the key's name.
+func passphraseVariable(key string) string {
+	return strings.NewReplacer("-", "_", ".", "_").Replace(key)
+}
+
+func sharedVariable(key, other string) error {
+	return fmt.Errorf("%w: keys %q and %q would share one passphrase variable", ErrInvalid, key, other)
+}
+
 // checkKeys refuses bad names, names of which passphrases could not be told apart, and keys that cannot be used.
 func (c *Config) checkKeys() error {
 	variables := map[string]string{}
@@ -175,9 +184,9 @@ func (c *Config) checkKeys() error {
 		if err := checkKeyName(name); err != nil {
 			return err
 		}
-		variable := strings.NewReplacer("-", "_", ".", "_").Replace(name)
+		variable := passphraseVariable(name)
 		if other, taken := variables[variable]; taken {
-			return fmt.Errorf("%w: keys %q and %q would share one passphrase variable", ErrInvalid, other, name)
+			return sharedVariable(other, name)
 		}
 		variables[variable] = name
 		k := c.Keys[name]

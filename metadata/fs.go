@@ -61,6 +61,9 @@ func (d *disk) replace(path string, data []byte, perm fs.FileMode) (err error) {
 		return err
 	}
 	f, err := os.CreateTemp(dir, tempPrefix+"*")
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: "write", Path: path, Err: e.Err} // no word of the temporary file
+	}
 	if err != nil {
 		return err
 	}

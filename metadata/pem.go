@@ -49,7 +49,7 @@ func keyEncryption() *pkcs8.Opts {
 	}
 }
 
-// GenerateKey makes a private key. ErrKey for a type that is not in KeyTypes.
+// GenerateKey makes a private key. ErrInvalid for a type that is not in KeyTypes.
 func GenerateKey(t KeyType) (crypto.Signer, error) {
 	switch t {
 	case KeyEd25519, "":
@@ -62,7 +62,7 @@ func GenerateKey(t KeyType) (crypto.Signer, error) {
 	case KeyRSA3072:
 		return rsa.GenerateKey(rand.Reader, 3072)
 	}
-	return nil, fmt.Errorf("%w: type %q; use one of %v", ErrKey, t, KeyTypes())
+	return nil, fmt.Errorf("%w key type %q; use one of %v", ErrInvalid, t, KeyTypes())
 }
 
 // EncodePrivateKey writes a private key as PKCS#8 PEM, encrypted with the passphrase. An empty passphrase is
@@ -97,7 +97,7 @@ func DecodePrivateKey(data, passphrase []byte) (crypto.Signer, error) {
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("%w: %T cannot sign", ErrKey, key)
+		return nil, fmt.Errorf("%w: a key for key agreement, such as X25519, cannot sign", ErrKey)
 	}
 	if _, err := PublicKey(signer.Public()); err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func decodeBlock(block *pem.Block, passphrase []byte) (key any, err error) {
 		}
 		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	default:
-		return nil, fmt.Errorf("%w: a PEM block %q is no private key", ErrKey, block.Type)
+		return nil, fmt.Errorf("%w: a PEM block %q; want %q (PKCS#8), encrypted or not, %q or %q", ErrKey, block.Type, pemPrivateKey, pemECKey, pemRSAKey)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKey, err)

@@ -171,6 +171,11 @@ func (w *Workspace) newKeyName(name string) error {
 	if _, exists := w.cfg.Keys[name]; exists {
 		return fmt.Errorf("%w: %q", ErrKeyExists, name)
 	}
+	for other := range w.cfg.Keys { // before a file is written for the key
+		if passphraseVariable(other) == passphraseVariable(name) {
+			return sharedVariable(other, name)
+		}
+	}
 	return w.writable()
 }
 

@@ -43,7 +43,13 @@ var (
 // CreateArchive starts an archive in a temporary file beside the given one, which
 // appears, or is replaced, at Commit.
 func CreateArchive(file string) (*Archive, error) {
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "write", Path: file, Err: errors.New("not a regular file")}
+	}
 	temp, err := os.CreateTemp(filepath.Dir(file), tempPattern)
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, &fs.PathError{Op: "write", Path: file, Err: e.Err} // no word of the temporary file
+	}
 	if err != nil {
 		return nil, err
 	}
