@@ -23,7 +23,7 @@ import (
 // minRSABits is the shortest RSA key that is taken.
 const minRSABits = 2048
 
-// ErrKey: a key is of a type that tufoci does not use, or is not what its metadata says.
+// ErrKey is the error for a key of a type that tufoci does not use, or that is not what its metadata says.
 var ErrKey = errors.New("unusable key")
 
 // errSignature: a signature does not verify.
