@@ -3,6 +3,7 @@ package metadata
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -292,9 +293,7 @@ func TestLintFaults(t *testing.T) {
 		{"large targets", "team", "size", func(s object) { s["x-padding"] = strings.Repeat("x", maxTargetsSize) }},
 	} {
 		roles := map[string][]byte{}
-		for role, data := range world {
-			roles[role] = data
-		}
+		maps.Copy(roles, world)
 		roles[c.role] = edited(t, roles[c.role], c.change)
 		findings := Lint(LintInput{Roles: roles})
 		if !slices.ContainsFunc(findings, func(f Finding) bool { return f.Role == c.role && f.Rule == c.rule && f.Level == LevelError }) {
@@ -326,9 +325,7 @@ func TestLintWarns(t *testing.T) {
 		}},
 	} {
 		roles := map[string][]byte{}
-		for role, data := range world {
-			roles[role] = data
-		}
+		maps.Copy(roles, world)
 		roles[c.role] = edited(t, roles[c.role], c.change)
 		findings := Lint(LintInput{Roles: roles})
 		if !slices.ContainsFunc(findings, func(f Finding) bool { return f.Role == c.role && f.Rule == c.rule && f.Level == LevelWarning }) {

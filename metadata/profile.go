@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
@@ -64,10 +65,8 @@ func profileThreshold(profile, role string) int {
 }
 
 func checkProfile(profile string) error {
-	for _, p := range Profiles() {
-		if p == profile {
-			return nil
-		}
+	if slices.Contains(Profiles(), profile) {
+		return nil
 	}
 	return fmt.Errorf("%w profile %q: want one of %v", ErrInvalid, profile, Profiles())
 }
