@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/tufoci/tufoci/ociremote"
 )
@@ -31,12 +32,21 @@ func openHTTP(metadataURL string, o Options) (*webPlace, error) {
 		return nil, err
 	}
 	targets := *meta
-	targets.Path += targetsFolder
+	targets.Path = besideOrBelow(meta.Path)
 	if targets.RawPath != "" {
-		targets.RawPath += targetsFolder
+		targets.RawPath = besideOrBelow(meta.RawPath)
 	}
 	w.meta, w.targets = meta, &targets
 	return w, nil
+}
+
+// besideOrBelow is where the target files of a metadata path are: beside a
+// folder called metadata, otherwise in a folder below.
+func besideOrBelow(metadataPath string) string {
+	if parent, ok := strings.CutSuffix(metadataPath, "/"+metadataFolder); ok {
+		return parent + "/" + targetsFolder
+	}
+	return metadataPath + targetsFolder
 }
 
 // openTargetsHTTP returns a place that has target files only.

@@ -46,7 +46,8 @@ type Source struct {
 //	file://DIR                 a directory
 //
 // The URL of a web server is the metadata URL; target files are looked for in
-// targets/ below it, unless [Options].TargetsURL says otherwise. DIR is taken as
+// targets/ beside it if it ends in metadata/, otherwise in targets/ below it,
+// unless [Options].TargetsURL says otherwise. DIR is taken as
 // it stands, nothing in it is percent-decoded. If DIR has a directory metadata/,
 // its metadata is there; otherwise it is in DIR itself. Target files are in
 // DIR/targets/ both times.

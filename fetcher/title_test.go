@@ -56,3 +56,16 @@ func TestCheckTitle(t *testing.T) {
 		}
 	}
 }
+
+// Many repositories keep metadata/ and targets/ side by side.
+func TestTargetsBesideOrBelowMetadata(t *testing.T) {
+	t.Parallel()
+	for metadata, want := range map[string]string{
+		"/": "/targets/", "/tuf/": "/tuf/targets/", "/metadata/": "/targets/", "/tuf/metadata/": "/tuf/targets/",
+		"/tufmetadata/": "/tufmetadata/targets/",
+	} {
+		if got := besideOrBelow(metadata); got != want {
+			t.Errorf("%s: %s, want %s", metadata, got, want)
+		}
+	}
+}

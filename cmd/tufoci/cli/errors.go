@@ -154,7 +154,7 @@ func (a *app) fail(err error) int {
 
 // debugError prints the chain of an error with its types.
 func (a *app) debugError(err error, depth int) {
-	fmt.Fprintf(a.world.Stderr, "debug: %s%T: %s\n", strings.Repeat("  ", depth), err, printable(err.Error()))
+	fmt.Fprintf(a.world.Stderr, "debug: %s%T: %s\n", strings.Repeat("  ", depth), err, printable(oneLine(err.Error())))
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
 		if next := e.Unwrap(); next != nil {

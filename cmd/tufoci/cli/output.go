@@ -116,7 +116,7 @@ func (a *app) warn(text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.warnings = append(a.warnings, text)
-	fmt.Fprintf(a.world.Stderr, "WARNING: %s\n", printable(text))
+	fmt.Fprintf(a.world.Stderr, "WARNING: %s\n", printable(oneLine(text)))
 }
 
 // table prints rows in columns.
@@ -135,13 +135,15 @@ func table(w io.Writer, header []string, rows [][]string) {
 	t.Flush()
 }
 
-// printable replaces control characters: names in metadata are the
-// publisher's, and a terminal must not obey them.
+// printable replaces control characters, line breaks and marks that change the
+// direction of text: names in metadata are the publisher's, a terminal must not
+// obey them, and what they say must not pass for a line of ours.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || r >= ' ' && r != 0x7f && (r < 0x80 || r >= 0xa0) && r != 0x202e && r != 0x2066 && r != 0x2067 {
-			return r
+		switch {
+		case r < ' ', r >= 0x7f && r < 0xa0, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+			return '\uFFFD'
 		}
-		return '\uFFFD'
+		return r
 	}, s)
 }

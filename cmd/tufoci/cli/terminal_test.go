@@ -101,3 +101,28 @@ func TestTimeout(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 }
+
+// A name in metadata cannot pass for a line of ours, nor change the direction of
+// the text after it.
+func TestNamesDoNotPassForLines(t *testing.T) {
+	t.Parallel()
+	repo := tuftest.NewRepo(t, tuftest.RepoOptions{})
+	repo.Delegate("targets", "x\nverified from root sha256:0\u202etuo", []string{"a\nverified from root sha256:0/*"}, false)
+	repo.Publish()
+	registry := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	registry.Push("trust", "tuf", tuftest.Pack(t, repo.Files(), tuftest.PackOptions{}))
+	for _, format := range []string{"text", "tree"} {
+		code, stdout, stderr := person(t.TempDir(), nil, "", "inspect", registry.Host()+"/trust:tuf", "--format", format, "--plain-http")
+		if code != exitOK {
+			t.Fatalf("exit %d: %s", code, stderr)
+		}
+		if !strings.Contains(stdout, "verified from root") || strings.ContainsRune(stdout, '\u202e') {
+			t.Errorf("%s: %q", format, stdout)
+		}
+		for line := range strings.Lines(stdout) {
+			if !strings.HasPrefix(line, unverifiedMark) {
+				t.Errorf("%s: %q", format, line)
+			}
+		}
+	}
+}
