@@ -34,9 +34,20 @@ const (
 // verifies nothing. Errors are ErrMalformed.
 func Precheck(role string, data []byte) error {
 	if err := precheck(role, data); err != nil {
-		return &VerificationError{Kind: ErrMalformed, Role: role, Detail: err.Error()}
+		return &VerificationError{Kind: ErrMalformed, Role: role, Detail: shorten(err.Error())}
 	}
 	return nil
+}
+
+// maxDetail is how much of a message about foreign bytes is kept, in bytes.
+const maxDetail = 512
+
+// shorten keeps a message short that may quote what a stranger has sent.
+func shorten(s string) string {
+	if len(s) <= maxDetail {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxDetail], "") + "…"
 }
 
 func precheck(role string, data []byte) error {

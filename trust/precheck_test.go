@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 
@@ -414,4 +415,19 @@ func objects(tree any, path []string, visit func(path []string, object map[strin
 			visit(path, object)
 		}
 	})
+}
+
+// What a stranger sends is not repeated at length in messages.
+func TestPrecheckMessagesAreShort(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é1", 1<<20)
+	for _, data := range []string{
+		`{"` + long + `":1,"` + long + `":1}`,
+		`{"signed":{"_type":"` + long + `"}}`,
+		`{"signed":{"version":` + strings.Repeat("1", 1<<20) + `}}`,
+	} {
+		if err := trust.Precheck("targets", []byte(data)); err == nil || len(err.Error()) > 1000 || !utf8.ValidString(err.Error()) {
+			t.Errorf("a message of %d bytes for a file of %d", len(err.Error()), len(data))
+		}
+	}
 }
