@@ -16,7 +16,7 @@ func (l *linter) targets(role string, md *tuf.Metadata[tuf.TargetsType]) {
 		if err := checkPathShape(name); err != nil {
 			l.error(role, "path", "%v", err)
 		}
-		if role != tuf.TARGETS && reservedPath(name) {
+		if role != tuf.TARGETS && (reservedPath(name) || foreignRevocation(role, name)) {
 			l.error(role, "reserved", "%s may be listed by the top-level targets role only; clients ignore it here", name)
 		}
 		if t.Length <= 0 {
@@ -29,6 +29,13 @@ func (l *linter) targets(role string, md *tuf.Metadata[tuf.TargetsType]) {
 	if d := md.Signed.Delegations; d != nil {
 		l.delegations(role, d)
 	}
+}
+
+// foreignRevocation reports whether the path is below revocations/ and the role may not list it: only the role
+// revocations may, and not deeper than its pattern.
+func foreignRevocation(role, name string) bool {
+	rest, ok := strings.CutPrefix(name, revocationsRole+"/")
+	return ok && (role != revocationsRole || strings.Contains(rest, "/"))
 }
 
 func (l *linter) delegations(role string, d *tuf.Delegations) {

@@ -229,6 +229,7 @@ func TestLintFaults(t *testing.T) {
 		{"a CA listed by a team", "team", "reserved", list("notation/x509/ca/acme/evil.pem")},
 		{"a policy listed by a team", "team", "reserved", list("notation/trustpolicy.json")},
 		{"a revocation listed by a bin", "b-0", "reserved", list("revocations.json")},
+		{"a file of revocations listed by a team", "team", "reserved", list("revocations/a.json")},
 		{"our own tree listed by a bin", "b-0", "reserved", list("tufoci/anything")},
 		{"a star", "targets", "reserved", setPaths("*")},
 		{"stars", "targets", "reserved", setPaths("*/*")},
