@@ -198,6 +198,8 @@ func TestParseBundleRefusesAmbiguousJSON(t *testing.T) {
 		{"garbage behind", text + "x", "data after"},
 		{"key twice", `{"schemaVersion":2,` + text[1:], "twice"},
 		{"key twice, escaped", `{"\u0073chemaVersion":2,` + text[1:], "twice"},
+		{"key twice, in capitals", `{"Layers":[],` + text[1:], "twice"},
+		{"key twice, in letters that fold", `{"layerſ":[],` + text[1:], "twice"},
 		{"key twice below", strings.Replace(text, `"annotations":{`, `"annotations":{"x":"1","x":"2",`, 1), "twice"},
 		{"key twice in what is ignored", `{"other":{"a":1,"a":2},` + text[1:], "twice"},
 		{"nested too deep", `{"other":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + "," + text[1:], "deep"},

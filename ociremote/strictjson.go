@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -13,7 +14,8 @@ import (
 const maxDepth = 32
 
 // checkJSON refuses what two JSON parsers may read differently: a key twice in
-// one object, bytes after the value, invalid UTF-8, deep nesting.
+// one object, also in capitals (many match keys without regard to case), bytes
+// after the value, invalid UTF-8, deep nesting.
 func checkJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("invalid UTF-8")
@@ -49,10 +51,11 @@ func checkValue(dec *json.Decoder, depth int) error {
 				return notEOF(err)
 			}
 			key, _ := tok.(string)
-			if _, twice := seen[key]; twice {
+			folded := strings.ToLower(strings.ToUpper(key))
+			if _, twice := seen[folded]; twice {
 				return fmt.Errorf("key %q twice in one object", shorten(key))
 			}
-			seen[key] = struct{}{}
+			seen[folded] = struct{}{}
 		}
 		if err := checkValue(dec, depth+1); err != nil {
 			return err
