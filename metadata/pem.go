@@ -37,7 +37,7 @@ const (
 	pemRSAKey       = "RSA PRIVATE KEY"
 )
 
-// ErrPassphrase: the passphrase does not open the key, or there is none.
+// ErrPassphrase is the error for a passphrase that does not open the key, and for none.
 var ErrPassphrase = errors.New("wrong or missing passphrase")
 
 // keyEncryption is PBES2 with AES-256-CBC and PBKDF2-HMAC-SHA256, which every tool that reads PKCS#8 opens (RFC 8018).
