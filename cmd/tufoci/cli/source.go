@@ -107,15 +107,32 @@ func (a *app) standalone(source trust.Source, client *ociremote.Client, r *readF
 	}}, nil
 }
 
+// absolute is a source that means the same in every directory.
+func absolute(s trust.Source) (_ trust.Source, err error) {
+	for _, path := range []*string{&s.Reference.Path, &s.Dir} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
 // matching finds the trust that has this source.
 func (a *app) matching(source trust.Source, client *ociremote.Client) (*pin, error) {
 	cfg, err := a.trusts()
 	if err != nil {
 		return nil, err
 	}
+	there, err := absolute(source)
+	if err != nil {
+		return nil, err
+	}
 	var found []trust.Entry
 	for _, e := range cfg.List() {
-		if s, err := trust.ParseSource(e.Source); err == nil && s.String() == source.String() {
+		if s, err := trust.ParseSource(e.Source); err == nil && s.String() == there.String() {
 			found = append(found, e)
 		}
 	}

@@ -78,6 +78,9 @@ func (a *app) runTrustAdd(ctx context.Context, name, from string, o *trustAddOpt
 	if err != nil {
 		return nil, err
 	}
+	if source, err = absolute(source); err != nil { // a trust is used from any directory
+		return nil, err
+	}
 	if !o.frozen && isFrozen(source.Reference) {
 		return nil, usagef("%s never changes: a trust on it needs --frozen", from)
 	}
