@@ -93,7 +93,7 @@ var rules = []rule{
 	{as[*ociremote.AuthError], exitAuth, "the registry wants credentials, or refuses those that it was given", []string{"`tufoci login {host}`"}},
 	{is(publish.ErrHeadMissing), exitAbsent, "the tag was deleted, or this is another repository", []string{"`tufoci status` shows where this workspace publishes"}},
 	{is(fetcher.ErrNoRepository, ociremote.ErrNotFound), exitAbsent, "there is no trust repository under this name", []string{"`tufoci publish` makes it, if it is yours"}},
-	{is(ociremote.ErrForeign), exitAbsent, "the tag holds something else", []string{"`tufoci publish --help`"}},
+	{is(ociremote.ErrForeign), exitAbsent, "the tag holds something else", []string{"compare the reference with the one that the publisher gives: `{command} --help`"}},
 	{as[*ociremote.TransportError], exitRegistry, "the registry could not be reached or could not answer", []string{"`{command}` again, later"}},
 	{is(fetcher.ErrLostBlob, fetcher.ErrMoved, ociremote.ErrBlobNotFound), exitRegistry, "the registry has lost a file, or the tag moved meanwhile", []string{"`{command}` again, later"}},
 	{is(fetcher.ErrTooSlow, fetcher.ErrTimeout, context.DeadlineExceeded), exitRegistry, "the registry or the network is slow", []string{"`{command}` again, later"}},
