@@ -73,6 +73,9 @@ func (v *View) Get(ctx context.Context, name string) ([]byte, *Target, error) {
 	}
 	t := newTarget(role, name)
 	if isImage(name) {
+		if len(t.Hashes["sha256"]) != 64 {
+			return nil, nil, v.mismatch(role, name, ErrMalformed, errors.New("an image needs its sha256"))
+		}
 		return nil, t, &VerificationError{Kind: ErrImageTarget, Role: t.Role, Version: t.RoleVersion, Detail: fmt.Sprintf("%q", name)}
 	}
 	data, _, err := v.content(ctx, role, name)

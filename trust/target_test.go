@@ -250,3 +250,24 @@ func TestRolesAndMetadata(t *testing.T) {
 	_, err = view.Metadata(t.Context(), "nobody")
 	refused(t, err, trust.ErrTargetNotFound)
 }
+
+// An entry of an image without a digest answers nothing.
+func TestImageTargetWithoutDigest(t *testing.T) {
+	t.Parallel()
+	for name, hashes := range map[string]map[string]any{
+		"none":  {"sha512": strings.Repeat("0", 128)},
+		"short": {"sha256": "00"},
+	} {
+		w := newWorld(t, tuftest.RepoOptions{})
+		w.AddEntry("targets", "images/app:1", 5, strings.Repeat("0", 64), nil)
+		w.publish()
+		w.Forge("targets", func(signed map[string]any) {
+			signed["targets"].(map[string]any)["images/app:1"].(map[string]any)["hashes"] = hashes
+		})
+		w.out()
+		_, target, err := w.mustRefresh().Get(t.Context(), "images/app:1")
+		if refused(t, err, trust.ErrMalformed); target != nil {
+			t.Errorf("%s: %+v", name, target)
+		}
+	}
+}
