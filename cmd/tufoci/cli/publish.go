@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -215,11 +216,17 @@ func (r *publishResult) text(w io.Writer, a *app) {
 	}
 }
 
+// maxChanges is how many roles changeLine names: there can be 256 hash bins.
+const maxChanges = 12
+
 // changeLine lists role changes as in "targets v2 -> v3, timestamp v4 -> v5".
 func changeLine(roles []roleChange) string {
 	parts := make([]string, len(roles))
 	for i, c := range roles {
 		parts[i] = printable(c.Role) + " " + c.versions()
+	}
+	if more := len(parts) - maxChanges; more > 1 { // the last two are snapshot and timestamp
+		parts = slices.Replace(parts, maxChanges-2, len(parts)-2, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(parts, ", ")
 }
