@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/ociremote"
 )
 
 type initOptions struct {
@@ -98,8 +99,16 @@ func (a *app) runInit(ctx context.Context, repository string, o initOptions) (*i
 }
 
 func (a *app) initLibraryOptions(ctx context.Context, repository string, o initOptions) (metadata.InitOptions, error) {
+	ref, err := ociremote.ParseReference(repository)
+	if err != nil {
+		return metadata.InitOptions{}, err
+	}
+	if ref.Kind != ociremote.KindRegistry || ref.Digest != "" {
+		return metadata.InitOptions{}, usagef("%s: want a repository of a registry, HOST/REPOSITORY[:TAG]", repository)
+	}
 	opts := metadata.InitOptions{
-		Repository: repository,
+		Repository: ref.Host + "/" + ref.Repository,
+		Channel:    ref.Tag,
 		Images:     o.images,
 		Layout:     o.layout,
 		Profile:    o.profile,
@@ -120,7 +129,6 @@ func (a *app) initLibraryOptions(ctx context.Context, repository string, o initO
 		}
 		opts.Thresholds[kv[0]] = n
 	}
-	var err error
 	if opts.Expires, err = o.expires.spans(); err != nil {
 		return opts, err
 	}
