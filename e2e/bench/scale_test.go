@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -19,11 +17,11 @@ import (
 	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
-// usage is what one child process cost.
+// usage is what one child process cost, and what the server sent to it.
 type usage struct {
-	cpu  time.Duration
-	peak int64 // bytes of resident memory
-	sent int64
+	CPU  time.Duration
+	Peak int64 // bytes of resident memory
+	Sent int64
 }
 
 // spawn runs a job in a process of its own.
@@ -45,12 +43,12 @@ func (s *server) spawn(t *testing.T, j job) usage {
 	if err := child.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s", j.Client, err, printed.String())
 	}
-	peak, err := strconv.ParseInt(strings.TrimSpace(printed.String()), 10, 64)
-	if err != nil {
-		t.Fatalf("%s: peak memory: %v", j.Client, err)
+	var cost usage
+	if err := json.Unmarshal(printed.Bytes(), &cost); err != nil {
+		t.Fatalf("%s: %v in %s", j.Client, err, printed.String())
 	}
-	_, sent := s.Traffic()
-	return usage{child.ProcessState.UserTime() + child.ProcessState.SystemTime(), peak, sent}
+	_, cost.Sent = s.Traffic()
+	return cost
 }
 
 // images is a repository with this many image entries: in one role, or in 256
@@ -93,7 +91,7 @@ func TestScale(t *testing.T) {
 			for i, state := range []string{"cold", "warm"} {
 				ours, theirs := costs[0][i], costs[1][i]
 				fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t\n", entries, place, state,
-					milliseconds(ours.cpu), milliseconds(theirs.cpu), megabytes(ours.peak), megabytes(theirs.peak), ours.sent, theirs.sent)
+					milliseconds(ours.CPU), milliseconds(theirs.CPU), megabytes(ours.Peak), megabytes(theirs.Peak), ours.Sent, theirs.Sent)
 			}
 		}
 	}
