@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,9 @@ func (a *app) newRoleSet() *cobra.Command {
 		edit.Expires, edit.RenewWithin = time.Duration(expires), time.Duration(renewWithin)
 		if f.Changed("threshold") && edit.Threshold < 1 {
 			return usagef("--threshold %d: want a number above 0", edit.Threshold)
+		}
+		if !slices.ContainsFunc([]string{"threshold", "expires", "renew-within", "add-key", "rm-key", "no-spare-key"}, f.Changed) {
+			return usagef("say what to change in %s: --threshold, --expires, --renew-within, --add-key, --rm-key or --no-spare-key", args[0])
 		}
 		names := strings.Split(args[0], ",")
 		return a.withWorkspace(ctx, false, func(w *metadata.Workspace) error {

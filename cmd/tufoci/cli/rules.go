@@ -53,7 +53,7 @@ var rules = []rule{
 	// The consumer's refusals, the strongest first.
 	{is(trust.ErrRollback, trust.ErrMinTimestamp), exitRollback, "the source offers something older than what was seen: an old copy, or an attempt to hide newer metadata", []string{"`tufoci inspect {source}` shows what it offers; tell its operator"}},
 	{is(trust.ErrThreshold), exitThreshold, "the keys that must vouch for it have not signed these bytes", []string{"`tufoci inspect {source}` shows what the source offers; tell its publisher"}},
-	{is(trust.ErrWrongRoot), exitNoTrust, "the root that is pinned does not lead to what is there", []string{"compare with the checksum that the publisher gives: `tufoci trust show {trust}`", "compare with the checksum that the publisher gives: `tufoci inspect {source} root`"}},
+	{is(trust.ErrWrongRoot), exitNoTrust, "the root that is pinned does not lead to what is there", []string{"compare with the checksum that the publisher gives: `tufoci trust show {trust}`", "get the checksum of its root from the publisher, then `tufoci trust add NAME {source} --checksum sha256:HEX`"}},
 	{is(trust.ErrExists), exitNoTrust, "a pin is not replaced in passing", []string{"compare with the checksum that the publisher gives: `tufoci trust show {trust}`"}},
 	{is(trust.ErrNoTrust), exitNoTrust, "trusts are named with trust add", []string{"`tufoci trust list`"}},
 	{as[*unpinnedError], exitNoTrust, "no root is pinned for this source and none was given", []string{"`tufoci trust add NAME {source} --root FILE`, with a root file from its publisher"}},
@@ -71,15 +71,16 @@ var rules = []rule{
 	// The publisher's.
 	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
 	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; the changes that lost are still in this workspace", []string{"`tufoci status` shows what is staged; agree with the other publisher"}},
-	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; this workspace is unchanged", []string{"`tufoci diff {role}` shows your changes; `tufoci reset {role}` drops them, to make them again on what is published"}},
+	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; `tufoci reset {role}` drops them, to make them again on what is published"}},
 	{is(publish.ErrMoving), exitConflict, "another publisher is at work", []string{"`tufoci publish`, when it is done"}},
 	{is(metadata.ErrPassphrase), exitKey, "the passphrase does not open the key", []string{"set the right TUFOCI_PASSPHRASE; which keys there are: `tufoci key list`"}},
 	{is(metadata.ErrKeyMissing, metadata.ErrKey), exitKey, "the key is not here, or not of a kind that can be used", []string{"`tufoci key list`"}},
 	{is(metadata.ErrKeyInUse), exitRefused, "a role would lose a key without a word", []string{"`tufoci role set ROLE --rm-key {key}`"}},
 	{is(metadata.ErrKeyExists), exitUsage, "a key is never written over, and has one name", []string{"`tufoci key list`"}},
 	{is(metadata.ErrLocked), exitLocked, "another tufoci works in this workspace", []string{"`{command}` again, when it is done"}},
-	{is(metadata.ErrForeignHead, publish.ErrForeignTag), exitRefused, "tufoci never moves a tag that it did not write", []string{"choose another repository or tag: `tufoci init --help`"}},
-	{is(metadata.ErrLint, metadata.ErrReserved, metadata.ErrNotDelegated), exitRefused, "clients would choke on it, or it would weaken trust", []string{"`tufoci diff` shows what is staged"}},
+	{is(metadata.ErrForeignHead, publish.ErrForeignTag), exitRefused, "tufoci never moves a tag that it did not write", []string{"choose another repository or tag: `{command} --help`"}},
+	{is(metadata.ErrReserved, metadata.ErrNotDelegated), exitRefused, "clients would ignore it there, or it would weaken trust", []string{"which role may list what: `tufoci role list`"}},
+	{is(metadata.ErrLint), exitRefused, "clients would choke on it, or it would weaken trust", []string{"`tufoci diff` shows what is staged"}},
 	{is(metadata.ErrNoWorkspace), exitUsage, "this directory is not a workspace", []string{"`tufoci init REPO`, or name the workspace with -C"}},
 	{is(metadata.ErrWorkspaceExists), exitUsage, "a workspace is never written over", []string{"`tufoci status`"}},
 	{is(metadata.ErrInvalid), exitUsage, "a name, path, pattern or value is refused", []string{"`{command} --help`"}},
@@ -92,7 +93,7 @@ var rules = []rule{
 	// The registry's and the network's.
 	{as[*ociremote.AuthError], exitAuth, "the registry wants credentials, or refuses those that it was given", []string{"`tufoci login {host}`"}},
 	{is(publish.ErrHeadMissing), exitAbsent, "the tag was deleted, or this is another repository", []string{"`tufoci status` shows where this workspace publishes"}},
-	{is(fetcher.ErrNoRepository, ociremote.ErrNotFound), exitAbsent, "there is no trust repository under this name", []string{"`tufoci publish` makes it, if it is yours"}},
+	{is(fetcher.ErrNoRepository, ociremote.ErrNotFound), exitAbsent, "there is no trust repository under this name", []string{"compare the reference with the one that the publisher gives; if it is yours, `tufoci publish` makes it"}},
 	{is(ociremote.ErrForeign), exitAbsent, "the tag holds something else", []string{"compare the reference with the one that the publisher gives: `{command} --help`"}},
 	{as[*ociremote.TransportError], exitRegistry, "the registry could not be reached or could not answer", []string{"`{command}` again, later"}},
 	{is(fetcher.ErrLostBlob, fetcher.ErrMoved, ociremote.ErrBlobNotFound), exitRegistry, "the registry has lost a file, or the tag moved meanwhile", []string{"`{command}` again, later"}},
@@ -100,7 +101,7 @@ var rules = []rule{
 	{is(publish.ErrTooManyClaims), exitConflict, "publishers have died on the way, or several are at work", []string{"`tufoci publish`, when no other is at work"}},
 
 	{is(fs.ErrExist), exitOther, "it is there already and is not overwritten", nil},
-	{is(fs.ErrNotExist), exitOther, "there is no such file", nil},
+	{is(fs.ErrNotExist), exitOther, "there is no such file", []string{"`{command} --help`"}},
 	{is(fs.ErrPermission), exitOther, "the file system refuses it", nil},
 }
 
