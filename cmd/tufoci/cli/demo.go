@@ -135,7 +135,7 @@ func (d *demo) publish(ctx context.Context) error {
 	return d.all(ctx,
 		"init $R --profile dev -y",
 		"target add hello.txt $D/hello.txt",
-		"publish -y --plain-http",
+		"publish -y",
 	)
 }
 
@@ -149,9 +149,9 @@ func (d *demo) pin(ctx context.Context) error {
 	}
 	d.say("A consumer gets the root by another way (1.root.json, or its checksum), pins it,\nand reads the file, verified from that root.")
 	return d.all(ctx,
-		"trust add acme $R --root $D/1.root.json --plain-http",
-		"ls acme --plain-http",
-		"get acme hello.txt --plain-http",
+		"trust add acme $R --root $D/1.root.json",
+		"ls acme",
+		"get acme hello.txt",
 	)
 }
 
@@ -166,8 +166,8 @@ func (d *demo) rotate(ctx context.Context) error {
 		"role set root --add-key root-2 --rm-key "+old,
 		"diff root",
 		"sign root -y",
-		"publish -y --plain-http",
-		"trust update acme --plain-http",
+		"publish -y",
+		"trust update acme",
 	)
 }
 
@@ -177,7 +177,7 @@ func (d *demo) tampered(ctx context.Context) error {
 		return err
 	}
 	d.say("Somebody who can write to the registry, but has no key, replaces the bundle by\none with a newer timestamp. All digests of the registry fit. The consumer refuses.")
-	if err := d.run(ctx, "trust update acme --plain-http", exitThreshold); err != nil {
+	if err := d.run(ctx, "trust update acme", exitThreshold); err != nil {
 		return err
 	}
 	return d.putBack(ctx, good)
@@ -189,20 +189,20 @@ func (d *demo) rolledBack(ctx context.Context) error {
 		return err
 	}
 	d.say("They put the first bundle back, with its good signatures and the old root. The\nconsumer has seen newer ones and refuses.")
-	if err := d.run(ctx, "trust update acme --plain-http", exitRollback); err != nil {
+	if err := d.run(ctx, "trust update acme", exitRollback); err != nil {
 		return err
 	}
 	if err := d.putBack(ctx, good); err != nil {
 		return err
 	}
 	d.say("The registry is restored, and all is well: nothing of it has touched the consumer.")
-	return d.run(ctx, "get acme hello.txt --plain-http", exitOK)
+	return d.run(ctx, "get acme hello.txt", exitOK)
 }
 
 // keep saves what the registry has, which ends with the demo.
 func (d *demo) keep(ctx context.Context) error {
 	d.say("What the registry holds is copied to a directory, verified like all else.")
-	return d.run(ctx, "mirror copy $R oci-layout:$D/layout --root $D/1.root.json --from-plain-http", exitOK)
+	return d.run(ctx, "mirror copy $R oci-layout:$D/layout --root $D/1.root.json", exitOK)
 }
 
 // rootKey is the name of the key that signs root.
