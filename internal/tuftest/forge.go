@@ -3,6 +3,7 @@ package tuftest
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // Forge edits the signed part of a role's published file, signs it again with
@@ -109,4 +110,12 @@ func (r *Repo) relink(name string) {
 		r.data["snapshot"] = r.sign(r.snapshotSigned(), r.role("snapshot").keys)
 	}
 	r.data["timestamp"] = r.sign(r.timestampSigned(), r.role("timestamp").keys)
+}
+
+// rawNumbers keeps integers exact through a decode and encode.
+func rawNumbers(data []byte) (map[string]any, error) {
+	var value map[string]any
+	decoder := json.NewDecoder(strings.NewReader(string(data)))
+	decoder.UseNumber()
+	return value, decoder.Decode(&value)
 }
