@@ -19,12 +19,13 @@ const module = "github.com/tufoci/tufoci"
 // missing here fails the test.
 var layers = map[string][]string{
 	"internal/period":  {},
-	"metadata":         {"internal/period"},
-	"ociremote":        {},
+	"internal/syncdir": {},
+	"metadata":         {"internal/period", "internal/syncdir"},
+	"ociremote":        {"internal/syncdir"},
 	"fetcher":          {"ociremote"},
-	"trust":            {"fetcher", "ociremote", "internal/period"},
+	"trust":            {"fetcher", "ociremote", "internal/period", "internal/syncdir"},
 	"publish":          {"metadata", "ociremote", "trust"},
-	"cmd/tufoci/cli":   {"metadata", "ociremote", "fetcher", "trust", "publish", "internal/period"},
+	"cmd/tufoci/cli":   {"metadata", "ociremote", "fetcher", "trust", "publish", "internal/period", "internal/syncdir"},
 	"cmd/tufoci":       {"cmd/tufoci/cli"},
 	"internal/tuftest": {},
 	"e2e/bench":        {"ociremote", "trust"},

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/tufoci/tufoci/internal/syncdir"
 )
 
 // tempPrefix starts the names of files that are being written. What a killed process left is removed when the
@@ -130,12 +132,7 @@ func (d *disk) syncDir(dir string) error {
 	if err := d.step("syncdir", dir); err != nil {
 		return err
 	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
+	return syncdir.Sync(dir)
 }
 
 // sweep removes what killed processes left half-written in the directory.

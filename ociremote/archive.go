@@ -16,6 +16,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/tufoci/tufoci/internal/syncdir"
 )
 
 // Archive is an OCI archive that is being written: an OCI layout in a tar. It
@@ -244,7 +246,7 @@ func (a *Archive) Commit() error {
 	if err := os.Rename(temp.Name(), a.file); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(a.file))
+	return syncdir.Sync(filepath.Dir(a.file))
 }
 
 // finish writes the index and the end of the tar.

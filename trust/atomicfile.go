@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/tufoci/tufoci/internal/syncdir"
 )
 
 // tempPrefix marks files that are being written. What a killed process left is
@@ -58,7 +60,7 @@ func (w writer) write(name string, data []byte) error {
 	if err := w.at("sync directory", name); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(name))
+	return syncdir.Sync(filepath.Dir(name))
 }
 
 func (w writer) fill(temp *os.File, name string, data []byte) error {
@@ -81,20 +83,7 @@ func (w writer) remove(name string) error {
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(name))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	// Some file systems cannot sync a directory; they say EINVAL.
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
-		return err
-	}
-	return nil
+	return syncdir.Sync(filepath.Dir(name))
 }
 
 // removeTemporary removes what killed writers left in a directory.

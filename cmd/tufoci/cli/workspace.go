@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tufoci/tufoci/internal/period"
+	"github.com/tufoci/tufoci/internal/syncdir"
 	"github.com/tufoci/tufoci/metadata"
 )
 
@@ -133,12 +134,7 @@ func writeFile(path string, data []byte, mode os.FileMode) (err error) {
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return syncdir.Sync(dir)
 }
 
 func writeThrough(path string, data []byte, mode os.FileMode) error {
