@@ -48,7 +48,7 @@ func (w *Workspace) newHeadState(head *Head) (*headState, error) {
 	}
 	h := &headState{digest: head.Digest, roles: map[string]*roleFile{}, targets: map[string]File{}}
 	for _, f := range head.Files {
-		role, version, ok := parseTitle(f.Name)
+		role, version, ok := ParseTitle(f.Name)
 		if !ok {
 			h.targets[f.Name] = f
 			continue

@@ -60,7 +60,7 @@ func (a *assembly) addMetadata(r *Release) error {
 		}
 	}
 	for _, f := range files {
-		file := File{Name: title(f.role, f.version), SHA256: f.sum, Length: f.length}
+		file := File{Name: Title(f.role, f.version), SHA256: f.sum, Length: f.length}
 		if !f.away {
 			var err error
 			if file.Data, err = bytesOf(f); err != nil {
@@ -92,7 +92,7 @@ func (a *assembly) addTargets(r *Release) error {
 			return err
 		}
 		for _, n := range entries {
-			name := targetTitle(n.Path, n.Hashes["sha256"])
+			name := TargetTitle(n.Path, n.Hashes["sha256"])
 			if seen[name] {
 				continue
 			}

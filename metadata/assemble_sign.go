@@ -254,11 +254,7 @@ func isEmptyTargets(f *roleFile) (bool, error) {
 func samePayload(a, b *roleFile) (bool, error) {
 	var parts [2]json.RawMessage
 	for i, f := range []*roleFile{a, b} {
-		data, err := bytesOf(f)
-		if err != nil {
-			return false, err
-		}
-		e, err := openEnvelope(data)
+		e, err := f.envelope()
 		if err != nil {
 			return false, err
 		}

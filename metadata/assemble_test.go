@@ -473,7 +473,7 @@ func TestSnapshotKeepsRemovedRoles(t *testing.T) {
 	w.must(stage(e, "targets", md))
 	w.must(e.commit())
 	r := w.publish(ws) // a client that saw the head refuses a snapshot that forgets a role
-	snapshot, err := parse[tuf.SnapshotType](w.channel[title("snapshot", r.SnapshotVersion)].Data)
+	snapshot, err := parse[tuf.SnapshotType](w.channel[Title("snapshot", r.SnapshotVersion)].Data)
 	w.must(err)
 	if snapshot.Signed.Meta["team.json"] == nil {
 		t.Error("team.json is gone")
@@ -483,7 +483,7 @@ func TestSnapshotKeepsRemovedRoles(t *testing.T) {
 	_, err = ws.AddTarget("a", []byte("a"), TargetOptions{})
 	w.must(err)
 	r = w.publish(ws)
-	snapshot, err = parse[tuf.SnapshotType](w.channel[title("snapshot", r.SnapshotVersion)].Data)
+	snapshot, err = parse[tuf.SnapshotType](w.channel[Title("snapshot", r.SnapshotVersion)].Data)
 	w.must(err)
 	if snapshot.Signed.Meta["team.json"] == nil || ws.base.roles["team"] != nil {
 		t.Error("team.json is gone")

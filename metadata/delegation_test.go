@@ -273,7 +273,7 @@ func TestSetRoleOfADelegatedRole(t *testing.T) {
 	w.must(ws.SetRole([]string{"shop"}, RoleEdit{AddKeys: []string{"shop2"}, RemoveKeys: []string{id}}))
 	r := w.publish(ws)
 	wantRoles(t, r, "targets", "shop", "snapshot", "timestamp")
-	md, err := parse[tuf.TargetsType](w.channel[title("targets", r.TargetsVersion)].Data)
+	md, err := parse[tuf.TargetsType](w.channel[Title("targets", r.TargetsVersion)].Data)
 	w.must(err)
 	if md.Signed.Delegations.Keys[id] != nil {
 		t.Error("the key that nobody uses any more stays")

@@ -28,7 +28,7 @@ func (w *Workspace) Base() (*Head, error) {
 		if err != nil {
 			return nil, err
 		}
-		head.Files = append(head.Files, File{Name: title(f.role, f.version), Data: data, SHA256: f.sum, Length: f.length})
+		head.Files = append(head.Files, File{Name: Title(f.role, f.version), Data: data, SHA256: f.sum, Length: f.length})
 	}
 	return head, nil
 }
@@ -63,7 +63,7 @@ func (w *Workspace) Published(r *Release, digest, tag string, at time.Time) erro
 func (w *Workspace) nextBase(r *Release) (*base, error) {
 	next := &base{roles: map[string]*roleFile{}}
 	for _, f := range r.Files {
-		role, version, ok := parseTitle(f.Name)
+		role, version, ok := ParseTitle(f.Name)
 		if !ok {
 			continue
 		}
@@ -86,7 +86,7 @@ func (w *Workspace) nextBase(r *Release) (*base, error) {
 func (w *Workspace) pruneTargets(r *Release) error {
 	keep := map[string]bool{}
 	for _, f := range r.Files {
-		if _, _, isMetadata := parseTitle(f.Name); !isMetadata && f.Length <= maxKeptTarget {
+		if _, _, isMetadata := ParseTitle(f.Name); !isMetadata && f.Length <= maxKeptTarget {
 			keep[f.SHA256] = true
 		}
 	}

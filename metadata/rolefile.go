@@ -139,6 +139,15 @@ func openEnvelope(data []byte) (envelope, error) {
 	return e, nil
 }
 
+// envelope opens the file.
+func (f *roleFile) envelope() (envelope, error) {
+	data, err := bytesOf(f)
+	if err != nil {
+		return envelope{}, err
+	}
+	return openEnvelope(data)
+}
+
 // payload is what the signatures are over.
 func (e envelope) payload() ([]byte, error) { return cjson.EncodeCanonical(e.Signed) }
 
@@ -158,11 +167,7 @@ func (e envelope) meets(rules []rule) (bool, error) {
 
 // meets reports whether the signatures of a file reach every threshold.
 func (f *roleFile) meets(rules []rule) (bool, error) {
-	data, err := bytesOf(f)
-	if err != nil {
-		return false, err
-	}
-	e, err := openEnvelope(data)
+	e, err := f.envelope()
 	if err != nil {
 		return false, err
 	}
@@ -224,8 +229,8 @@ func fileName(role string, version int64) string {
 	return strconv.FormatInt(version, 10) + "." + url.PathEscape(role) + ".json"
 }
 
-// title is the name of a role's file in a bundle.
-func title(role string, version int64) string {
+// Title is the name of a role's file in a bundle, under consistent snapshots (TUF spec 5.6.1).
+func Title(role string, version int64) string {
 	if role == tuf.TIMESTAMP {
 		return metadataPrefix + "timestamp.json"
 	}
@@ -253,8 +258,9 @@ func parseFileName(name string) (role string, version int64, ok bool) {
 	return role, version, true
 }
 
-// parseTitle takes the title of a metadata file apart; the version of a timestamp is 0.
-func parseTitle(title string) (role string, version int64, ok bool) {
+// ParseTitle takes the title of a metadata file apart; the version of a timestamp is 0. It accepts nothing that Title
+// does not return.
+func ParseTitle(title string) (role string, version int64, ok bool) {
 	name, ok := strings.CutPrefix(title, metadataPrefix)
 	if !ok {
 		return "", 0, false
@@ -266,8 +272,8 @@ func parseTitle(title string) (role string, version int64, ok bool) {
 	return role, version, ok && role != tuf.TIMESTAMP
 }
 
-// targetTitle is the name of a target file in a bundle: what go-tuf asks for under consistent snapshots.
-func targetTitle(path, sum string) string {
+// TargetTitle is the name of a target file in a bundle, under consistent snapshots: its path, and the hex sha256.
+func TargetTitle(path, sum string) string {
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		return targetsPrefix + path[:i+1] + sum + "." + path[i+1:]
 	}

@@ -132,11 +132,7 @@ func (w *Workspace) rulesOf(role string) ([]rule, error) {
 // sign signs a file with those of the keys named that a rule knows, and returns these. With enough it stops once the
 // thresholds are met.
 func (s *signers) sign(ctx context.Context, f *roleFile, rules []rule, names []string, enough bool) (*roleFile, []string, error) {
-	data, err := bytesOf(f)
-	if err != nil {
-		return nil, nil, err
-	}
-	e, err := openEnvelope(data)
+	e, err := f.envelope()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -159,7 +155,8 @@ func (s *signers) sign(ctx context.Context, f *roleFile, rules []rule, names []s
 			by = append(by, name)
 		}
 	}
-	if data, err = json.Marshal(e); err != nil {
+	data, err := json.Marshal(e)
+	if err != nil {
 		return nil, nil, err
 	}
 	signed, err := newRoleFile(f.role, data)

@@ -197,11 +197,7 @@ func (e *envelope) sign(ctx context.Context, signer Signer, rules []rule) (bool,
 
 // signed tells which keys of a rule have signed the file.
 func (f *roleFile) signed(r rule) (map[string]bool, error) {
-	data, err := bytesOf(f)
-	if err != nil {
-		return nil, err
-	}
-	e, err := openEnvelope(data)
+	e, err := f.envelope()
 	if err != nil {
 		return nil, err
 	}

@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"path"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -106,7 +104,7 @@ func seeOnce(ctx context.Context, root []byte, source *shown, b *ociremote.Bundl
 func complete(ctx context.Context, view *trust.View, b *ociremote.Bundle) error {
 	for v := int64(1); v <= view.Status().Root.Version; v++ {
 		data, _ := view.RootVersion(v)
-		if f, _ := b.File(metadataTitle("root", v)); f.Descriptor.Digest != digest.FromBytes(data) {
+		if f, _ := b.File(metadata.Title("root", v)); f.Descriptor.Digest != digest.FromBytes(data) {
 			return fmt.Errorf("the bundle lacks root v%d", v)
 		}
 	}
@@ -118,7 +116,7 @@ func complete(ctx context.Context, view *trust.View, b *ociremote.Bundle) error 
 		if strings.HasPrefix(t.Path, imagesPrefix) {
 			continue
 		}
-		title := targetTitle(t.Path, t.Hashes["sha256"])
+		title := metadata.TargetTitle(t.Path, t.Hashes["sha256"])
 		if f, _ := b.File(title); f.Descriptor.Size != t.Length || f.Descriptor.Digest != digest.NewDigestFromEncoded(digest.SHA256, t.Hashes["sha256"]) {
 			return fmt.Errorf("target %q of role %q: the bundle lacks its file %q", t.Path, t.Role, title)
 		}
@@ -128,28 +126,9 @@ func complete(ctx context.Context, view *trust.View, b *ociremote.Bundle) error 
 
 const timestampTitle = "metadata/timestamp.json"
 
-// metadataTitle is the title of a role's file in a repository with consistent
-// snapshots, which all are that tufoci writes.
-func metadataTitle(role string, version int64) string {
-	if role == "timestamp" {
-		return timestampTitle
-	}
-	return fmt.Sprintf("metadata/%d.%s.json", version, url.PathEscape(role))
-}
-
-// targetTitle is the title of a target's file, likewise.
-func targetTitle(name, sha256 string) string {
-	dir, base := path.Split(name)
-	return "targets/" + dir + sha256 + "." + base
-}
-
 // online reports that a title is of the snapshot or the timestamp, which every
 // publish makes anew.
 func online(title string) bool {
-	if title == timestampTitle {
-		return true
-	}
-	version, ok := strings.CutSuffix(strings.TrimPrefix(title, "metadata/"), ".snapshot.json")
-	_, err := strconv.ParseInt(version, 10, 64)
-	return ok && err == nil
+	role, _, ok := metadata.ParseTitle(title)
+	return ok && (role == "timestamp" || role == "snapshot")
 }

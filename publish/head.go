@@ -47,7 +47,7 @@ func (p *publication) readHead(ctx context.Context) (*head, error) {
 		}
 		return nil, nil
 	}
-	if f, ok := b.File(metadataTitle("root", 1)); !ok || f.Descriptor.Digest != digest.FromBytes(p.root1) {
+	if f, ok := b.File(metadata.Title("root", 1)); !ok || f.Descriptor.Digest != digest.FromBytes(p.root1) {
 		return nil, &ForeignTagError{Tag: p.dst.channel, Err: errors.New("a repository with another first root")}
 	}
 	source := p.source()
@@ -93,7 +93,7 @@ func (h *head) files(ctx context.Context) ([]metadata.File, error) {
 		if !ok {
 			return nil, fmt.Errorf("the head lacks root v%d", v)
 		}
-		add(metadataTitle("root", v), data)
+		add(metadata.Title("root", v), data)
 	}
 	roles, err := h.view.Roles(ctx)
 	if err != nil {
@@ -107,7 +107,7 @@ func (h *head) files(ctx context.Context) ([]metadata.File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("role %q: %w", r.Name, err)
 		}
-		add(metadataTitle(r.Name, r.Version), data)
+		add(metadata.Title(r.Name, r.Version), data)
 	}
 	for _, f := range h.bundle.Files {
 		if strings.HasPrefix(f.Title, "targets/") {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -198,12 +198,8 @@ func versionAt(b *ociremote.Bundle, role string) int64 {
 	}
 	var newest int64
 	for _, f := range b.Files {
-		prefix, ok := strings.CutSuffix(f.Title, strings.TrimPrefix(metadataTitle(role, 0), "metadata/0"))
-		if !ok {
-			continue
-		}
-		if v, err := strconv.ParseInt(strings.TrimPrefix(prefix, "metadata/"), 10, 64); err == nil {
-			newest = max(newest, v)
+		if name, version, ok := metadata.ParseTitle(f.Title); ok && name == role {
+			newest = max(newest, version)
 		}
 	}
 	return newest

@@ -41,18 +41,24 @@ func (a *app) newDiff() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := a.print(newDiffResult(diffs)); err != nil {
-					return err
-				}
-				if exitCode && len(diffs) == 0 {
-					return nothingError{}
-				}
-				return nil
+				return a.printChange(newDiffResult(diffs), exitCode && len(diffs) == 0)
 			})
 		}),
 	}
 	addExitCodeFlag(cmd, &exitCode)
 	return cmd
+}
+
+// printChange prints a result, and ends with exit code 30 where there was nothing
+// to do and --exit-code asked to be told.
+func (a *app) printChange(r result, nothing bool) error {
+	if err := a.print(r); err != nil {
+		return err
+	}
+	if nothing {
+		return nothingError{}
+	}
+	return nil
 }
 
 // addExitCodeFlag adds --exit-code to a command that may have nothing to do.

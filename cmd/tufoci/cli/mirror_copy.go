@@ -75,13 +75,7 @@ TUFOCI_IDENTITY_TOKEN are not read, since they cannot say whose they are.`,
 		if err != nil {
 			return err
 		}
-		if err := a.print(r); err != nil {
-			return err
-		}
-		if o.exitCode && r.Unchanged {
-			return nothingError{}
-		}
-		return nil
+		return a.printChange(r, o.exitCode && r.Unchanged)
 	})
 	return cmd
 }

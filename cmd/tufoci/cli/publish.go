@@ -84,13 +84,7 @@ nothing is sent.`,
 			if err != nil {
 				return err
 			}
-			if err := a.print(r); err != nil {
-				return err
-			}
-			if o.exitCode && r.Unchanged {
-				return nothingError{}
-			}
-			return nil
+			return a.printChange(r, o.exitCode && r.Unchanged)
 		})
 	})
 	return cmd
