@@ -51,7 +51,25 @@ type Entry struct {
 	TargetsURL   string
 	MaxStale     time.Duration
 	MinTimestamp int64
+	// Scopes are the canonical repositories that the trust speaks for; none: it
+	// speaks for no image. Maps lead from mirrors to canonical names.
+	Scopes []Scope
+	Maps   []Map
+	// Require is what an image must have: RequireMapping, RequireSignature; empty
+	// means both.
+	Require []string
+	// MinLevel is the weakest level of a Notation policy that counts: "strict"
+	// (also when empty), "permissive" or "audit".
+	MinLevel string
+	// Also allows scopes that another trust has too: both must accept then.
+	Also bool
 }
+
+// What a trust can require of an image.
+const (
+	RequireMapping   = "mapping"   // a signed target that names its digest
+	RequireSignature = "signature" // a Notation signature
+)
 
 // configYAML is trust.yaml.
 type configYAML struct {

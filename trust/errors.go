@@ -46,6 +46,14 @@ var (
 	ErrImageTarget = errors.New("target is an image, not a file")
 	// ErrNoState: nothing usable is stored for this root yet (20).
 	ErrNoState = errors.New("no verified state is stored for this root")
+	// ErrNoScope: no trust speaks for the image (23).
+	ErrNoScope = errors.New("no trust speaks for this image")
+	// ErrScopeTaken: another trust has the same scope (23).
+	ErrScopeTaken = errors.New("another trust has this scope")
+	// ErrInvalidScope: a scope or map is not of its form (2).
+	ErrInvalidScope = errors.New("invalid scope or map")
+	// ErrRevocations: the revocations cannot be read, so nothing may pass (25).
+	ErrRevocations = errors.New("revocations cannot be read")
 	// ErrExists: a trust of that name exists, with another root (23).
 	ErrExists = errors.New("a trust with another root has this name")
 	// ErrInvalidName: a trust name is made of a-z, 0-9 and "-" (2).

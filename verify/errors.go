@@ -1,0 +1,72 @@
+package verify
+
+import "errors"
+
+// Why an image was refused, for errors.Is. The comment names the exit code of the
+// command line. Errors of the trust (expired, rolled back, no scope, …) are those
+// of package trust.
+var (
+	// ErrNotVouched: nothing vouches for the image (10). ErrUnmapped: no signed
+	// entry names its tag or digest. ErrNoSignature: it has no signature.
+	// ErrLevel: the policy's level is skip, or weaker than the trust asks for.
+	// All three are ErrNotVouched.
+	ErrNotVouched  = errors.New("nothing vouches for the image")
+	ErrUnmapped    = errors.New("no signed entry")
+	ErrNoSignature = errors.New("no signature")
+	ErrLevel       = errors.New("policy level is too weak")
+	// ErrImageNotFound: the registry has no such image (11).
+	ErrImageNotFound = errors.New("no such image")
+	// ErrDiffers: what the registry serves differs from what is signed (12).
+	ErrDiffers = errors.New("image differs from what is signed")
+	// ErrEnvelope: the envelope of a signature was tampered with, or signs
+	// something else (12).
+	ErrEnvelope = errors.New("signature envelope is not good")
+	// ErrUntrusted: the signature's chain, identity, dates or timestamp are not
+	// trusted (13).
+	ErrUntrusted = errors.New("signature is not trusted")
+	// ErrNoStatement: the policy has no statement for the repository (13).
+	ErrNoStatement = errors.New("no policy statement for the image")
+	// ErrNoPolicy: the trust has no policy document, and a signature is required
+	// (33).
+	ErrNoPolicy = errors.New("no trust policy")
+	// ErrRevoked: the image, an index or manifest that belongs to it, or a
+	// certificate of its signature is revoked (24).
+	ErrRevoked = errors.New("revoked")
+	// ErrMaterial: certificates, CRLs or policy that break their rules (25).
+	ErrMaterial = errors.New("malformed trust material")
+	// ErrPolicyScope: a policy statement has a scope outside those of the trust
+	// (33).
+	ErrPolicyScope = errors.New("policy statement outside the scopes of the trust")
+)
+
+// Refusal is the evidence of a refused image. It is, in the sense of errors.Is,
+// its Kind.
+type Refusal struct {
+	Kind  error
+	Image string // as it was asked for
+	Trust string
+	Name  string // target name in question
+	// Signed and Served are what differs: digests, lengths or media types.
+	Signed, Served string
+	Role           string
+	RoleVersion    int64
+	// Reason and Time of a revocation.
+	Reason string
+	Time   string
+	Detail string
+	Err    error // cause, may be nil
+}
+
+// Error states the facts in one line.
+func (e *Refusal) Error() string { panic("not built") }
+
+// Is makes the error its Kind.
+func (e *Refusal) Is(target error) bool {
+	if target == ErrNotVouched && (e.Kind == ErrUnmapped || e.Kind == ErrNoSignature || e.Kind == ErrLevel) {
+		return true
+	}
+	return target == e.Kind
+}
+
+// Unwrap returns the cause.
+func (e *Refusal) Unwrap() error { return e.Err }
