@@ -70,11 +70,13 @@ func (r *recorder) ask(ctx context.Context, o revocation.ValidateContextOptions)
 	for i, answer := range answers {
 		if s := &r.standings[i]; s.result == result.ResultUnknown {
 			s.result = answer.Result
-			if answer.Result == result.ResultRevoked {
-				s.detail, s.reason = "", "the network says so"
-			}
-			if answer.Result == result.ResultUnknown {
+			switch answer.Result {
+			case result.ResultUnknown:
 				s.detail += "; neither could the network tell"
+			case result.ResultRevoked:
+				s.detail, s.reason = "", "the network says so"
+			default:
+				s.detail = ""
 			}
 		}
 	}
