@@ -58,6 +58,7 @@ func load(ctx context.Context, view *trust.View, scopes []trust.Scope, revocatio
 	if err != nil {
 		return nil, &Refusal{Kind: ErrMaterial, Err: err}
 	}
+	set.Revocations = revocations
 	m := &Material{set: set, revocations: revocations, now: now}
 	return m, m.checkScopes(scopes)
 }
@@ -121,7 +122,7 @@ func within(repository string, scopes []trust.Scope) bool {
 	return false
 }
 
-// Set is all of it, parsed.
+// Set is all of it, parsed. It is not to be changed.
 func (m *Material) Set() *material.Set { return m.set }
 
 // Revocations of images and certificates.

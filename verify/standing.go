@@ -55,9 +55,6 @@ func (m *Material) standing(cert *x509.Certificate, root bool, signed time.Time)
 		return standing{result: result.ResultNonRevokable}
 	}
 	for _, c := range m.set.CRLs {
-		if !c.Issued(cert) {
-			continue
-		}
 		if e := c.Revoked(cert); e != nil && !before(signed, e) {
 			return standing{result: result.ResultRevoked, crl: c, reason: reasonText(e.ReasonCode), time: e.RevocationTime}
 		}
@@ -79,7 +76,7 @@ func (m *Material) standing(cert *x509.Certificate, root bool, signed time.Time)
 func (m *Material) covering(cert *x509.Certificate) *material.CRL {
 	var base *material.CRL
 	for _, c := range m.set.CRLs {
-		if c.BaseNumber == nil && c.Covers(cert) && !m.now().Before(c.List.ThisUpdate) && newer(c, base) {
+		if c.Covers(cert) && !m.now().Before(c.List.ThisUpdate) && newer(c, base) {
 			base = c
 		}
 	}
@@ -95,7 +92,7 @@ func (m *Material) covered(cert *x509.Certificate, base *material.CRL) standing 
 		return s
 	}
 	// Its issuer has revocations in delta CRLs (RFC 5280 section 4.2.1.15).
-	delta := m.delta(base, func(c *material.CRL) bool { return c.Covers(cert) || c.Issued(cert) && !c.Partial })
+	delta := m.delta(base, func(c *material.CRL) bool { return c.InScope(cert) && !m.now().Before(c.List.ThisUpdate) })
 	if delta == nil {
 		return standing{
 			result: result.ResultUnknown, crl: base, stale: s.stale,

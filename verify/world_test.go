@@ -185,7 +185,9 @@ func (w *world) entryOf(d ocispec.Descriptor, custom map[string]any, names ...st
 }
 
 // mapped maps a tag and the digest, as publishers do.
-func (w *world) mapped(d ocispec.Descriptor, tag string) { w.entryOf(d, nil, ":"+tag, "@"+d.Digest.String()) }
+func (w *world) mapped(d ocispec.Descriptor, tag string) {
+	w.entryOf(d, nil, ":"+tag, "@"+d.Digest.String())
+}
 
 // sign attaches a good signature.
 func (w *world) sign(d ocispec.Descriptor) { w.signBy(d, w.leaf, notationsign.Options{}) }
