@@ -57,6 +57,7 @@ type subject struct {
 	keys    string
 	image   string
 	scope   string // that would let a trust speak for image
+	reason  string // why none does
 }
 
 // usageError is a wrong command line, or a question that cannot be asked.
@@ -122,7 +123,7 @@ func (s subject) fill(template string) string {
 	for placeholder, value := range map[string]string{
 		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
 		"{target}": s.target, "{key}": s.key, "{host}": s.host, "{keys}": s.keys,
-		"{image}": s.image, "{scope}": s.scope,
+		"{image}": s.image, "{scope}": s.scope, "{reason}": s.reason,
 	} {
 		if !strings.Contains(template, placeholder) {
 			continue

@@ -53,7 +53,7 @@ var rules = []rule{
 
 	// Why an image is refused, the gravest first.
 	{is(verify.ErrRevoked), exitRevoked, "whoever may revoke has said so; that overrides every role and policy", []string{"run another version; `tufoci inspect {trust}` shows what the decision rests on"}},
-	{is(verify.ErrDiffers), exitDiffers, "the tag was moved after it was signed, or the registry serves something else", []string{"run what is signed, by its digest; if the new image is right, its publisher signs it: `tufoci image add {image} --replace`"}},
+	{is(verify.ErrDiffers), exitDiffers, "the tag was moved after it was signed, or the registry serves something else", []string{"`tufoci verify {image} --format json` has both digests; tell its publisher, who knows which is right"}},
 	{is(verify.ErrEnvelope), exitDiffers, "the signature was changed, or is that of another image", []string{"ask its publisher to sign it again; `tufoci verify {image} --format json` has the evidence"}},
 	{is(verify.ErrUntrusted), exitUntrusted, "the signature does not hold up against what the trust delivers", []string{"`tufoci verify {image} --format json` has the evidence of each signature; tell its publisher"}},
 	{is(verify.ErrNoStatement), exitUntrusted, "the trust policy that the trust delivers does not speak of this repository", []string{"ask the publisher of the trust: `tufoci policy show`"}},
@@ -64,7 +64,7 @@ var rules = []rule{
 	{is(verify.ErrPolicyScope), exitRefused, "a policy that reaches beyond its trust could speak for images of others", []string{"compare with the scopes of `tufoci trust show {trust}`; tell the publisher of the trust"}},
 	{is(verify.ErrImageNotFound), exitAbsent, "the registry has no such tag or digest", []string{"compare the reference with the one that its publisher gives, then `tufoci verify {image}`"}},
 	{is(verify.ErrMaterial, trust.ErrRevocations), exitMalformed, "what decides about images cannot be read as a whole, so nothing passes", []string{"tell the publisher of the trust, and which tufoci refused it: `tufoci version`"}},
-	{is(trust.ErrNoScope), exitNoTrust, "a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope {scope}`", "`tufoci trust list` shows the scopes that there are"}},
+	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope '{scope}'`", "`tufoci trust list` shows the scopes that there are"}},
 	{is(trust.ErrScopeTaken), exitNoTrust, "two trusts on one scope must both accept, which is said with --also", []string{"`tufoci trust list` shows the scopes that there are"}},
 
 	// The consumer's refusals, the strongest first.
@@ -124,6 +124,9 @@ var rules = []rule{
 
 // learn takes names from the evidence in an error.
 func (s *subject) learn(err error) {
+	if e, ok := errors.AsType[*trust.NoScopeError](err); ok {
+		s.learnScope(e)
+	}
 	if e, ok := errors.AsType[*ociremote.AuthError](err); ok {
 		s.host = e.Host
 	}
@@ -132,6 +135,22 @@ func (s *subject) learn(err error) {
 	}
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
 		s.role = e.Roles[0].Role
+	}
+}
+
+// learnScope names the trust that could speak for an image: the only one, or the
+// first that speaks for none.
+func (s *subject) learnScope(e *trust.NoScopeError) {
+	s.reason, s.trust, s.source, s.scope = e.Reason(), "", "", ""
+	i := slices.IndexFunc(e.Entries, func(e trust.Entry) bool { return len(e.Scopes) == 0 })
+	if i < 0 && len(e.Entries) == 1 {
+		i = 0
+	}
+	if i < 0 {
+		return
+	}
+	if scope, ok := e.Suggest(e.Entries[i]); ok {
+		s.trust, s.source, s.scope = e.Entries[i].Name, e.Entries[i].Source, scope.String()
 	}
 }
 

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
@@ -39,7 +39,7 @@ const (
 func (o *verifyFlags) add(cmd *cobra.Command) {
 	o.registry.add(cmd, "")
 	f := cmd.Flags()
-	f.StringArrayVar(&o.trusts, "trust", nil, "ask this trust `NAME` only, of those whose scope matches (several times)")
+	f.StringArrayVar(&o.trusts, "trust", nil, "refuse images that this trust `NAME` does not decide about (several times); the say of others is never left out")
 	f.StringSliceVar(&o.require, "require", nil, "require this `WHAT` too, beside what the trust does: mapping, signature")
 	f.Var(&o.maxStale, "max-stale", "accept less staleness than the trust does: `DURATION` after expiry")
 	f.BoolVar(&o.offline, "offline", false, "use no network at all: what is stored, and images in layouts and archives")
@@ -90,12 +90,8 @@ func (a *app) runVerify(ctx context.Context, args []string, o *verifyFlags) (*ve
 	for i, result := range results {
 		errs[i] = result.Err
 		r.Images[i] = a.newImageReport(result)
-		for _, v := range result.Verdicts {
-			for _, w := range v.Warnings {
-				a.warn(w)
-			}
-		}
 	}
+	a.warnOf(results)
 	worst := verify.Gravest(errs...)
 	for i, result := range results {
 		if worst != nil && result.Err == worst {
@@ -103,6 +99,21 @@ func (a *app) runVerify(ctx context.Context, args []string, o *verifyFlags) (*ve
 		}
 	}
 	return r, worst
+}
+
+// warnOf prints what there is to say beside the answers, each thing once.
+func (a *app) warnOf(results []*verify.Result) {
+	told := map[string]bool{}
+	for _, r := range results {
+		for _, v := range r.Verdicts {
+			for _, w := range slices.Concat(v.Status.Warnings, v.Warnings) {
+				if !told[w] {
+					told[w] = true
+					a.warn(w)
+				}
+			}
+		}
+	}
 }
 
 // subjectOf names what a refusal is about.
@@ -187,7 +198,7 @@ func (a *app) verifier(ctx context.Context, images []ociremote.ImageReference, o
 	if err != nil {
 		return nil, err
 	}
-	trusts, err := a.verifyTrusts(clients, o)
+	trusts, err := a.verifyTrusts(clients, images, o)
 	if err != nil {
 		return nil, err
 	}
@@ -249,25 +260,55 @@ func (c *verifyClients) of(source trust.Source) *ociremote.Client {
 	return c.others
 }
 
-// verifyTrusts are the trusts to choose from. One whose root is damaged is an
-// error only if it is asked for: it may be none of this image's.
-func (a *app) verifyTrusts(clients *verifyClients, o *verifyFlags) ([]verify.Trust, error) {
+// notDecidingError says that a trust which was asked for has no say.
+type notDecidingError struct {
+	image    string
+	asked    []string
+	deciding []trust.Applicable
+}
+
+func (e *notDecidingError) Error() string {
+	deciding := make([]string, len(e.deciding))
+	for i, d := range e.deciding {
+		deciding[i] = fmt.Sprintf("%s (scope %s)", d.Entry.Name, d.Scope)
+	}
+	return fmt.Sprintf("%s is decided by the trust %s, not by %s", e.image, joinWords(deciding), joinWords(e.asked))
+}
+
+// checkDeciding holds --trust to the trusts that decide: it never takes the say of
+// a more particular one.
+func (o *verifyFlags) checkDeciding(cfg *trust.Config, images []ociremote.ImageReference) error {
+	for _, name := range o.trusts {
+		if _, err := cfg.Get(name); err != nil {
+			return err
+		}
+	}
+	for _, image := range images {
+		deciding, err := trust.Select(cfg.List(), image.Name())
+		if err != nil || len(o.trusts) == 0 {
+			continue // a later error, with the evidence of this one image
+		}
+		if !slices.ContainsFunc(deciding, func(d trust.Applicable) bool { return slices.Contains(o.trusts, d.Entry.Name) }) {
+			return &notDecidingError{image.String(), o.trusts, deciding}
+		}
+	}
+	return nil
+}
+
+// verifyTrusts are the trusts to choose from: all of them, since leaving one out
+// would take its say.
+func (a *app) verifyTrusts(clients *verifyClients, images []ociremote.ImageReference, o *verifyFlags) ([]verify.Trust, error) {
 	cfg, err := a.trusts()
 	if err != nil {
 		return nil, err
 	}
-	entries, err := chosen(cfg, o.trusts)
-	if err != nil {
+	if err := o.checkDeciding(cfg, images); err != nil {
 		return nil, err
 	}
 	var trusts []verify.Trust
-	for _, e := range entries {
+	for _, e := range cfg.List() {
 		if o.setStale {
-			if time.Duration(o.maxStale) > e.MaxStale {
-				return nil, usagef("--max-stale %s: trust %s accepts %s, and a command line can only shrink that",
-					period.Format(time.Duration(o.maxStale)), e.Name, period.Format(e.MaxStale))
-			}
-			e.MaxStale = time.Duration(o.maxStale)
+			e.MaxStale = min(e.MaxStale, time.Duration(o.maxStale))
 		}
 		source, err := trust.ParseSource(e.Source)
 		if err != nil {
@@ -277,6 +318,7 @@ func (a *app) verifyTrusts(clients *verifyClients, o *verifyFlags) ([]verify.Tru
 		if err != nil {
 			return nil, err
 		}
+		p.options.Warn = nil // the verdicts have the warnings of the view that was used
 		client, err := trust.New(p.root, p.options)
 		if err != nil {
 			return nil, err

@@ -10,6 +10,9 @@ const (
 	outcomeVerified = "verified"
 	outcomeAccepted = "accepted"
 	outcomeRefused  = "refused"
+
+	// levelStrict is the policy level that verifies.
+	levelStrict = "strict"
 )
 
 // imageReport is the answer for one image.
@@ -112,7 +115,7 @@ func (a *app) newImageReport(r *verify.Result) imageReport {
 	byDigest.Tag, byDigest.Digest = "", r.Digest
 	out.Resolved = byDigest.String()
 	out.Outcome = outcomeVerified
-	if r.Level != "" && r.Level != verify.LevelStrict {
+	if r.Level != "" && r.Level != levelStrict {
 		out.Outcome = outcomeAccepted
 	}
 	return out
