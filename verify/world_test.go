@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/notaryproject/notation-core-go/revocation"
+	"github.com/notaryproject/notation-core-go/revocation/result"
 	"github.com/notaryproject/notation-go/verifier/trustpolicy"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -337,3 +339,14 @@ func (c *changer) Write(p []byte) (int, error) {
 }
 
 var _ io.Writer = (*changer)(nil)
+
+// unasked finds nothing revoked.
+type unasked struct{}
+
+func (unasked) ValidateContext(_ context.Context, o revocation.ValidateContextOptions) ([]*result.CertRevocationResult, error) {
+	out := make([]*result.CertRevocationResult, len(o.CertChain))
+	for i := range out {
+		out[i] = &result.CertRevocationResult{Result: result.ResultOK}
+	}
+	return out, nil
+}
