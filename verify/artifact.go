@@ -50,7 +50,7 @@ func (a *artifact) fetchIndex(ctx context.Context, dgst digest.Digest) (*ociremo
 // listReferrers lists what may be signatures of a manifest.
 func (a *artifact) listReferrers(ctx context.Context, subject ocispec.Descriptor) (*ociremote.ReferrerList, error) {
 	return entry(a, a.referrers, subject.Digest).get(ctx, func(ctx context.Context) (*ociremote.ReferrerList, error) {
-		return ociremote.Referrers(ctx, a.repo, subject, ociremote.ReferrersOptions{ArtifactTypes: signatureTypes})
+		return ociremote.Referrers(ctx, a.repo, subject, ociremote.ReferrersOptions{ArtifactTypes: []string{signatureType}})
 	})
 }
 

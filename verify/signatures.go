@@ -69,11 +69,10 @@ func (q *inquiry) tryAll(ctx context.Context, x *examiner, referrers []ocispec.D
 	return q.none(subject)
 }
 
-// plausible reports whether a referrer can be a signature at all. Lists of older
-// clients do not say what is behind an entry.
+// plausible reports whether a referrer can be a signature at all. Whether an entry
+// without a type is one, its manifest says.
 func plausible(referrer ocispec.Descriptor) bool {
-	return isDigest(referrer.Digest) && referrer.MediaType == ocispec.MediaTypeImageManifest &&
-		(referrer.ArtifactType == signatureType || referrer.ArtifactType == "")
+	return isDigest(referrer.Digest) && referrer.MediaType == ocispec.MediaTypeImageManifest
 }
 
 // try examines one signature. The error is that of the signature.
