@@ -50,6 +50,8 @@ var homes = map[string][]string{
 	"oras.land/oras-go/v2":                              {"ociremote", "fetcher", "publish", "verify", "internal/notationsign"},
 	"github.com/notaryproject/notation-go":              {"verify", "verify/notationdir", "material", "internal/notationsign"},
 	"github.com/notaryproject/notation-core-go":         {"verify", "internal/notationsign"},
+	"github.com/notaryproject/tspclient-go":             {"verify", "internal/notationsign", "internal/tuftest"},
+	"github.com/digitorus/timestamp":                    {"internal/tuftest"},
 	"github.com/opencontainers/image-spec":              {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign"},
 	"github.com/opencontainers/go-digest":               {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli"},
 	"github.com/secure-systems-lab/go-securesystemslib": {"metadata", "trust", "internal/tuftest"},
