@@ -180,3 +180,26 @@ func (v *view) listings(path string) ([]listing, error) {
 	}
 	return out, nil
 }
+
+// SignedTags are the tags of a repository with the digests that a lookup finds for them.
+func (w *Workspace) SignedTags(repository string) (map[string]string, error) {
+	all, err := w.Images(ImageFilter{Repository: repository})
+	if err != nil {
+		return nil, err
+	}
+	tags := map[string]string{}
+	for n, i := range all {
+		if i.Tag == "" {
+			break // the digests follow
+		}
+		tags[i.Tag] = i.Digest
+		if n > 0 && all[n-1].Name == i.Name { // in several roles
+			first, err := w.Image(i.Name)
+			if err != nil {
+				return nil, err
+			}
+			tags[i.Tag] = first.Digest
+		}
+	}
+	return tags, nil
+}

@@ -51,12 +51,12 @@ type ImageOptions struct {
 
 // ImageChange is what an edit of images stages.
 type ImageChange struct {
-	Added     []Target // entries that are new or changed
-	Unchanged []Target // entries that stood there already
-	Removed   []Target
+	Added     []Image // entries that are new or changed
+	Unchanged []Image // entries that stood there already
+	Removed   []Image
 	// Kept are entries by digest that stay although a tag with that digest was moved or removed: each is a standing
 	// permission.
-	Kept []Target
+	Kept []Image
 }
 
 // AddImages stages the entries of images, all or nothing. An image that is there is no error. An entry by digest that
@@ -77,8 +77,13 @@ func (w *Workspace) AddImages(entries []ImageEntry, o ImageOptions) (*ImageChang
 			return nil, err
 		}
 	}
-	if a.change.Added, err = e.addEntries(a.entries, o.Role); err != nil {
+	added, err := e.addEntries(a.entries, o.Role)
+	if err != nil {
 		return nil, err
+	}
+	for _, t := range added {
+		image, _ := newImage(t)
+		a.change.Added = append(a.change.Added, image)
 	}
 	return &a.change, e.commit()
 }
@@ -155,7 +160,7 @@ func (a *imageAddition) add(n imageName) error {
 	}
 	for _, old := range found {
 		first := slices.Index(order, old.role) < slices.Index(order, role)
-		signed := newTarget(old.role, n.path, old.target)
+		signed, ok := newImage(newTarget(old.role, n.path, old.target))
 		switch {
 		case signed.SHA256 != n.SHA256 && (first || !n.Replace):
 			return &ImageDiffersError{
@@ -165,7 +170,7 @@ func (a *imageAddition) add(n imageName) error {
 			if err := a.keep(n.Repository, signed.SHA256); err != nil {
 				return err
 			}
-		case old.role == role && (equalTargets(old.target, t) || n.Index != "" && a.standsAlone(signed)):
+		case old.role == role && (equalTargets(old.target, t) || n.Index != "" && ok && signed.Index == ""):
 			a.change.Unchanged = append(a.change.Unchanged, signed)
 			return nil
 		}
@@ -174,18 +179,13 @@ func (a *imageAddition) add(n imageName) error {
 	return nil
 }
 
-// standsAlone reports whether an entry is that of an image, not of an index's platform.
-func (a *imageAddition) standsAlone(t Target) bool {
-	image, ok := newImage(t)
-	return ok && image.Index == ""
-}
-
 // keep notes the entry by digest that a tag leaves behind.
 func (a *imageAddition) keep(repository, sum string) error {
 	path := imagesPrefix + digestName(repository, sum)
 	found, err := a.view.listings(path)
 	for _, old := range found {
-		a.change.Kept = append(a.change.Kept, newTarget(old.role, path, old.target))
+		image, _ := newImage(newTarget(old.role, path, old.target))
+		a.change.Kept = append(a.change.Kept, image)
 	}
 	return err
 }

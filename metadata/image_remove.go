@@ -64,9 +64,13 @@ func (w *Workspace) RemoveImages(names []string, o RemoveImageOptions) (*ImageCh
 		}
 		r.report(&change)
 	}
-	sortTargets(change.Removed)
-	sortTargets(change.Kept)
-	if err := e.removeEntries(change.Removed); err != nil {
+	slices.SortFunc(change.Removed, compareImages)
+	slices.SortFunc(change.Kept, compareImages)
+	removed := make([]Target, len(change.Removed))
+	for n, i := range change.Removed {
+		removed[n] = i.Target
+	}
+	if err := e.removeEntries(removed); err != nil {
 		return nil, err
 	}
 	return &change, e.commit()
@@ -174,9 +178,9 @@ func (r *imageRemoval) report(change *ImageChange) {
 	for n, i := range r.all {
 		switch {
 		case r.gone[n]:
-			change.Removed = append(change.Removed, i.Target)
+			change.Removed = append(change.Removed, i)
 		case i.Tag == "" && slices.Contains(r.kept, i.Digest):
-			change.Kept = append(change.Kept, i.Target)
+			change.Kept = append(change.Kept, i)
 		}
 	}
 }

@@ -20,10 +20,10 @@ func platform(repository, text, index string) ImageEntry {
 }
 
 // names are the names of entries with the roles that list them.
-func names(targets []Target) string {
+func names(images []Image) string {
 	var out []string
-	for _, t := range targets {
-		out = append(out, t.Role+"/"+strings.TrimPrefix(t.Path, imagesPrefix))
+	for _, i := range images {
+		out = append(out, i.Role+"/"+i.Name)
 	}
 	slices.Sort(out)
 	return strings.Join(out, " ")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"path"
 	"slices"
 	"strings"
@@ -144,8 +145,11 @@ func (s *syncing) tags(ctx context.Context) ([]string, error) {
 		}
 		return nil
 	})
+	if te, ok := errors.AsType[*ociremote.TransportError](err); ok && te.Status == http.StatusNotFound {
+		return nil, fmt.Errorf("%w: %s: no such repository", ErrNoImage, s.ref.Name())
+	}
 	if err != nil {
-		return nil, imageError(s.ref, err)
+		return nil, fmt.Errorf("tags of %s: %w", s.ref.Name(), err)
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil

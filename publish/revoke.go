@@ -10,7 +10,9 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tufoci/tufoci/material"
+	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
 )
 
 const (
@@ -83,12 +85,15 @@ func (w *manifestWalk) index(ctx context.Context, d ocispec.Descriptor, depth in
 
 // AddRevocations returns a list with more entries, and which of them it did not have: none of these if it had all, and
 // then the list as it was. current is the content of a list, nil for none. What the current list says stays as it is.
-// [material.ErrInvalid].
+// [metadata.ErrInvalid] for the new entries, [trust.ErrRevocations] for a list that no client could read.
 func AddRevocations(current []byte, more *material.Revocations) (data []byte, added *material.Revocations, err error) {
+	if _, err := more.Marshal(); err != nil {
+		return nil, nil, fmt.Errorf("%w: %v", metadata.ErrInvalid, err)
+	}
 	list := &material.Revocations{}
 	if current != nil {
 		if list, err = material.ParseRevocations(current); err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("%w: %w", trust.ErrRevocations, err)
 		}
 	}
 	added = more.Missing(list)

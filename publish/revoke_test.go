@@ -8,8 +8,10 @@ import (
 
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/material"
+	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
+	"github.com/tufoci/tufoci/trust"
 )
 
 // All that a client could run of an index is revoked with it, also what lies in an index of the index.
@@ -86,11 +88,11 @@ func TestAddRevocations(t *testing.T) {
 	}
 	// A list that cannot be read is not written over.
 	for _, bad := range []string{"", "{}", `{"version":2,"images":[],"certificates":[]}`} {
-		if data, _, err := publish.AddRevocations([]byte(bad), image("a", "", "x")); !errors.Is(err, material.ErrInvalid) || data != nil {
+		if data, _, err := publish.AddRevocations([]byte(bad), image("a", "", "x")); !errors.Is(err, trust.ErrRevocations) || data != nil {
 			t.Errorf("%q: %s, %v", bad, data, err)
 		}
 	}
-	if _, _, err := publish.AddRevocations(nil, image("a", "", "")); !errors.Is(err, material.ErrInvalid) {
+	if _, _, err := publish.AddRevocations(nil, image("a", "", "")); !errors.Is(err, metadata.ErrInvalid) {
 		t.Errorf("no reason: %v", err)
 	}
 }
