@@ -94,10 +94,13 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrInvalid, 2},
 		{ociremote.ErrInvalidReference, 2},
 		{fetcher.ErrInvalidSource, 2},
+		{publish.ErrImageHost, 2},
 		{fetcher.ErrNoRepository, 11},
 		{ociremote.ErrForeign, 11},
 		{publish.ErrHeadMissing, 11},
+		{publish.ErrNoImage, 11},
 		{trust.ErrMismatch, 12},
+		{&metadata.ImageDiffersError{}, 12},
 		{trust.ErrExpired, 20},
 		{trust.ErrStaleCopy, 20},
 		{trust.ErrClock, 20},
@@ -137,6 +140,7 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrKeyInUse, 33},
 		{metadata.ErrKeyExists, 2},
 		{metadata.ErrLint, 33},
+		{&metadata.ImageInUseError{}, 33},
 		{metadata.ErrReserved, 33},
 		{&publish.ForeignTagError{Tag: "tuf", Err: ociremote.ErrForeign}, 33},
 		{metadata.ErrForeignHead, 33},
@@ -218,7 +222,9 @@ func TestAliases(t *testing.T) {
 		"trust ls": "tufoci trust list", "trust remove": "tufoci trust rm", "trust delete": "tufoci trust rm",
 		"role ls": "tufoci role list", "delegation list": "tufoci role list",
 		"target ls": "tufoci target list", "target delete": "tufoci target rm", "target remove": "tufoci target rm",
-		"key ls": "tufoci key list", "key remove": "tufoci key rm", "key delete": "tufoci key rm",
+		"image ls": "tufoci image list", "tag list": "tufoci image list", "image delete": "tufoci image rm", "tag remove": "tufoci image rm",
+		"revoke certificate": "tufoci revoke cert",
+		"key ls":             "tufoci key list", "key remove": "tufoci key rm", "key delete": "tufoci key rm",
 	} {
 		cmd, _, err := root.Find(strings.Fields(alias))
 		if err != nil || cmd.CommandPath() != want {
