@@ -1,11 +1,23 @@
 package ociremote
 
 import (
-	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
+
+const (
+	dockerHub = "docker.io"
+	// dockerOfficial is where Docker Hub keeps images that are named without a
+	// namespace.
+	dockerOfficial = "library/"
+)
+
+// dockerHosts are the hosts that serve Docker Hub.
+var dockerHosts = []string{"index.docker.io", "registry-1.docker.io"}
 
 // ImageReference names an image: in a registry, a layout directory or an archive.
 // It has a tag, a digest or both.
@@ -25,60 +37,143 @@ type ImageReference struct {
 // without a host is refused: nothing is searched for. So is one without tag and
 // digest. docker.io, index.docker.io and registry-1.docker.io are one host.
 // ErrInvalidReference.
-func ParseImage(s string) (ImageReference, error) { panic("not built") }
+func ParseImage(s string) (ImageReference, error) {
+	ref, err := parseImage(s)
+	if err != nil {
+		return ImageReference{}, fmt.Errorf("%w %q: %v", ErrInvalidReference, shorten(s), err)
+	}
+	return ref, nil
+}
+
+func parseImage(s string) (ImageReference, error) {
+	ref, name, err := splitReference(s)
+	if err != nil {
+		return ImageReference{}, err
+	}
+	image := ImageReference{Kind: ref.Kind, Host: ref.Host, Repository: ref.Repository, Path: ref.Path}
+	if ref.Kind == KindRegistry {
+		if image.Host, image.Repository, err = imageName(ref); err != nil {
+			return ImageReference{}, err
+		}
+	}
+	switch {
+	case !name.hasTag && !name.hasDigest:
+		return ImageReference{}, errors.New("an image is named with its tag or digest")
+	case name.hasTag && !tagName.MatchString(name.tag):
+		return ImageReference{}, fmt.Errorf("invalid tag %q", shorten(name.tag))
+	case name.hasDigest:
+		if err := validateDigest(digest.Digest(name.digest)); err != nil {
+			return ImageReference{}, err
+		}
+	}
+	image.Tag, image.Digest = name.tag, digest.Digest(name.digest)
+	return image, nil
+}
 
 // String is the canonical form, which ParseImage reads back.
-func (r ImageReference) String() string { panic("not built") }
+func (r ImageReference) String() string {
+	var prefix string
+	switch r.Kind {
+	case KindLayout:
+		prefix = layoutPrefix + r.Path
+	case KindArchive:
+		prefix = archivePrefix + r.Path
+	default:
+		prefix = r.Name()
+	}
+	if r.Tag != "" {
+		prefix += ":" + r.Tag
+	}
+	if r.Digest != "" {
+		prefix += "@" + r.Digest.String()
+	}
+	return prefix
+}
 
 // Name is HOST/REPOSITORY; "" for a layout or archive.
-func (r ImageReference) Name() string { panic("not built") }
+func (r ImageReference) Name() string {
+	if r.Kind != KindRegistry {
+		return ""
+	}
+	return r.Host + "/" + r.Repository
+}
 
 // Reference is what Client.Repository opens: by digest if there is one.
-func (r ImageReference) Reference() Reference { panic("not built") }
-
-// Manifest is a manifest or index as it was read. Data has the digest and size of
-// the descriptor.
-type Manifest struct {
-	Descriptor ocispec.Descriptor
-	Data       []byte
-	// Children are the manifests of an index, Subject is what an artifact refers
-	// to.
-	Children []ocispec.Descriptor
-	Subject  *ocispec.Descriptor
+func (r ImageReference) Reference() Reference {
+	ref := Reference{Kind: r.Kind, Host: r.Host, Repository: r.Repository, Path: r.Path, Tag: r.Tag, Digest: r.Digest}
+	if ref.Digest != "" {
+		ref.Tag = ""
+	}
+	return ref
 }
 
-// IsIndex reports whether it is an image index or a manifest list.
-func (m *Manifest) IsIndex() bool { panic("not built") }
-
-// FetchManifest reads the manifest under a tag or digest with one GET of at most
-// MaxManifest bytes. ErrNotFound; ErrMalformed for bytes that are not JSON, have a
-// media type that differs from the one served, or are both index and image.
-func FetchManifest(ctx context.Context, repo Repository, name string) (*Manifest, error) {
-	panic("not built")
+// ParseImageHost reads the HOST or HOST:PORT of an image and returns its
+// canonical form: in lower case, docker.io for the hosts of Docker Hub. Like
+// docker it takes a word for a host only if it has a dot or a port or is
+// localhost. ErrInvalidReference.
+func ParseImageHost(s string) (string, error) {
+	host, err := parseHost(s)
+	if err == nil {
+		host, err = imageHost(host)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w: %v", ErrInvalidReference, err)
+	}
+	return host, nil
 }
 
-// ReferrersOptions bound [Referrers].
-type ReferrersOptions struct {
-	// ArtifactTypes to return; empty: all. Registries that know no filter, and
-	// those that report the config's media type, are filtered here.
-	ArtifactTypes []string
-	// Max is how many descriptors are returned at most; 0 is 256. MaxPages of a
-	// list are read; 0 is 8. More than that is cut off, and the result says so.
-	Max, MaxPages int
+// ParseImageName reads HOST/REPOSITORY, without tag and digest, in the canonical
+// form of [ImageReference]. ErrInvalidReference.
+func ParseImageName(s string) (host, repository string, err error) {
+	ref, name, err := splitReference(s)
+	switch {
+	case err != nil:
+	case ref.Kind != KindRegistry || name.hasTag || name.hasDigest:
+		err = errors.New("want HOST/REPOSITORY")
+	default:
+		host, repository, err = imageName(ref)
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("%w %q: %v", ErrInvalidReference, shorten(s), err)
+	}
+	return host, repository, nil
 }
 
-// ReferrerList is what refers to a manifest. It is unsigned: anybody who can push
-// can add to it, and a registry can hide.
-type ReferrerList struct {
-	Descriptors []ocispec.Descriptor
-	// Truncated: there are more.
-	Truncated bool
+// IsRepository reports whether s is the path of a repository, without a host.
+func IsRepository(s string) bool { return len(s) <= maxRepository && repositoryName.MatchString(s) }
+
+// IsTag reports whether s is a tag.
+func IsTag(s string) bool { return tagName.MatchString(s) }
+
+// imageHost returns the canonical form of a host that parseHost has read.
+func imageHost(host string) (string, error) {
+	if !strings.ContainsAny(host, ".:") && host != "localhost" {
+		return "", fmt.Errorf("%q is no host: short names are not searched for", shorten(host))
+	}
+	if slices.Contains(dockerHosts, host) {
+		return dockerHub, nil
+	}
+	return host, nil
 }
 
-// Referrers lists what refers to a manifest: by the referrers API (distribution
-// specification 1.1), one GET; where the registry has none (404, or 405) by the
-// referrers tag of its digest; in layouts and archives by the index and that tag. A
-// list that breaks the rules is ErrMalformed; entries of it that do are left out.
-func Referrers(ctx context.Context, repo Repository, subject ocispec.Descriptor, o ReferrersOptions) (*ReferrerList, error) {
-	panic("not built")
+// imageName returns the canonical host and repository of a reference to a
+// registry.
+func imageName(ref Reference) (host, repository string, err error) {
+	if host, err = imageHost(ref.Host); err != nil {
+		return "", "", err
+	}
+	repository = OfficialName(host, ref.Repository)
+	if len(host)+1+len(repository) > maxRepository {
+		return "", "", fmt.Errorf("host and repository together are longer than %d bytes", maxRepository)
+	}
+	return host, repository, nil
+}
+
+// OfficialName is the full path of a repository on a canonical host: Docker Hub
+// has short names for library/NAME.
+func OfficialName(host, repository string) string {
+	if host == dockerHub && !strings.Contains(repository, "/") {
+		return dockerOfficial + repository
+	}
+	return repository
 }

@@ -76,75 +76,86 @@ func ParseReference(s string) (Reference, error) {
 }
 
 func parseReference(s string) (Reference, error) {
-	if len(s) > maxReference {
-		return Reference{}, fmt.Errorf("longer than %d bytes", maxReference)
-	}
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-		return Reference{}, fmt.Errorf("control characters or invalid UTF-8")
-	}
-	if path, ok := strings.CutPrefix(s, layoutPrefix); ok {
-		return parsePathReference(KindLayout, path)
-	}
-	if path, ok := strings.CutPrefix(s, archivePrefix); ok {
-		return parsePathReference(KindArchive, path)
-	}
-	if scheme, _, ok := strings.Cut(s, "://"); ok {
-		return Reference{}, fmt.Errorf("a registry reference has no scheme, leave out %q", scheme+"://")
-	}
-	host, rest, ok := strings.Cut(s, "/")
-	if !ok {
-		return Reference{}, fmt.Errorf("want HOST/REPOSITORY[:TAG|@DIGEST]")
-	}
-	host, err := parseHost(host)
+	ref, name, err := splitReference(s)
 	if err != nil {
 		return Reference{}, err
 	}
-	ref := Reference{Kind: KindRegistry, Host: host}
-	name, dgst, hasDigest := strings.Cut(rest, "@")
-	name, tag, hasTag := strings.Cut(name, ":")
-	ref.Repository = name
-	if !repositoryName.MatchString(name) || len(host)+1+len(name) > maxRepository {
-		return Reference{}, fmt.Errorf("invalid repository name %q", shorten(name))
+	switch {
+	case name.hasTag && name.hasDigest:
+		return Reference{}, fmt.Errorf("want a tag or a digest, not both")
+	case name.hasDigest:
+		ref.Digest = digest.Digest(name.digest)
+		return ref, validateDigest(ref.Digest)
+	case name.hasTag && !tagName.MatchString(name.tag):
+		return Reference{}, fmt.Errorf("invalid tag %q", shorten(name.tag))
+	case name.hasTag:
+		ref.Tag = name.tag
+	default:
+		ref.Tag = DefaultChannel
 	}
-	return ref, ref.setName(tag, hasTag, dgst, hasDigest)
+	return ref, nil
 }
 
-// parsePathReference splits PATH[:tag|@digest]. A path may hold ":" and "@".
-func parsePathReference(kind Kind, s string) (Reference, error) {
+// suffix is what stands behind a repository or path. It is not checked yet.
+type suffix struct {
+	tag, digest       string
+	hasTag, hasDigest bool
+}
+
+// splitReference reads all of a reference but its tag and digest.
+func splitReference(s string) (Reference, suffix, error) {
+	fail := func(format string, args ...any) (Reference, suffix, error) {
+		return Reference{}, suffix{}, fmt.Errorf(format, args...)
+	}
+	if len(s) > maxReference {
+		return fail("longer than %d bytes", maxReference)
+	}
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return fail("control characters or invalid UTF-8")
+	}
+	if path, ok := strings.CutPrefix(s, layoutPrefix); ok {
+		return splitPath(KindLayout, path)
+	}
+	if path, ok := strings.CutPrefix(s, archivePrefix); ok {
+		return splitPath(KindArchive, path)
+	}
+	if scheme, _, ok := strings.Cut(s, "://"); ok {
+		return fail("a registry reference has no scheme, leave out %q", scheme+"://")
+	}
+	host, rest, ok := strings.Cut(s, "/")
+	if !ok {
+		return fail("want HOST/REPOSITORY[:TAG|@DIGEST]")
+	}
+	host, err := parseHost(host)
+	if err != nil {
+		return fail("%w", err)
+	}
+	var name suffix
+	rest, name.digest, name.hasDigest = strings.Cut(rest, "@")
+	rest, name.tag, name.hasTag = strings.Cut(rest, ":")
+	if !repositoryName.MatchString(rest) || len(host)+1+len(rest) > maxRepository {
+		return fail("invalid repository name %q", shorten(rest))
+	}
+	return Reference{Kind: KindRegistry, Host: host, Repository: rest}, name, nil
+}
+
+// splitPath splits PATH[:tag][@digest]. A path may hold ":" and "@".
+func splitPath(kind Kind, s string) (Reference, suffix, error) {
 	ref := Reference{Kind: kind, Path: s}
-	var tag, dgst string
-	var hasTag, hasDigest bool
+	var name suffix
 	if at := digestSuffix.FindStringIndex(s); at != nil {
-		ref.Path, dgst, hasDigest = s[:at[0]], s[at[0]+1:], true
+		ref.Path, name.digest, name.hasDigest = s[:at[0]], s[at[0]+1:], true
 	}
 	if i := strings.LastIndexByte(ref.Path, ':'); i >= 0 && !strings.ContainsAny(ref.Path[i:], `/\`) {
-		ref.Path, tag, hasTag = ref.Path[:i], ref.Path[i+1:], true
+		ref.Path, name.tag, name.hasTag = ref.Path[:i], ref.Path[i+1:], true
 	}
 	switch {
 	case ref.Path == "":
-		return Reference{}, fmt.Errorf("the path is missing")
+		return Reference{}, suffix{}, fmt.Errorf("the path is missing")
 	case digestSuffix.MatchString(ref.Path + ":"):
-		return Reference{}, fmt.Errorf("a path that ends like a digest, put a slash behind it")
+		return Reference{}, suffix{}, fmt.Errorf("a path that ends like a digest, put a slash behind it")
 	}
-	return ref, ref.setName(tag, hasTag, dgst, hasDigest)
-}
-
-// setName fills in tag or digest.
-func (r *Reference) setName(tag string, hasTag bool, dgst string, hasDigest bool) error {
-	switch {
-	case hasTag && hasDigest:
-		return fmt.Errorf("want a tag or a digest, not both")
-	case hasDigest:
-		r.Digest = digest.Digest(dgst)
-		return validateDigest(r.Digest)
-	case hasTag && !tagName.MatchString(tag):
-		return fmt.Errorf("invalid tag %q", shorten(tag))
-	case hasTag:
-		r.Tag = tag
-	default:
-		r.Tag = DefaultChannel
-	}
-	return nil
+	return ref, name, nil
 }
 
 // parseHost checks HOST[:PORT] and returns its canonical form.

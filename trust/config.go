@@ -78,11 +78,12 @@ type configYAML struct {
 }
 
 type entryYAML struct {
-	Source       string `yaml:"source"`
-	Root         string `yaml:"root"` // "sha256:" and hex
-	TargetsURL   string `yaml:"targetsURL,omitempty"`
-	MaxStale     span   `yaml:"maxStale,omitempty"`
-	MinTimestamp int64  `yaml:"minTimestamp,omitempty"`
+	Source          string `yaml:"source"`
+	Root            string `yaml:"root"` // "sha256:" and hex
+	TargetsURL      string `yaml:"targetsURL,omitempty"`
+	MaxStale        span   `yaml:"maxStale,omitempty"`
+	MinTimestamp    int64  `yaml:"minTimestamp,omitempty"`
+	entryImagesYAML `yaml:",inline"`
 }
 
 // OpenConfig reads the configuration in dir. A directory or file that does not
@@ -137,6 +138,9 @@ func parseConfig(data []byte) (map[string]Entry, error) {
 			return nil, fmt.Errorf("trust %q: root: want sha256: and 64 hex digits", name)
 		}
 		e.RootSHA256 = sum
+		if err := y.entryImagesYAML.into(&e); err != nil {
+			return nil, fmt.Errorf("trust %q: %w", name, err)
+		}
 		if err := e.check(); err != nil {
 			return nil, err
 		}
@@ -161,6 +165,9 @@ func (e Entry) check() error {
 	}
 	if e.MaxStale < 0 || e.MinTimestamp < 0 {
 		return fmt.Errorf("trust %q: maxStale and minTimestamp cannot be negative", e.Name)
+	}
+	if err := e.checkImages(); err != nil {
+		return fmt.Errorf("trust %q: %w", e.Name, err)
 	}
 	return nil
 }
@@ -188,6 +195,8 @@ func (c *Config) Get(name string) (Entry, error) {
 // trust that exists; it has to verify as New asks. A RootSHA256 that is set has to
 // be that of root. A trust that exists with the same root is updated, with another
 // root refused as ErrExists: whoever wants that removes it first, knowingly.
+// ErrScopeTaken: another trust has one of its scopes, and the entry does not say
+// Also.
 func (c *Config) Add(e Entry, root []byte) error {
 	if root != nil {
 		if _, err := parsePin(root); err != nil {
@@ -218,6 +227,9 @@ func (c *Config) Add(e Entry, root []byte) error {
 			}
 		case !exists && root == nil:
 			return fmt.Errorf("trust %q: %w: a new trust needs its root", e.Name, ErrWrongRoot)
+		}
+		if err := c.checkTaken(e, old); err != nil {
+			return err
 		}
 		if root != nil {
 			if err := c.writer.write(c.file("roots", e.RootSHA256+".json"), root); err != nil {
@@ -287,7 +299,7 @@ func (c *Config) write() error {
 	for name, e := range c.entries {
 		doc.Trusts[name] = entryYAML{
 			Source: e.Source, Root: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
-			MaxStale: span(e.MaxStale), MinTimestamp: e.MinTimestamp,
+			MaxStale: span(e.MaxStale), MinTimestamp: e.MinTimestamp, entryImagesYAML: newEntryImages(e),
 		}
 	}
 	var out bytes.Buffer

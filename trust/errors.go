@@ -58,6 +58,8 @@ var (
 	ErrExists = errors.New("a trust with another root has this name")
 	// ErrInvalidName: a trust name is made of a-z, 0-9 and "-" (2).
 	ErrInvalidName = errors.New("invalid trust name")
+	// ErrInvalidEntry: a trust asks for something that there is not (2).
+	ErrInvalidEntry = errors.New("invalid trust")
 	// ErrConfig: trust.yaml cannot be read (2).
 	ErrConfig = errors.New("invalid trust configuration")
 )

@@ -1,5 +1,13 @@
 package trust
 
+import (
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/tufoci/tufoci/ociremote"
+)
+
 // ImageTag is the target name of a tag of an image: images/REPOSITORY:TAG.
 func ImageTag(repository, tag string) string { return imagePrefix + repository + ":" + tag }
 
@@ -9,4 +17,22 @@ func ImageDigest(repository, digest string) string { return imagePrefix + reposi
 
 // ParseImageName is the inverse of ImageTag and ImageDigest; one of tag and digest
 // is empty.
-func ParseImageName(name string) (repository, tag, digest string, ok bool) { panic("not built") }
+func ParseImageName(name string) (repository, tag, dgst string, ok bool) {
+	rest, ok := strings.CutPrefix(name, imagePrefix)
+	at := strings.IndexAny(rest, ":@")
+	if !ok || at < 0 || !ociremote.IsRepository(rest[:at]) {
+		return "", "", "", false
+	}
+	repository, value := rest[:at], rest[at+1:]
+	if rest[at] == ':' {
+		if !ociremote.IsTag(value) {
+			return "", "", "", false
+		}
+		return repository, value, "", true
+	}
+	d := digest.Digest(value)
+	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
+		return "", "", "", false
+	}
+	return repository, "", value, true
+}
