@@ -2,9 +2,7 @@ package metadata
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -138,19 +136,21 @@ func fileEntries(f *roleFile) ([]entry, error) {
 func (a *assembly) targetFile(name string, n entry) (File, error) {
 	sum := n.Hashes["sha256"]
 	f := File{Name: name, SHA256: sum, Length: n.Length}
-	if len(sum) != 64 || strings.ContainsFunc(sum, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) }) {
-		return File{}, fmt.Errorf("%w: target %q has no sha256", ErrDamaged, n.Path)
+	data, err := a.w.blob(n)
+	if err != nil {
+		return File{}, err
 	}
-	data, err := readBounded(a.w.path(blobsDir, sum), MaxTargetFile)
-	switch {
-	case err == nil && checksum(data) == sum && int64(len(data)) == n.Length:
+	if data != nil {
 		f.Data = data
 		return f, nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return File{}, err
 	}
 	if a.head != nil && a.head.targets[name].SHA256 == sum {
 		return f, nil
 	}
 	return File{}, fmt.Errorf("%w: the bytes of target %q are neither in the workspace nor in the head; add the target again", ErrDamaged, n.Path)
+}
+
+// isSHA256 reports whether a hash is one in hex, as files are named by it.
+func isSHA256(sum string) bool {
+	return len(sum) == 64 && !strings.ContainsFunc(sum, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) })
 }

@@ -33,6 +33,8 @@ var (
 	ErrRoleExists = errors.New("role exists already")
 	// ErrNoTarget: no target has that path.
 	ErrNoTarget = errors.New("no such target")
+	// ErrNotAtHand: the workspace does not have the bytes of a target; the head has.
+	ErrNotAtHand = errors.New("the bytes of the target are not in the workspace")
 	// ErrInvalid: a name, path, pattern or value that a caller gave is refused.
 	ErrInvalid = errors.New("invalid")
 	// ErrReserved: a pattern or path touches the reserved names, which only the top-level targets role may list.
