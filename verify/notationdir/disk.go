@@ -71,11 +71,7 @@ func (d disk) write(temp, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	err = d.fill(f, name, data)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
+	if err = d.fill(f, name, data); err == nil {
 		err = d.rename(f.Name(), name)
 	}
 	if err != nil && d.step == nil {
@@ -84,15 +80,22 @@ func (d disk) write(temp, name string, data []byte) error {
 	return err
 }
 
+// fill writes all of a new file and closes it.
 func (d disk) fill(f *os.File, name string, data []byte) error {
-	if err := d.at("write", name); err != nil {
-		f.Write(data[:len(data)/2]) // as a crash would: part of the content
-		return err
+	err := d.at("write", name)
+	if err != nil {
+		data = data[:len(data)/2] // as a crash would: part of the content
 	}
-	if _, err := f.Write(data); err != nil {
-		return err
+	if _, failed := f.Write(data); err == nil {
+		err = failed
 	}
-	return f.Sync()
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
 }
 
 func (d disk) rename(from, to string) error {
@@ -121,9 +124,16 @@ func (d disk) addDir(dir string, files map[string][]byte) error {
 		return err
 	}
 	for _, name := range sortedKeys(files) {
-		if err := d.write(d.staging, filepath.Join(staged, name), files[name]); err != nil {
+		f, err := os.OpenFile(filepath.Join(staged, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
 			return err
 		}
+		if err := d.fill(f, filepath.Join(dir, name), files[name]); err != nil {
+			return err
+		}
+	}
+	if err := syncdir.Sync(staged); err != nil {
+		return err
 	}
 	return d.rename(staged, dir)
 }

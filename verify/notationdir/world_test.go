@@ -226,15 +226,21 @@ func (w *world) trusts(repository string) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, c := range certs {
-			both[i] = append(both[i], slices.IndexFunc(authorities, func(a *notationsign.Authority) bool { return a.Certificate.Equal(c) }))
-		}
-		slices.Sort(both[i])
+		both[i] = numbers(certs)
 	}
 	if !slices.Equal(both[0], both[1]) {
 		return nil, fmt.Errorf("notation 1 trusts %v, notation 2 %v", both[0], both[1])
 	}
 	return both[0], nil
+}
+
+// numbers are those of the CAs that are trusted, sorted.
+func numbers(certs []*x509.Certificate) (out []int) {
+	for _, c := range certs {
+		out = append(out, slices.IndexFunc(authorities, func(a *notationsign.Authority) bool { return a.Certificate.Equal(c) }))
+	}
+	slices.Sort(out)
+	return out
 }
 
 // expect checks what notation trusts; no CAs: it refuses.
