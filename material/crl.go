@@ -93,6 +93,8 @@ func (c *CRL) parseList(data []byte) error {
 		return err
 	}
 	switch {
+	case len(c.List.Raw) != len(data):
+		return errors.New("there are bytes behind it")
 	case c.List.NextUpdate.IsZero(): // RFC 5280 section 5.1.2.5: must be there
 		return errors.New("it has no NextUpdate")
 	case !c.List.NextUpdate.After(c.List.ThisUpdate):

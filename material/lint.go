@@ -38,11 +38,14 @@ func Lint(files []File, o LintOptions) []Finding {
 	set, problems := read(files)
 	// What is published and cannot be read is no yardstick.
 	before, _ := read(o.Previous)
-	l := &linter{set: set, o: o}
+	l := &linter{set: set, o: o, there: map[string]bool{}}
+	for _, f := range files {
+		l.there[f.Name] = true
+	}
 	for _, p := range problems {
 		l.error(p.rule, p.name, "%v", p.err)
 	}
-	l.names(files)
+	l.names()
 	l.certificates()
 	l.policy()
 	l.crls(before)
@@ -62,6 +65,7 @@ func Lint(files []File, o LintOptions) []Finding {
 type linter struct {
 	set      *Set
 	o        LintOptions
+	there    map[string]bool // names of files
 	findings []Finding
 }
 
@@ -74,18 +78,14 @@ func (l *linter) warn(rule, name, format string, args ...any) {
 }
 
 // names finds files that no client reads.
-func (l *linter) names(files []File) {
-	there := map[string]bool{}
-	for _, f := range files {
-		there[f.Name] = true
-	}
-	for _, f := range files {
-		name, isIssuer, ok := ParseCRLName(f.Name)
+func (l *linter) names() {
+	for _, target := range slices.Sorted(maps.Keys(l.there)) {
+		name, isIssuer, ok := ParseCRLName(target)
 		switch {
-		case ok && isIssuer && !there[crlTree+name+crlEnd]:
-			l.warn("name", f.Name, "the issuer of a CRL that is not there")
-		case strings.HasPrefix(f.Name, notationTree) && f.Name != PolicyName && !strings.HasPrefix(f.Name, x509Tree) && !strings.HasPrefix(f.Name, crlTree):
-			l.warn("name", f.Name, "no client reads this name")
+		case ok && isIssuer && !l.there[crlTree+name+crlEnd]:
+			l.warn("name", target, "the issuer of a CRL that is not there")
+		case strings.HasPrefix(target, notationTree) && target != PolicyName && !strings.HasPrefix(target, x509Tree) && !strings.HasPrefix(target, crlTree):
+			l.warn("name", target, "no client reads this name")
 		}
 	}
 }
@@ -166,7 +166,9 @@ func (l *linter) crls(before *Set) {
 		name := crlTree + old.Name + crlEnd
 		i := slices.IndexFunc(l.set.CRLs, func(c *CRL) bool { return c.Name == old.Name })
 		if i < 0 {
-			l.warn("crl-removed", name, "it is no more published: what it revokes is accepted where nothing else says so")
+			if !l.there[name] { // else it cannot be read, which has been said
+				l.warn("crl-removed", name, "it is no more published: what it revokes is accepted where nothing else says so")
+			}
 			continue
 		}
 		switch err := old.CheckSuccessor(l.set.CRLs[i]); {
@@ -192,14 +194,25 @@ func (l *linter) dates(name string, c *CRL) {
 	}
 }
 
+// maxLost is how many entries are named that a list lost.
+const maxLost = 10
+
 // revocations warns of entries that went, and of those that match nothing.
 func (l *linter) revocations(before *Set) {
 	lost := before.Revocations.Missing(l.set.Revocations)
+	var entries []string
 	for _, i := range lost.Images {
-		l.warn("revocation-lost", RevocationsName, "image %s is no more revoked (%s)", i.Digest, i.Reason)
+		entries = append(entries, fmt.Sprintf("image %s (%s)", i.Digest, i.Reason))
 	}
 	for _, c := range lost.Certificates {
-		l.warn("revocation-lost", RevocationsName, "certificate %s is no more revoked (%s)", c.SHA256, c.Reason)
+		entries = append(entries, fmt.Sprintf("certificate %s (%s)", c.SHA256, c.Reason))
+	}
+	for i, entry := range entries {
+		if i == maxLost {
+			l.warn("revocation-lost", RevocationsName, "%d more are no more revoked", len(entries)-i)
+			break
+		}
+		l.warn("revocation-lost", RevocationsName, "no more revoked: %s", entry)
 	}
 	for _, i := range l.set.Revocations.Images {
 		if first, _, below := strings.Cut(i.Repository, "/"); below && (strings.Contains(first, ".") || first == "localhost") {

@@ -60,6 +60,8 @@ type Client struct {
 	// store of credentials, opened when first needed: a broken docker
 	// configuration is no matter to who reads an archive.
 	store func() (credentials.Store, error)
+	// noReferrers are the hosts without a referrers API.
+	noReferrers sync.Map
 }
 
 // NewClient checks the options and reads the certificates that they name. It
