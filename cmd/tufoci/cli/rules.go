@@ -12,6 +12,8 @@ import (
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
+	"github.com/tufoci/tufoci/verify"
+	"github.com/tufoci/tufoci/verify/notationdir"
 )
 
 // rule maps one kind of error to its exit code, to why it happens, and to the
@@ -67,6 +69,16 @@ var rules = []rule{
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
 	{is(trust.ErrImageTarget), exitUsage, "the file of this target is an image in a registry", []string{"`{command} --help`"}},
 	{is(trust.ErrInvalidName, trust.ErrConfig, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
+
+	// What is handed on to stock Notation.
+	{is(trust.ErrNoScope), exitNoTrust, "the trust has no scope that says for which images it speaks", []string{"`tufoci trust add {trust} {source} --scope 'HOST/**'`", "`tufoci trust list`"}},
+	{is(trust.ErrRevocations, verify.ErrMaterial, notationdir.ErrState), exitMalformed, "what was read breaks its rules; nothing is built on it", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
+	{is(verify.ErrPolicyScope), exitRefused, "a trust never speaks for an image outside its scopes", []string{"what the policy says: `tufoci get {trust} notation/trustpolicy.json`"}},
+	{is(verify.ErrNoPolicy), exitRefused, "the publisher has signed no policy for Notation", []string{"`tufoci ls {trust}` shows what there is; ask its publisher"}},
+	{is(notationdir.ErrOtherTrust), exitRefused, "each trust keeps its own statements", []string{"`tufoci trust sync {trust} --to notation --policy merge` adds its statements to theirs"}},
+	{is(notationdir.ErrScopeClash, notationdir.ErrPolicy), exitRefused, "Notation has one statement for a repository, in a form of its own", []string{"what each trust speaks for: `tufoci trust list`"}},
+	{is(notationdir.ErrForeign), exitRefused, "it is not overwritten in passing", []string{"look at it; into another directory: `tufoci trust sync {trust} --to notation --dir DIR`", "`{command} --help`"}},
+	{is(notationdir.ErrLocked), exitLocked, "another tufoci syncs into this directory", []string{"`{command}` again, when it is done"}},
 
 	// The publisher's.
 	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
