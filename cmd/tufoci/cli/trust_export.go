@@ -141,7 +141,7 @@ func (e *exporter) whole(fill func() error) (err error) {
 	if err := fill(); err != nil {
 		return err
 	}
-	if err := os.Chmod(e.temp, 0o755); err != nil {
+	if err := errors.Join(os.Chmod(e.temp, 0o755), syncTree(e.temp)); err != nil {
 		return err
 	}
 	if err := os.Remove(output); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -151,6 +151,16 @@ func (e *exporter) whole(fill func() error) (err error) {
 		return err
 	}
 	return syncdir.Sync(filepath.Dir(output))
+}
+
+// syncTree syncs the directories, whose files are synced already.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		return syncdir.Sync(path)
+	})
 }
 
 // write writes a file that anybody may read.
