@@ -56,7 +56,7 @@ var homes = map[string][]string{
 	"github.com/opencontainers/go-digest":               {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli"},
 	"github.com/secure-systems-lab/go-securesystemslib": {"metadata", "trust", "internal/tuftest"},
 	"github.com/youmark/pkcs8":                          {"metadata"},
-	"github.com/gofrs/flock":                            {"metadata", "ociremote", "trust"},
+	"github.com/gofrs/flock":                            {"metadata", "ociremote", "trust", "verify/notationdir"},
 	"go.yaml.in/yaml/v3":                                {"metadata", "trust"},
 	"golang.org/x/sync":                                 {"fetcher", "publish", "trust"},
 	"golang.org/x/sys":                                  {"metadata", "ociremote", "trust"},

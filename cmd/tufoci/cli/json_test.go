@@ -44,6 +44,8 @@ var documents = map[string][]result{
 	"trust show":   {&trustShowResult{}},
 	"trust rm":     {&trustRemoveResult{}},
 	"trust update": {&trustUpdateResult{}},
+	"trust sync":   {&trustSyncResult{}},
+	"trust export": {&trustExportResult{}},
 	"verify":       {&verifyResult{}},
 	"resolve":      {&resolveResult{}},
 	"get":          {&getResult{}},
@@ -207,6 +209,7 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[skippedTag]():         "skipped tag",
 	reflect.TypeFor[revokedImage]():       "revoked image",
 	reflect.TypeFor[revokedCertificate](): "revoked certificate",
+	reflect.TypeFor[syncChange]():         "sync change",
 }
 
 // members lists the JSON members of a struct with their types. The objects that

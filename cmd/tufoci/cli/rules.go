@@ -13,6 +13,7 @@ import (
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
+	"github.com/tufoci/tufoci/verify/notationdir"
 )
 
 // rule maps one kind of error to its exit code, to why it happens, and to the
@@ -84,6 +85,14 @@ var rules = []rule{
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
 	{is(trust.ErrImageTarget), exitUsage, "the file of this target is an image in a registry", []string{"`{command} --help`"}},
 	{is(trust.ErrInvalidName, trust.ErrConfig, trust.ErrInvalidScope, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
+
+	// What is handed on to stock Notation.
+	{is(trust.ErrNoScope), exitNoTrust, "the trust has no scope that says for which images it speaks", []string{"`tufoci trust add {trust} {source} --scope 'HOST/**'`", "`tufoci trust list`"}},
+	{is(notationdir.ErrState), exitMalformed, "somebody or something else wrote it; nothing was changed", []string{"into another directory: `tufoci trust sync {trust} --to notation --dir DIR`"}},
+	{is(notationdir.ErrOtherTrust), exitRefused, "each trust keeps its own statements", []string{"`tufoci trust sync {trust} --to notation --policy merge` adds its statements to theirs"}},
+	{is(notationdir.ErrScopeClash, notationdir.ErrPolicy), exitRefused, "Notation has one statement for a repository, in a form of its own", []string{"what each trust speaks for: `tufoci trust list`"}},
+	{is(notationdir.ErrForeign), exitRefused, "it is not overwritten in passing", []string{"look at it; into another directory: `tufoci trust sync {trust} --to notation --dir DIR`", "`{command} --help`"}},
+	{is(notationdir.ErrLocked), exitLocked, "another tufoci syncs into this directory", []string{"`{command}` again, when it is done"}},
 
 	// The publisher's.
 	{is(metadata.ErrImageDiffers), exitDiffers, "the tag was moved since it was signed, by you or by somebody else", []string{"compare with what was built: `tufoci image list` shows what is signed"}},
