@@ -66,6 +66,7 @@ var rules = []rule{
 	{is(verify.ErrImageNotFound), exitAbsent, "the registry has no such tag or digest", []string{"compare the reference with the one that its publisher gives, then `tufoci verify {image}`"}},
 	{is(verify.ErrMaterial, trust.ErrRevocations), exitMalformed, "what decides about images cannot be read as a whole, so nothing passes", []string{"tell the publisher of the trust, and which tufoci refused it: `tufoci version`"}},
 	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope '{scope}'`", "`tufoci trust list` shows the scopes that there are"}},
+	{as[*notDecidingError], exitNoTrust, "the trust with the most particular scope decides, and no command line takes its say", []string{"`tufoci trust list` shows the scopes that there are"}},
 	{is(trust.ErrScopeTaken), exitNoTrust, "two trusts on one scope must both accept, which is said with --also", []string{"`tufoci trust list` shows the scopes that there are"}},
 
 	// The consumer's refusals, the strongest first.
