@@ -155,14 +155,11 @@ func (s *subject) learn(err error) {
 	}
 }
 
-// learnScope names the trust that could speak for an image: the only one, or the
-// first that speaks for none.
+// learnScope names a trust that speaks for no image yet. One that speaks for others
+// is not to be widened in passing: the image may be of a host that only looks alike.
 func (s *subject) learnScope(e *trust.NoScopeError) {
 	s.reason, s.trust, s.source, s.scope = e.Reason(), "", "", ""
 	i := slices.IndexFunc(e.Entries, func(e trust.Entry) bool { return len(e.Scopes) == 0 })
-	if i < 0 && len(e.Entries) == 1 {
-		i = 0
-	}
 	if i < 0 {
 		return
 	}
