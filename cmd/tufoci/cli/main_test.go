@@ -55,6 +55,7 @@ type story struct {
 	t            *testing.T
 	program      string // directory of the program
 	plain, basic *tuftest.Registry
+	pki          *pki
 }
 
 func (s *story) setUp(env *testscript.Env) error {
@@ -88,6 +89,7 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"workspace": s.cmdWorkspace,
 		"lock":      s.cmdLock,
 		"copydir":   s.cmdCopyDir,
+		"pki":       s.cmdPKI,
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
@@ -137,6 +138,9 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrKeyInUse, 33},
 		{metadata.ErrKeyExists, 2},
 		{metadata.ErrLint, 33},
+		{material.ErrInvalid, 33},
+		{material.ErrIssuer, 33},
+		{material.ErrOlder, 33},
 		{metadata.ErrReserved, 33},
 		{&publish.ForeignTagError{Tag: "tuf", Err: ociremote.ErrForeign}, 33},
 		{metadata.ErrForeignHead, 33},
@@ -218,6 +222,8 @@ func TestAliases(t *testing.T) {
 		"trust ls": "tufoci trust list", "trust remove": "tufoci trust rm", "trust delete": "tufoci trust rm",
 		"role ls": "tufoci role list", "delegation list": "tufoci role list",
 		"target ls": "tufoci target list", "target delete": "tufoci target rm", "target remove": "tufoci target rm",
+		"cert ls": "tufoci cert list", "certificate remove": "tufoci cert rm", "certificate delete": "tufoci cert rm",
+		"crl ls": "tufoci crl list", "crl remove": "tufoci crl rm", "crl delete": "tufoci crl rm",
 		"key ls": "tufoci key list", "key remove": "tufoci key rm", "key delete": "tufoci key rm",
 	} {
 		cmd, _, err := root.Find(strings.Fields(alias))
