@@ -57,6 +57,7 @@ type story struct {
 	program      string // directory of the program
 	plain, basic *tuftest.Registry
 	signers      map[string]*notationsign.Identity
+	pki          *pki
 }
 
 func (s *story) setUp(env *testscript.Env) error {
@@ -95,6 +96,7 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"workspace": s.cmdWorkspace,
 		"lock":      s.cmdLock,
 		"copydir":   s.cmdCopyDir,
+		"pki":       s.cmdPKI,
 	}
 }
 
