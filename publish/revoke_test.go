@@ -96,3 +96,35 @@ func TestAddRevocations(t *testing.T) {
 		t.Errorf("no reason: %v", err)
 	}
 }
+
+// What a key on call stages reaches clients beside what targets lists, and cannot be anything but a refusal.
+func TestOnCallRevocationsReachClients(t *testing.T) {
+	t.Parallel()
+	g := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	a := newAuthor(t)
+	a.delegateRevocations()
+	at := now.UTC().Truncate(time.Second)
+	for role, path := range map[string]string{"targets": material.RevocationsName, publish.RevocationsRole: publish.OnCallRevocations} {
+		data, _, err := publish.AddRevocations(nil, &material.Revocations{Images: []material.RevokedImage{
+			{Digest: tuftest.Digest([]byte(role)), Reason: "CVE-1", Time: at},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.stage(role, path, string(data))
+	}
+	a.publish(g)
+	view, err := refreshAt(t, g, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	revoked, err := view.Revocations(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range []string{"targets", publish.RevocationsRole} {
+		if revoked.Image(tuftest.Digest([]byte(role)), "shop/api") == nil {
+			t.Errorf("clients do not see what %s revokes: %+v", role, revoked)
+		}
+	}
+}

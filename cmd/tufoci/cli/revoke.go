@@ -11,7 +11,6 @@ import (
 
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
-	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 )
 
@@ -70,7 +69,7 @@ type revokedCertificate struct {
 	Time   moment `json:"time"`
 }
 
-// now is the time of a revocation: whole seconds.
+// revocationTime is the time of a revocation: whole seconds.
 func (a *app) revocationTime() time.Time { return a.world.Now().UTC().Truncate(time.Second) }
 
 // revoke stages a list with more revocations.
@@ -79,15 +78,8 @@ func (a *app) revoke(ctx context.Context, w *metadata.Workspace, more *material.
 	if err != nil {
 		return nil, err
 	}
-	if _, err := w.Role(flags.role); errors.Is(err, metadata.ErrNoRole) {
-		return nil, usagef("there is no role %s yet: `tufoci role add %s --key NAME` makes it", flags.role, flags.role)
-	} else if err != nil {
-		return nil, err
-	}
-	current, err := publish.TargetData(ctx, w, flags.role, path, func() (ociremote.Repository, error) {
-		return a.published(ctx, w, &flags.registry)
-	})
-	if err != nil && !errors.Is(err, metadata.ErrNoTarget) {
+	current, err := a.revocations(ctx, w, path, flags)
+	if err != nil {
 		return nil, err
 	}
 	data, added, err := publish.AddRevocations(current, more)
@@ -102,17 +94,21 @@ func (a *app) revoke(ctx context.Context, w *metadata.Workspace, more *material.
 	return r, err
 }
 
-// published opens the repository of the workspace to read.
-func (a *app) published(ctx context.Context, w *metadata.Workspace, flags *registryFlags) (ociremote.Repository, error) {
-	ref, err := ociremote.ParseReference(w.Config().Repository)
+// revocations are the bytes of a list, staged or published; nil if there is none.
+func (a *app) revocations(ctx context.Context, w *metadata.Workspace, path string, flags *revokeFlags) ([]byte, error) {
+	targets, err := w.Targets(metadata.TargetFilter{Role: flags.role})
+	if errors.Is(err, metadata.ErrNoRole) {
+		return nil, usagef("there is no role %s yet: `tufoci role add %s --key NAME` makes it", flags.role, flags.role)
+	}
 	if err != nil {
 		return nil, err
 	}
-	client, err := a.client(ctx, flags)
-	if err != nil {
-		return nil, err
+	for _, t := range targets {
+		if t.Path == path {
+			return a.newTargetReader(w, &flags.registry).read(ctx, t)
+		}
 	}
-	return client.Repository(ctx, ref, false)
+	return nil, nil
 }
 
 func newRevokeResult(path, role string, added *material.Revocations) *revokeResult {

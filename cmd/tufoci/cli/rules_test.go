@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
@@ -142,6 +143,9 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrKeyExists, 2},
 		{metadata.ErrLint, 33},
 		{&metadata.ImageInUseError{}, 33},
+		{material.ErrInvalid, 33},
+		{material.ErrIssuer, 33},
+		{material.ErrOlder, 33},
 		{metadata.ErrReserved, 33},
 		{&publish.ForeignTagError{Tag: "tuf", Err: ociremote.ErrForeign}, 33},
 		{metadata.ErrForeignHead, 33},
@@ -231,7 +235,9 @@ func TestAliases(t *testing.T) {
 		"target ls": "tufoci target list", "target delete": "tufoci target rm", "target remove": "tufoci target rm",
 		"image ls": "tufoci image list", "tag list": "tufoci image list", "image delete": "tufoci image rm", "tag remove": "tufoci image rm",
 		"revoke certificate": "tufoci revoke cert",
-		"key ls":             "tufoci key list", "key remove": "tufoci key rm", "key delete": "tufoci key rm",
+		"cert ls":            "tufoci cert list", "certificate remove": "tufoci cert rm", "certificate delete": "tufoci cert rm",
+		"crl ls": "tufoci crl list", "crl remove": "tufoci crl rm", "crl delete": "tufoci crl rm",
+		"key ls": "tufoci key list", "key remove": "tufoci key rm", "key delete": "tufoci key rm",
 	} {
 		cmd, _, err := root.Find(strings.Fields(alias))
 		if err != nil || cmd.CommandPath() != want {

@@ -9,7 +9,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
+	"oras.land/oras-go/v2/registry/remote"
 
+	"github.com/tufoci/tufoci/internal/notationsign"
 	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
@@ -81,4 +83,26 @@ func cmdList(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: list FILE LINE...")
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(args[1:], "\n")+"\n"), 0o600))
+}
+
+// cmdNotation is "notation NAME REPOSITORY TAG": an image is signed with Notation
+// under the authority NAME, which is made for it and lies in NAME.pem. A script
+// can use an authority more than once.
+func (s *story) cmdNotation(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 3, "notation NAME REPOSITORY TAG")
+	if s.signers[args[0]] == nil {
+		authority, err := notationsign.NewRoot(notationsign.CertificateOptions{Name: args[0]})
+		ts.Check(err)
+		leaf, err := authority.Leaf(notationsign.CertificateOptions{Name: "ci under " + args[0]})
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pem"), authority.PEM(), 0o600))
+		s.signers[args[0]] = leaf
+	}
+	repo, err := remote.NewRepository(s.plain.Host() + "/" + args[1])
+	ts.Check(err)
+	repo.PlainHTTP = true
+	image, err := repo.Resolve(s.t.Context(), args[2])
+	ts.Check(err)
+	_, err = notationsign.Sign(s.t.Context(), repo, image, s.signers[args[0]], notationsign.Options{})
+	ts.Check(err)
 }
