@@ -47,12 +47,12 @@ var layers = map[string][]string{
 // that is missing here fails the test: a dependency has a reason and a place.
 var homes = map[string][]string{
 	"github.com/theupdateframework/go-tuf/v2":           {"metadata", "fetcher", "trust", "publish"},
-	"oras.land/oras-go/v2":                              {"ociremote", "fetcher", "publish", "verify", "internal/notationsign"},
+	"oras.land/oras-go/v2":                              {"ociremote", "fetcher", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli"},
 	"github.com/notaryproject/notation-go":              {"verify", "verify/notationdir", "material", "internal/notationsign"},
 	"github.com/notaryproject/notation-core-go":         {"verify", "internal/notationsign"},
 	"github.com/notaryproject/tspclient-go":             {"verify", "internal/notationsign", "internal/tuftest"},
 	"github.com/digitorus/timestamp":                    {"internal/tuftest"},
-	"github.com/opencontainers/image-spec":              {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign"},
+	"github.com/opencontainers/image-spec":              {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli"},
 	"github.com/opencontainers/go-digest":               {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli"},
 	"github.com/secure-systems-lab/go-securesystemslib": {"metadata", "trust", "internal/tuftest"},
 	"github.com/youmark/pkcs8":                          {"metadata"},

@@ -12,6 +12,7 @@ import (
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
+	"github.com/tufoci/tufoci/verify"
 )
 
 // rule maps one kind of error to its exit code, to why it happens, and to the
@@ -50,6 +51,22 @@ var rules = []rule{
 	{as[*declinedError], exitOther, "the answer was not yes; nothing was changed", nil},
 	{as[*timeoutError], exitRegistry, "the registry or the network is slow, or the limit is short", []string{"again, with more time: `{command} --timeout 30m`"}},
 
+	// Why an image is refused, the gravest first.
+	{is(verify.ErrRevoked), exitRevoked, "whoever may revoke has said so; that overrides every role and policy", []string{"run another version; `tufoci inspect {trust}` shows what the decision rests on"}},
+	{is(verify.ErrDiffers), exitDiffers, "the tag was moved after it was signed, or the registry serves something else", []string{"`tufoci verify {image} --format json` has both digests; tell its publisher, who knows which is right"}},
+	{is(verify.ErrEnvelope), exitDiffers, "the signature was changed, or is that of another image", []string{"ask its publisher to sign it again; `tufoci verify {image} --format json` has the evidence"}},
+	{is(verify.ErrUntrusted), exitUntrusted, "the signature does not hold up against what the trust delivers", []string{"`tufoci verify {image} --format json` has the evidence of each signature; tell its publisher"}},
+	{is(verify.ErrNoStatement), exitUntrusted, "the trust policy that the trust delivers does not speak of this repository", []string{"ask the publisher of the trust: `tufoci policy show`"}},
+	{is(verify.ErrLevel), exitNotVouched, "the trust policy lets it pass without verifying it", []string{"ask the publisher of the trust for a strict statement: `tufoci policy show`"}},
+	{is(verify.ErrUnmapped), exitNotVouched, "no role that may speak for this name has signed it, or its signature has not arrived yet", []string{"its publisher: `tufoci image add {image}`, then `tufoci publish`"}},
+	{is(verify.ErrNoSignature), exitNotVouched, "nobody has signed it with Notation, or the signature was not copied along", []string{"its publisher signs it with notation; a copy needs its signatures: `tufoci verify {image}` again, then"}},
+	{is(verify.ErrNoPolicy), exitRefused, "a signature is required, and nothing says whose", []string{"the publisher of the trust: `tufoci policy set notation trustpolicy.json`, then `tufoci publish`"}},
+	{is(verify.ErrPolicyScope), exitRefused, "a policy that reaches beyond its trust could speak for images of others", []string{"compare with the scopes of `tufoci trust show {trust}`; tell the publisher of the trust"}},
+	{is(verify.ErrImageNotFound), exitAbsent, "the registry has no such tag or digest", []string{"compare the reference with the one that its publisher gives, then `tufoci verify {image}`"}},
+	{is(verify.ErrMaterial, trust.ErrRevocations), exitMalformed, "what decides about images cannot be read as a whole, so nothing passes", []string{"tell the publisher of the trust, and which tufoci refused it: `tufoci version`"}},
+	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope '{scope}'`", "`tufoci trust list` shows the scopes that there are"}},
+	{is(trust.ErrScopeTaken), exitNoTrust, "two trusts on one scope must both accept, which is said with --also", []string{"`tufoci trust list` shows the scopes that there are"}},
+
 	// The consumer's refusals, the strongest first.
 	{is(trust.ErrRollback, trust.ErrMinTimestamp), exitRollback, "the source offers something older than what was seen: an old copy, or an attempt to hide newer metadata", []string{"`tufoci inspect {source}` shows what it offers; tell its operator"}},
 	{is(trust.ErrThreshold), exitThreshold, "the keys that must vouch for it have not signed these bytes", []string{"`tufoci inspect {source}` shows what the source offers; tell its publisher"}},
@@ -66,7 +83,7 @@ var rules = []rule{
 	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
 	{is(trust.ErrImageTarget), exitUsage, "the file of this target is an image in a registry", []string{"`{command} --help`"}},
-	{is(trust.ErrInvalidName, trust.ErrConfig, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
+	{is(trust.ErrInvalidName, trust.ErrConfig, trust.ErrInvalidScope, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
 
 	// The publisher's.
 	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
@@ -107,6 +124,9 @@ var rules = []rule{
 
 // learn takes names from the evidence in an error.
 func (s *subject) learn(err error) {
+	if e, ok := errors.AsType[*trust.NoScopeError](err); ok {
+		s.learnScope(e)
+	}
 	if e, ok := errors.AsType[*ociremote.AuthError](err); ok {
 		s.host = e.Host
 	}
@@ -115,6 +135,22 @@ func (s *subject) learn(err error) {
 	}
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
 		s.role = e.Roles[0].Role
+	}
+}
+
+// learnScope names the trust that could speak for an image: the only one, or the
+// first that speaks for none.
+func (s *subject) learnScope(e *trust.NoScopeError) {
+	s.reason, s.trust, s.source, s.scope = e.Reason(), "", "", ""
+	i := slices.IndexFunc(e.Entries, func(e trust.Entry) bool { return len(e.Scopes) == 0 })
+	if i < 0 && len(e.Entries) == 1 {
+		i = 0
+	}
+	if i < 0 {
+		return
+	}
+	if scope, ok := e.Suggest(e.Entries[i]); ok {
+		s.trust, s.source, s.scope = e.Entries[i].Name, e.Entries[i].Source, scope.String()
 	}
 }
 

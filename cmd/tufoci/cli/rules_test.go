@@ -19,12 +19,13 @@ import (
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
+	"github.com/tufoci/tufoci/verify"
 )
 
 var commandInText = regexp.MustCompile("`([^`]*)`")
 
 // loosening are flags and commands that switch a check off or widen one.
-var loosening = []string{"--allow-expired", "--max-stale", "--insecure", "--plain-http", "--forget", "--frozen", "--no-spare-key", "--as-of", "trust rm"}
+var loosening = []string{"--min-level", "--require", "--also", "--allow-expired", "--max-stale", "--insecure", "--plain-http", "--forget", "--frozen", "--no-spare-key", "--as-of", "trust rm"}
 
 // Each command in a Next line exists in this version, with its flags, and
 // loosens no check.
@@ -112,6 +113,23 @@ func TestExitCodes(t *testing.T) {
 		{ociremote.ErrNewerFormat, 25},
 		{&fetcher.LimitError{Title: "x", Size: 2, Max: 1}, 25},
 		{publish.ErrPartial, 25},
+		{&verify.Refusal{Kind: verify.ErrUnmapped}, 10},
+		{&verify.Refusal{Kind: verify.ErrNoSignature}, 10},
+		{&verify.Refusal{Kind: verify.ErrLevel}, 10},
+		{&verify.Refusal{Kind: verify.ErrImageNotFound, Err: ociremote.ErrNotFound}, 11},
+		{&verify.Refusal{Kind: verify.ErrDiffers}, 12},
+		{&verify.Refusal{Kind: verify.ErrEnvelope}, 12},
+		{&verify.Refusal{Kind: verify.ErrUntrusted}, 13},
+		{&verify.Refusal{Kind: verify.ErrNoStatement}, 13},
+		{&trust.NoScopeError{Repository: "registry.acme.io/shop/api"}, 23},
+		{&notDecidingError{image: "registry.acme.io/shop/api:1", asked: []string{"a"}}, 23},
+		{trust.ErrScopeTaken, 23},
+		{trust.ErrInvalidScope, 2},
+		{&verify.Refusal{Kind: verify.ErrRevoked}, 24},
+		{&verify.Refusal{Kind: verify.ErrMaterial}, 25},
+		{trust.ErrRevocations, 25},
+		{&verify.Refusal{Kind: verify.ErrNoPolicy}, 33},
+		{&verify.Refusal{Kind: verify.ErrPolicyScope}, 33},
 		{nothingError{}, 30},
 		{&metadata.NeedSignaturesError{}, 31},
 		{metadata.ErrPassphrase, 32},
