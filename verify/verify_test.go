@@ -281,7 +281,10 @@ func TestStrangeEnvelopes(t *testing.T) {
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.leaf.Chain[0].Raw})
 	for _, e := range [][]byte{
 		[]byte("null"), []byte("{}"), []byte(`{"payload":null,"header":null}`), []byte(strings.Repeat("[", 100000)),
-		good[:len(good)/2], block, {0xd2, 0x84}, {0xd2, 0x84, 0x43, 0xa1, 0x01, 0x26, 0xa0, 0xf6, 0xf6}, {0xff},
+		good[:len(good)/2], block,
+		{0xd2, 0x84},
+		{0xd2, 0x84, 0x43, 0xa1, 0x01, 0x26, 0xa0, 0xf6, 0xf6},
+		{0xff},
 		[]byte(strings.Replace(string(good), `"protected":"`, `"protected":"e30`, 1)),
 	} {
 		for _, mediaType := range []string{notationsign.JWS, notationsign.COSE} {
