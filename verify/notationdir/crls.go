@@ -97,26 +97,38 @@ func deltaOf(base *material.CRL, crls []*material.CRL) *material.CRL {
 	return newest
 }
 
-// newerThan reports whether a file of the cache accounts for later revocations than
-// b: notation has fetched it itself. Notation caches before it verifies, so that the
-// signatures count here.
-func newerThan(data []byte, b bundle) bool {
+// parseCached reads a file of the CRL cache; nil unless all of it is of the issuer of
+// b. Notation caches before it verifies, so that the signatures count here.
+func (b bundle) parseCached(data []byte) []*x509.RevocationList {
 	var content crlContent
-	if json.Unmarshal(data, &content) != nil {
-		return false
+	if json.Unmarshal(data, &content) != nil || content.Base == nil {
+		return nil
 	}
-	var newest *big.Int
+	var lists []*x509.RevocationList
 	for _, der := range [][]byte{content.Base, content.Delta} {
 		if der == nil {
 			continue
 		}
 		list, err := x509.ParseRevocationList(der)
 		if err != nil || list.CheckSignatureFrom(b.base.Issuer) != nil {
-			return false
+			return nil
 		}
+		lists = append(lists, list)
+	}
+	return lists
+}
+
+// issued reports whether a file of the cache is of the issuer of b.
+func (b bundle) issued(data []byte) bool { return b.parseCached(data) != nil }
+
+// newerThan reports whether a file of the cache accounts for later revocations than
+// b: notation has fetched it itself.
+func newerThan(data []byte, b bundle) bool {
+	var newest *big.Int
+	for _, list := range b.parseCached(data) {
 		if list.Number != nil && (newest == nil || list.Number.Cmp(newest) > 0) {
 			newest = list.Number
 		}
 	}
-	return content.Base != nil && newest != nil && b.newest() != nil && newest.Cmp(b.newest()) > 0
+	return newest != nil && b.newest() != nil && newest.Cmp(b.newest()) > 0
 }

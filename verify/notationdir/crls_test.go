@@ -67,6 +67,30 @@ func TestCRLCache(t *testing.T) {
 	}
 }
 
+// A trust that names the distribution point of another one's CRL does not take it
+// away. With the same issuer, the newer one counts.
+func TestCRLOfAnotherTrust(t *testing.T) {
+	t.Parallel()
+	in := func(name string, ca int, number int64) Input {
+		return inputOf(name, 1, append(revocationList("ca", ca, notationsign.CRLOptions{Number: number}, listURL),
+			material.File{Name: material.PolicyName, Data: policy("a=ca:ca=*")}, certificate("ca/ca", ca))...)
+	}
+	w := newWorld(t).with(PolicyMerge)
+	cache := must(filecache.NewFileCache(filepath.Join(w.o.Cache, "crl")))
+	number := func() int64 { return must(cache.Get(t.Context(), listURL)).BaseCRL.Number.Int64() }
+	w.sync(in("acme", 0, 1))
+	if r := w.sync(in("beta", 1, 9)); number() != 1 || len(r.Warnings) != 1 {
+		t.Errorf("number %d, %+v", number(), r)
+	}
+	w.sync(in("gamma", 0, 2))
+	if number() != 2 {
+		t.Errorf("number %d", number())
+	}
+	if r := w.sync(in("acme", 0, 1)); number() != 2 || !r.Unchanged || len(r.Drift) != 0 {
+		t.Errorf("number %d, %+v", number(), r)
+	}
+}
+
 func TestCRLDrift(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

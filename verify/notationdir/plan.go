@@ -279,6 +279,10 @@ func (s *session) planCRLs(in Input, rec *record) error {
 		if there != nil && newerThan(there, b) {
 			continue
 		}
+		if other := s.otherIssuer(in.Trust, b, there); other != "" {
+			s.warn(fmt.Sprintf("%s: trust %s has a CRL of another issuer there, which stays; notation can have one", b.url, other))
+			continue
+		}
 		rec.CRLs[b.file()] = sum(want)
 		if old := s.state.Trusts[in.Trust]; old != nil && !s.state.Pending && old.CRLs[b.file()] != "" && old.CRLs[b.file()] != sum(there) {
 			s.drift(name)
@@ -294,6 +298,20 @@ func (s *session) planCRLs(in Input, rec *record) error {
 		s.crls[b.file()] = want
 	}
 	return nil
+}
+
+// otherIssuer is the trust that has written a CRL to the file of b which is not of
+// b's issuer: one trust does not take away what another needs. "" for none.
+func (s *session) otherIssuer(trustName string, b bundle, there []byte) string {
+	if there == nil || b.issued(there) {
+		return ""
+	}
+	for _, name := range sortedKeys(s.state.Trusts) {
+		if name != trustName && s.state.Trusts[name].CRLs[b.file()] == sum(there) {
+			return name
+		}
+	}
+	return ""
 }
 
 // notTakenOver warns of what `tufoci verify` refuses and stock notation does not.
