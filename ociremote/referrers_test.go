@@ -526,4 +526,18 @@ func TestReferrersScanIsBounded(t *testing.T) {
 	if err != nil || len(list.Descriptors) != 1024 || !list.Truncated {
 		t.Errorf("%d, %v, %v", len(list.Descriptors), list.Truncated, err)
 	}
+	// Large ones use the bound up sooner.
+	repo = ociremote.NewMemory()
+	for n := range 20 {
+		_, data := artifact("", notarySignature, &s.image, fmt.Sprint(n))
+		data = append(data, bytes.Repeat([]byte(" "), 4_000_000)...)
+		d := describe(ocispec.MediaTypeImageManifest, string(data))
+		if err := repo.PushReference(t.Context(), d, bytes.NewReader(data), d.Digest.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err = ociremote.Referrers(t.Context(), repo, s.image, ociremote.ReferrersOptions{})
+	if err != nil || len(list.Descriptors) != 16 || !list.Truncated {
+		t.Errorf("%d, %v, %v", len(list.Descriptors), list.Truncated, err)
+	}
 }
