@@ -497,6 +497,9 @@ func TestReferrersTagThatIsNoList(t *testing.T) {
 	if err := put(`{"schemaVersion":2,"manifests":7}`, ocispec.MediaTypeImageIndex); !errors.Is(err, ociremote.ErrMalformed) {
 		t.Errorf("a broken index: %v", err)
 	}
+	if err := put(`{"schemaVersion":2,"manifests":[]}`, "application/vnd.docker.distribution.manifest.list.v2+json"); !errors.Is(err, ociremote.ErrMalformed) {
+		t.Errorf("a list of docker: %v", err)
+	}
 	// GitLab serves the image itself under that tag: nothing refers to it.
 	if err := put(string(s.data[s.image.Digest]), ocispec.MediaTypeImageManifest); err != nil {
 		t.Errorf("the image: %v", err)
