@@ -29,7 +29,7 @@ e2e: build tools e2e/tufjs/node_modules/.package-lock.json ## run the stories wi
 	for module in $(EXAMPLES); do (cd $$module && go test ./...); done
 
 .PHONY: bench
-bench: ## compare tufoci with plain go-tuf over http, and measure scale
+bench: build tools ## compare tufoci with plain go-tuf over http and with notation, and measure scale
 	cd e2e/bench && go test -tags bench -count=1 -timeout 20m
 
 .PHONY: demo

@@ -1,6 +1,10 @@
 package verify
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // Why an image was refused, for errors.Is. The comment names the exit code of the
 // command line. Errors of the trust (expired, rolled back, no scope, …) are those
@@ -37,15 +41,20 @@ var (
 	// ErrPolicyScope: a policy statement has a scope outside those of the trust
 	// (33).
 	ErrPolicyScope = errors.New("policy statement outside the scopes of the trust")
+	// ErrOffline: an image in a registry, and no network is to be used (2).
+	ErrOffline = errors.New("an image in a registry cannot be read offline")
+	// ErrNoName: an image in a layout or archive, and nothing says which one it is;
+	// or the opposite (2).
+	ErrNoName = errors.New("which image it is has to be said of layouts and archives, and of nothing else")
 )
 
 // Refusal is the evidence of a refused image. It is, in the sense of errors.Is,
-// its Kind.
+// its Kind. Fields that do not apply are zero.
 type Refusal struct {
 	Kind  error
 	Image string // as it was asked for
 	Trust string
-	Name  string // target name in question
+	Name  string // target name, certificate or manifest in question
 	// Signed and Served are what differs: digests, lengths or media types.
 	Signed, Served string
 	Role           string
@@ -58,7 +67,31 @@ type Refusal struct {
 }
 
 // Error states the facts in one line.
-func (e *Refusal) Error() string { panic("not built") }
+func (e *Refusal) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Kind.Error())
+	if e.Name != "" {
+		b.WriteString(": " + e.Name)
+	}
+	if e.Role != "" {
+		fmt.Fprintf(&b, " in %s v%d", e.Role, e.RoleVersion)
+	}
+	if e.Signed != "" || e.Served != "" {
+		fmt.Fprintf(&b, ": signed %s, served %s", e.Signed, e.Served)
+	}
+	if e.Time != "" {
+		b.WriteString(" at " + e.Time)
+	}
+	for _, part := range []string{e.Reason, e.Detail} {
+		if part != "" {
+			b.WriteString(": " + part)
+		}
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	return b.String()
+}
 
 // Is makes the error its Kind.
 func (e *Refusal) Is(target error) bool {

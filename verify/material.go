@@ -2,6 +2,11 @@ package verify
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/notaryproject/notation-core-go/revocation"
 	"github.com/notaryproject/notation-core-go/revocation/crl"
@@ -13,35 +18,131 @@ import (
 	"github.com/tufoci/tufoci/trust"
 )
 
+const (
+	// maxMaterial is the size of all Notation files of a trust together, in bytes:
+	// CRLs are the large ones, of a few MiB at most.
+	maxMaterial = 64 << 20
+	// materialReads is how many files that are not in the inline layer are read at
+	// the same time.
+	materialReads = 8
+	// materialPrefix is before the names of all files that are read.
+	materialPrefix = "notation/"
+)
+
 // Material is what Notation needs, as one verified view of a trust repository
 // delivers it. It never changes and is safe for concurrent use.
-type Material struct{}
+type Material struct {
+	set         *material.Set
+	revocations *material.Revocations
+	now         func() time.Time // for the age of CRLs
+}
 
 // Load reads the material of a view. Scopes are those of the trust: a policy
 // statement with a scope outside them is ErrPolicyScope. Errors: ErrMaterial,
 // trust.ErrRevocations, and those of reading targets.
 func Load(ctx context.Context, view *trust.View, scopes []trust.Scope) (*Material, error) {
-	panic("not built")
+	revocations, err := view.Revocations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return load(ctx, view, scopes, revocations, time.Now)
 }
 
-// Set is all of it, parsed.
-func (m *Material) Set() *material.Set { panic("not built") }
+// load reads what is not known yet. The age of CRLs is by now.
+func load(ctx context.Context, view *trust.View, scopes []trust.Scope, revocations *material.Revocations, now func() time.Time) (*Material, error) {
+	files, err := readFiles(ctx, view)
+	if err != nil {
+		return nil, err
+	}
+	set, err := material.Read(files)
+	if err != nil {
+		return nil, &Refusal{Kind: ErrMaterial, Err: err}
+	}
+	set.Revocations = revocations
+	m := &Material{set: set, revocations: revocations, now: now}
+	return m, m.checkScopes(scopes)
+}
+
+// readFiles reads all targets below notation/, several at a time.
+func readFiles(ctx context.Context, view *trust.View) ([]material.File, error) {
+	targets, err := view.Reserved(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var files []material.File
+	var total int64
+	for _, t := range targets {
+		if !strings.HasPrefix(t.Path, materialPrefix) {
+			continue
+		}
+		if total += t.Length; total > maxMaterial {
+			return nil, &Refusal{Kind: ErrMaterial, Detail: fmt.Sprintf("files of Notation are larger than %d bytes together", maxMaterial)}
+		}
+		files = append(files, material.File{Name: t.Path, Custom: t.Custom})
+	}
+	errs := make([]error, len(files))
+	free := make(chan struct{}, materialReads)
+	var all sync.WaitGroup
+	for i := range files {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			files[i].Data, _, errs[i] = view.Get(ctx, files[i].Name)
+		})
+	}
+	all.Wait()
+	return files, errors.Join(errs...)
+}
+
+// checkScopes refuses a policy that speaks for repositories which the trust may not
+// speak for. "*" is judged when it is used.
+func (m *Material) checkScopes(scopes []trust.Scope) error {
+	if m.set.Policy == nil {
+		return nil
+	}
+	for _, statement := range m.set.Policy.TrustPolicies {
+		for _, scope := range statement.RegistryScopes {
+			if scope != anyRepository && !within(scope, scopes) {
+				return &Refusal{
+					Kind: ErrPolicyScope, Name: material.PolicyName,
+					Detail: fmt.Sprintf("statement %q has the scope %q", statement.Name, scope),
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func within(repository string, scopes []trust.Scope) bool {
+	for _, s := range scopes {
+		if s.Match(repository) {
+			return true
+		}
+	}
+	return false
+}
+
+// Set is all of it, parsed. It is not to be changed.
+func (m *Material) Set() *material.Set { return m.set }
 
 // Revocations of images and certificates.
-func (m *Material) Revocations() *material.Revocations { panic("not built") }
+func (m *Material) Revocations() *material.Revocations { return m.revocations }
 
 // Policy is the trust policy; nil if there is none. It is not to be changed.
-func (m *Material) Policy() *trustpolicy.Document { panic("not built") }
+func (m *Material) Policy() *trustpolicy.Document { return m.set.Policy }
 
 // TrustStore holds the certificates by type and store, for notation-go. It has the
 // rules of its disk store. Revoked certificates are no anchors.
-func (m *Material) TrustStore() truststore.X509TrustStore { panic("not built") }
+func (m *Material) TrustStore() truststore.X509TrustStore { return trustStore{m} }
 
 // CRLFetcher gives the CRLs by the URLs of their distribution points, for
-// notation-core-go, and never uses the network.
-func (m *Material) CRLFetcher() crl.Fetcher { panic("not built") }
+// notation-core-go, and never uses the network. What it does not have is
+// crl.ErrCacheMiss.
+func (m *Material) CRLFetcher() crl.Fetcher { return crlFetcher{m} }
 
 // Validator says which certificates are revoked, by the revocations and CRLs of
 // the material, for notation-go. It uses no network: a certificate that names a
 // distribution point or OCSP server and that no CRL covers is "unknown".
-func (m *Material) Validator(p purpose.Purpose) revocation.Validator { panic("not built") }
+func (m *Material) Validator(p purpose.Purpose) revocation.Validator {
+	return validator{m, p}
+}

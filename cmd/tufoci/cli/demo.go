@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 )
 
@@ -30,9 +31,10 @@ func (a *app) newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Play the whole story on this machine, in under a minute",
-		Long: `Start a registry on loopback, publish to it, pin its root as a consumer, rotate
-a root key, and attack: a tampered bundle and a rolled back one are refused.
-Every command shown is run as shown. Nothing else on this machine is touched.`,
+		Long: `Start a registry on loopback, publish to it, and pin its root as a consumer. Push
+an image, sign it with Notation, and verify it; move its tag, which is refused;
+replace the certificate authority; revoke a signer, who is refused. Rotate a root
+key, and attack: a tampered bundle and a rolled back one are refused. Every command shown is run as shown. Nothing else on this machine is touched.`,
 		Args: cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			r, err := a.runDemo(ctx, keep)
@@ -64,6 +66,9 @@ type demo struct {
 	repositoryName string
 	env            map[string]string
 	commands       []demoCommand
+	// pushed is the image of the story, signer who has signed it last.
+	pushed ocispec.Descriptor
+	signer *demoSigner
 }
 
 func (a *app) runDemo(ctx context.Context, keep bool) (_ *demoResult, err error) {
@@ -106,6 +111,7 @@ func (d *demo) tell(ctx context.Context) error {
 	d.env = map[string]string{
 		"D":               d.dir,
 		"R":               d.repository(),
+		"H":               d.host,
 		envHome:           filepath.Join(d.dir, "consumer"),
 		envDockerConfig:   filepath.Join(d.dir, "consumer", "docker"),
 		envWorkspace:      filepath.Join(d.dir, "workspace"),
@@ -116,10 +122,12 @@ func (d *demo) tell(ctx context.Context) error {
 		envRegistryConfig: filepath.Join(d.dir, "consumer", "docker", "config.json"),
 	}
 	d.say("A registry runs on this machine. What follows can be typed as it stands:")
-	for _, name := range []string{"D", "R", envWorkspace, envPassphrase, envConfigHome, envStateHome, envCacheHome} {
+	for _, name := range []string{"D", "H", "R", envWorkspace, envPassphrase, envConfigHome, envStateHome, envCacheHome} {
 		fmt.Fprintf(d.out, "  $ export %s=%s\n", name, quote(d.env[name]))
 	}
-	for _, chapter := range []func(context.Context) error{d.publish, d.pin, d.rotate, d.tampered, d.rolledBack} {
+	for _, chapter := range []func(context.Context) error{
+		d.publish, d.pin, d.image, d.verify, d.movedTag, d.rotateAuthority, d.revoked, d.rotate, d.tampered, d.rolledBack,
+	} {
 		if err := chapter(ctx); err != nil {
 			return err
 		}
@@ -140,11 +148,7 @@ func (d *demo) publish(ctx context.Context) error {
 }
 
 func (d *demo) pin(ctx context.Context) error {
-	root, err := os.ReadFile(filepath.Join(d.env[envWorkspace], ".tufoci", "base", "1.root.json"))
-	if err != nil {
-		return err
-	}
-	if err := d.file("1.root.json", string(root)); err != nil {
+	if err := d.root1(); err != nil {
 		return err
 	}
 	d.say("A consumer gets the root by another way (1.root.json, or its checksum), pins it,\nand reads the file, verified from that root.")
@@ -236,13 +240,13 @@ func (d *demo) all(ctx context.Context, commands ...string) error {
 	return nil
 }
 
-// run shows a command and runs it: $D and $R stand for what was exported. It
-// has to end with want.
+// run shows a command and runs it: $D, $H and $R stand for what was exported,
+// and quotes are taken off. It has to end with want.
 func (d *demo) run(ctx context.Context, command string, want int) error {
 	fmt.Fprintf(d.out, "\n  $ tufoci %s\n", command)
 	args := strings.Fields(command)
 	for i, arg := range args {
-		args[i] = strings.NewReplacer("$D", d.env["D"], "$R", d.env["R"]).Replace(arg)
+		args[i] = strings.NewReplacer("$D", d.env["D"], "$R", d.env["R"], "$H", d.env["H"], `"`, "").Replace(arg)
 	}
 	var out bytes.Buffer
 	w := d.world()

@@ -15,12 +15,15 @@ const (
 	exitOK             = 0
 	exitOther          = 1
 	exitUsage          = 2
+	exitNotVouched     = 10
 	exitAbsent         = 11
 	exitDiffers        = 12
+	exitUntrusted      = 13
 	exitStale          = 20
 	exitRollback       = 21
 	exitThreshold      = 22
 	exitNoTrust        = 23
+	exitRevoked        = 24
 	exitMalformed      = 25
 	exitNothingToDo    = 30
 	exitNeedSignatures = 31
@@ -52,6 +55,9 @@ type subject struct {
 	key     string
 	host    string
 	keys    string
+	image   string
+	scope   string // that would let a trust speak for image
+	reason  string // why none does
 }
 
 // usageError is a wrong command line, or a question that cannot be asked.
@@ -117,6 +123,7 @@ func (s subject) fill(template string) string {
 	for placeholder, value := range map[string]string{
 		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
 		"{target}": s.target, "{key}": s.key, "{host}": s.host, "{keys}": s.keys,
+		"{image}": s.image, "{scope}": s.scope, "{reason}": s.reason,
 	} {
 		if !strings.Contains(template, placeholder) {
 			continue

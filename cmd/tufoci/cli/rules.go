@@ -8,10 +8,13 @@ import (
 	"strings"
 
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
+	"github.com/tufoci/tufoci/verify"
+	"github.com/tufoci/tufoci/verify/notationdir"
 )
 
 // rule maps one kind of error to its exit code, to why it happens, and to the
@@ -50,6 +53,23 @@ var rules = []rule{
 	{as[*declinedError], exitOther, "the answer was not yes; nothing was changed", nil},
 	{as[*timeoutError], exitRegistry, "the registry or the network is slow, or the limit is short", []string{"again, with more time: `{command} --timeout 30m`"}},
 
+	// Why an image is refused, the gravest first.
+	{is(verify.ErrRevoked), exitRevoked, "whoever may revoke has said so; that overrides every role and policy", []string{"run another version; `tufoci inspect {trust}` shows what the decision rests on"}},
+	{is(verify.ErrDiffers), exitDiffers, "the tag was moved after it was signed, or the registry serves something else", []string{"`tufoci verify {image} --format json` has both digests; tell its publisher, who knows which is right"}},
+	{is(verify.ErrEnvelope), exitDiffers, "the signature was changed, or is that of another image", []string{"ask its publisher to sign it again; `tufoci verify {image} --format json` has the evidence"}},
+	{is(verify.ErrUntrusted), exitUntrusted, "the signature does not hold up against what the trust delivers", []string{"`tufoci verify {image} --format json` has the evidence of each signature; tell its publisher"}},
+	{is(verify.ErrNoStatement), exitUntrusted, "the trust policy that the trust delivers does not speak of this repository", []string{"ask the publisher of the trust: `tufoci policy show`"}},
+	{is(verify.ErrLevel), exitNotVouched, "the trust policy lets it pass without verifying it", []string{"ask the publisher of the trust for a strict statement: `tufoci policy show`"}},
+	{is(verify.ErrUnmapped), exitNotVouched, "no role that may speak for this name has signed it, or its signature has not arrived yet", []string{"its publisher: `tufoci image add {image}`, then `tufoci publish`"}},
+	{is(verify.ErrNoSignature), exitNotVouched, "nobody has signed it with Notation, or the signature was not copied along", []string{"its publisher signs it with notation; a copy needs its signatures: `tufoci verify {image}` again, then"}},
+	{is(verify.ErrNoPolicy), exitRefused, "a signature is required, and nothing says whose", []string{"the publisher of the trust: `tufoci policy set notation trustpolicy.json`, then `tufoci publish`"}},
+	{is(verify.ErrPolicyScope), exitRefused, "a policy that reaches beyond its trust could speak for images of others", []string{"compare with the scopes of `tufoci trust show {trust}`; tell the publisher of the trust"}},
+	{is(verify.ErrImageNotFound), exitAbsent, "the registry has no such tag or digest", []string{"compare the reference with the one that its publisher gives, then `tufoci verify {image}`"}},
+	{is(verify.ErrMaterial, trust.ErrRevocations), exitMalformed, "what decides about images cannot be read as a whole, so nothing passes", []string{"tell the publisher of the trust, and which tufoci refused it: `tufoci version`"}},
+	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope '{scope}'`", "`tufoci trust list` shows the scopes that there are"}},
+	{as[*notDecidingError], exitNoTrust, "the trust with the most particular scope decides, and no command line takes its say", []string{"`tufoci trust list` shows the scopes that there are"}},
+	{is(trust.ErrScopeTaken), exitNoTrust, "two trusts on one scope must both accept, which is said with --also", []string{"`tufoci trust list` shows the scopes that there are"}},
+
 	// The consumer's refusals, the strongest first.
 	{is(trust.ErrRollback, trust.ErrMinTimestamp), exitRollback, "the source offers something older than what was seen: an old copy, or an attempt to hide newer metadata", []string{"`tufoci inspect {source}` shows what it offers; tell its operator"}},
 	{is(trust.ErrThreshold), exitThreshold, "the keys that must vouch for it have not signed these bytes", []string{"`tufoci inspect {source}` shows what the source offers; tell its publisher"}},
@@ -66,9 +86,21 @@ var rules = []rule{
 	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
 	{is(trust.ErrImageTarget), exitUsage, "the file of this target is an image in a registry", []string{"`{command} --help`"}},
-	{is(trust.ErrInvalidName, trust.ErrConfig, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
+	{is(trust.ErrInvalidName, trust.ErrConfig, trust.ErrInvalidScope, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
+
+	// What is handed on to stock Notation.
+	{is(trust.ErrNoScope), exitNoTrust, "the trust has no scope that says for which images it speaks", []string{"`tufoci trust add {trust} {source} --scope 'HOST/**'`", "`tufoci trust list`"}},
+	{is(notationdir.ErrState), exitMalformed, "somebody or something else wrote it; nothing was changed", []string{"into another directory: `tufoci trust sync {trust} --to notation --dir DIR`"}},
+	{is(notationdir.ErrOtherTrust), exitRefused, "each trust keeps its own statements", []string{"`tufoci trust sync {trust} --to notation --policy merge` adds its statements to theirs"}},
+	{is(notationdir.ErrScopeClash, notationdir.ErrPolicy), exitRefused, "Notation has one statement for a repository, in a form of its own", []string{"what each trust speaks for: `tufoci trust list`"}},
+	{is(notationdir.ErrForeign), exitRefused, "it is not overwritten in passing", []string{"look at it; into another directory: `tufoci trust sync {trust} --to notation --dir DIR`", "`{command} --help`"}},
+	{is(notationdir.ErrLocked), exitLocked, "another tufoci syncs into this directory", []string{"`{command}` again, when it is done"}},
 
 	// The publisher's.
+	{is(metadata.ErrImageDiffers), exitDiffers, "the tag was moved since it was signed, by you or by somebody else", []string{"compare with what was built: `tufoci image list` shows what is signed"}},
+	{is(metadata.ErrImageInUse), exitRefused, "an image is allowed by its tags as well as by its digest", []string{"`tufoci image rm {target}`, which takes the digest along"}},
+	{is(publish.ErrNoImage), exitAbsent, "the registry does not have what was asked for", []string{"compare the name with the one in the registry: `{command} --help`"}},
+	{is(publish.ErrImageHost), exitUsage, "names in metadata have no host: they stand for the one that tufoci.yaml calls images", []string{"`{command} --help`"}},
 	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
 	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; the changes that lost are still in this workspace", []string{"`tufoci status` shows what is staged; agree with the other publisher"}},
 	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; `tufoci reset {role}` drops them, to make them again on what is published"}},
@@ -80,6 +112,9 @@ var rules = []rule{
 	{is(metadata.ErrLocked), exitLocked, "another tufoci works in this workspace", []string{"`{command}` again, when it is done"}},
 	{is(metadata.ErrForeignHead, publish.ErrForeignTag), exitRefused, "tufoci never moves a tag that it did not write", []string{"choose another repository or tag: `{command} --help`"}},
 	{is(metadata.ErrReserved, metadata.ErrNotDelegated), exitRefused, "clients would ignore it there, or it would weaken trust", []string{"which role may list what: `tufoci role list`"}},
+	{is(material.ErrIssuer), exitRefused, "clients believe a CRL through the CA of a store: its issuer, or one above it", []string{"add the CA first: `tufoci cert add -t ca -s STORE FILE`, or give --cert a file with the certificates between"}},
+	{is(material.ErrOlder), exitRefused, "an old CRL lacks what was revoked since", []string{"`tufoci crl list` shows what there is; get the newest from its issuer"}},
+	{is(material.ErrInvalid), exitRefused, "clients would refuse it, and with it everything that it goes with", []string{"`{command} --help`"}},
 	{is(metadata.ErrLint), exitRefused, "clients would choke on it, or it would weaken trust", []string{"`tufoci diff` shows what is staged"}},
 	{is(metadata.ErrNoWorkspace), exitUsage, "this directory is not a workspace", []string{"`tufoci init REPO`, or name the workspace with -C"}},
 	{is(metadata.ErrWorkspaceExists), exitUsage, "a workspace is never written over", []string{"`tufoci status`"}},
@@ -107,6 +142,9 @@ var rules = []rule{
 
 // learn takes names from the evidence in an error.
 func (s *subject) learn(err error) {
+	if e, ok := errors.AsType[*trust.NoScopeError](err); ok {
+		s.learnScope(e)
+	}
 	if e, ok := errors.AsType[*ociremote.AuthError](err); ok {
 		s.host = e.Host
 	}
@@ -115,6 +153,22 @@ func (s *subject) learn(err error) {
 	}
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
 		s.role = e.Roles[0].Role
+	}
+	if e, ok := errors.AsType[*metadata.ImageInUseError](err); ok && len(e.Tags) > 0 {
+		s.target = strings.Join(e.Tags, " ")
+	}
+}
+
+// learnScope names a trust that speaks for no image yet. One that speaks for others
+// is not to be widened in passing: the image may be of a host that only looks alike.
+func (s *subject) learnScope(e *trust.NoScopeError) {
+	s.reason, s.trust, s.source, s.scope = e.Reason(), "", "", ""
+	i := slices.IndexFunc(e.Entries, func(e trust.Entry) bool { return len(e.Scopes) == 0 })
+	if i < 0 {
+		return
+	}
+	if scope, ok := e.Suggest(e.Entries[i]); ok {
+		s.trust, s.source, s.scope = e.Entries[i].Name, e.Entries[i].Source, scope.String()
 	}
 }
 

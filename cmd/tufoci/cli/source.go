@@ -209,8 +209,9 @@ func (a *app) view(ctx context.Context, arg string, r *readFlags) (*trust.View, 
 }
 
 // newReading reports what a view rests on.
-func newReading(v *trust.View) reading {
-	st := v.Status()
+func newReading(v *trust.View) reading { return readingOf(v.Status()) }
+
+func readingOf(st trust.Status) reading {
 	r := reading{Verified: st.Verified, Stale: st.Stale, Source: sourceWord(st.Source)}
 	if st.AsOf != nil {
 		r.AsOf = &moment{*st.AsOf}

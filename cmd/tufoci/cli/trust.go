@@ -9,7 +9,8 @@ import (
 
 func (a *app) newTrust() *cobra.Command {
 	return newGroup("trust", "Named trusts: a source and the root that it is verified from",
-		a.newTrustAdd(), a.newTrustList(), a.newTrustShow(), a.newTrustRemove(), a.newTrustUpdate())
+		a.newTrustAdd(), a.newTrustList(), a.newTrustShow(), a.newTrustRemove(), a.newTrustUpdate(),
+		a.newTrustSync(), a.newTrustExport())
 }
 
 // trustInfo is one named trust.
@@ -20,13 +21,26 @@ type trustInfo struct {
 	TargetsURL   string `json:"targetsURL"`
 	MaxStale     string `json:"maxStale"`
 	MinTimestamp int64  `json:"minTimestamp"`
+	// Scopes is what it speaks for, Require what it asks of images.
+	Scopes   []string `json:"scopes"`
+	Maps     []string `json:"maps"`
+	Require  []string `json:"require"`
+	MinLevel string   `json:"minLevel"`
 }
 
 func newTrustInfo(e trust.Entry) trustInfo {
-	return trustInfo{
+	i := trustInfo{
 		Name: e.Name, Source: e.Source, RootChecksum: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
 		MaxStale: period.Format(e.MaxStale), MinTimestamp: e.MinTimestamp,
+		Scopes: []string{}, Maps: []string{}, Require: e.Required(), MinLevel: e.Level(),
 	}
+	for _, s := range e.Scopes {
+		i.Scopes = append(i.Scopes, s.String())
+	}
+	for _, m := range e.Maps {
+		i.Maps = append(i.Maps, m.String())
+	}
+	return i
 }
 
 // roleVersion is one top-level role as verified.

@@ -26,6 +26,7 @@ type trustAddOptions struct {
 	maxStale     span
 	minTimestamp int64
 	frozen       bool
+	images       imageFlags
 }
 
 type trustAddResult struct {
@@ -47,9 +48,12 @@ func (a *app) newTrustAdd() *cobra.Command {
 and keep both under NAME. There is no trust on first use: the root or its
 checksum comes from its publisher by another way.
 
-A NAME that exists with the same root is changed by the flags that are given.`,
+Without --scope the trust reads files only; with it, it speaks for the images in
+that scope. A NAME that exists with the same root is changed by the flags that
+are given; scopes and maps that are given take the place of those before.`,
 		Example: `  tufoci trust add acme registry.acme.io/trust/tuf --root 1.root.json
-  tufoci trust add acme registry.acme.io/trust/tuf --checksum sha256:6f0e…c2a1`,
+  tufoci trust add acme registry.acme.io/trust/tuf --checksum sha256:6f0e…c2a1 --scope 'registry.acme.io/**'
+  tufoci trust add acme reg.local:5000/trust/tuf --root 1.root.json --scope 'registry.acme.io/**' --map reg.local:5000=registry.acme.io`,
 		Args: cobra.ExactArgs(2),
 	}
 	o.registry.add(cmd, "")
@@ -60,6 +64,7 @@ A NAME that exists with the same root is changed by the flags that are given.`,
 	f.Var(&o.maxStale, "max-stale", "accept timestamp and snapshot this long after they expire, with a warning")
 	f.Int64Var(&o.minTimestamp, "min-timestamp", 0, "least timestamp `VERSION` that is accepted")
 	f.BoolVar(&o.frozen, "frozen", false, "the source may be a history tag or a digest, which never changes")
+	o.images.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("root", "checksum")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		changed := func(flag string) bool { return f.Changed(flag) }
@@ -102,6 +107,9 @@ func (a *app) runTrustAdd(ctx context.Context, name, from string, o *trustAddOpt
 		return nil, err
 	}
 	o.change(&entry, name, source, changed)
+	if err := o.images.change(&entry, changed); err != nil {
+		return nil, err
+	}
 	view, err := a.pinOf(entry, root, source, client).refresh(ctx)
 	if err != nil {
 		return nil, err
@@ -110,6 +118,7 @@ func (a *app) runTrustAdd(ctx context.Context, name, from string, o *trustAddOpt
 	if err := cfg.Add(entry, root); err != nil {
 		return nil, err
 	}
+	a.readMaterial(ctx, entry, view)
 	return a.newTrustAddResult(ctx, entry, root, view), nil
 }
 

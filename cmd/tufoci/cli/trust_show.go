@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -80,6 +81,13 @@ func (r *trustShowResult) text(w io.Writer, a *app) {
 		r.Trust.Name, printable(r.Trust.Source), r.Trust.RootChecksum, r.Trust.MaxStale, r.Trust.MinTimestamp)
 	if r.Trust.TargetsURL != "" {
 		fmt.Fprintf(w, "targets        %s\n", printable(r.Trust.TargetsURL))
+	}
+	fmt.Fprintf(w, "scope          %s\n", printable(first(strings.Join(r.Trust.Scopes, ", "), "-")))
+	if len(r.Trust.Scopes) > 0 {
+		fmt.Fprintf(w, "requires       %s, level %s\n", strings.Join(r.Trust.Require, ", "), r.Trust.MinLevel)
+	}
+	for _, m := range r.Trust.Maps {
+		fmt.Fprintf(w, "map            %s\n", printable(m))
 	}
 	if len(r.Roles) == 0 {
 		fmt.Fprintln(w, "nothing is stored yet")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
+	"github.com/tufoci/tufoci/verify"
 )
 
 type trustUpdateResult struct {
@@ -118,10 +119,23 @@ func (a *app) update(ctx context.Context, cfg *trust.Config, e trust.Entry, clie
 		t.Error = a.report(err)
 		return t, fmt.Errorf("%s: %w", e.Name, err)
 	}
+	a.readMaterial(ctx, e, view)
 	st := view.Status()
 	t.reading, t.Unchanged, t.Roles = newReading(view), st.Unchanged, roleVersions(st)
 	t.line = versionLine(st, a.world.Now())
 	return t, nil
+}
+
+// readMaterial reads what decides about images, so that it is there without the
+// network too. That it cannot be used is no failure of the update, but should be
+// known before an image is refused for it.
+func (a *app) readMaterial(ctx context.Context, e trust.Entry, view *trust.View) {
+	if len(e.Scopes) == 0 {
+		return
+	}
+	if _, err := verify.Load(ctx, view, e.Scopes); err != nil {
+		a.warn(fmt.Sprintf("%s will refuse every image: %s", e.Name, oneLine(err.Error())))
+	}
 }
 
 // noteNewState says in CI that a state that starts empty protects from no

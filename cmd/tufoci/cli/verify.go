@@ -1,0 +1,338 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
+	"github.com/tufoci/tufoci/verify"
+)
+
+// verifyFlags are those of verify and resolve.
+type verifyFlags struct {
+	registry   registryFlags
+	trusts     []string
+	require    []string
+	maxStale   span
+	setStale   bool // --max-stale was given
+	offline    bool
+	wait       span
+	layout     bool
+	as         string
+	revocation string
+}
+
+// Values of --revocation.
+const (
+	revocationTUF  = "tuf"
+	revocationBoth = "both"
+)
+
+func (o *verifyFlags) add(cmd *cobra.Command) {
+	o.registry.add(cmd, "")
+	f := cmd.Flags()
+	f.StringArrayVar(&o.trusts, "trust", nil, "refuse images that this trust `NAME` does not decide about (several times); the say of others is never left out")
+	f.StringSliceVar(&o.require, "require", nil, "require this `WHAT` too, beside what the trust does: mapping, signature")
+	f.Var(&o.maxStale, "max-stale", "accept less staleness than the trust does: `DURATION` after expiry")
+	f.BoolVar(&o.offline, "offline", false, "use no network at all: what is stored, and images in layouts and archives")
+	f.Var(&o.wait, "wait", "try again for this `DURATION` while nothing vouches for an image: replication may bring it before its trust")
+	f.BoolVar(&o.layout, "oci-layout", false, "IMAGE is a path of an OCI layout: PATH:TAG or PATH@DIGEST")
+	f.StringVar(&o.as, "as", "", "image `REFERENCE` that an image of a layout or archive is verified as")
+	f.StringVar(&o.revocation, "revocation", revocationTUF, "`WHERE` certificates are looked up: tuf, or both, which asks the network (CRL, OCSP) for what no CRL of the trust covers")
+}
+
+const verifyRules = `
+An image verifies if each trust whose scope fits it best says so: its tag and
+digest are signed, its Notation signature chains to a certificate that the trust
+delivers, and nothing is revoked. What is required is stored with the trust; a
+command line can ask for more, never for less.`
+
+func (a *app) newVerify() *cobra.Command {
+	var o verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify IMAGE...",
+		Short: "Say whether images may run, from pinned roots",
+		Long:  "Say whether images may run, and on what evidence.\n" + verifyRules,
+		Example: `  tufoci verify registry.acme.io/shop/api:1.4.2
+  tufoci verify --offline --oci-layout usb/shop:1.4.2 --as registry.acme.io/shop/api:1.4.2`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	o.add(cmd)
+	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
+		o.setStale = cmd.Flags().Changed("max-stale")
+		r, err := a.runVerify(ctx, args, &o)
+		return printAlso(a, r, err)
+	})
+	return cmd
+}
+
+type verifyResult struct {
+	document
+	Images []imageReport `json:"images"`
+}
+
+// runVerify verifies images at the same time. The gravest refusal is the error.
+func (a *app) runVerify(ctx context.Context, args []string, o *verifyFlags) (*verifyResult, error) {
+	results, err := a.verifyImages(ctx, args, o)
+	if err != nil {
+		return nil, err
+	}
+	r := &verifyResult{Images: make([]imageReport, len(results))}
+	errs := make([]error, len(results))
+	for i, result := range results {
+		errs[i] = result.Err
+		r.Images[i] = a.newImageReport(result)
+	}
+	a.warnOf(results)
+	worst := verify.Gravest(errs...)
+	for i, result := range results {
+		if worst != nil && result.Err == worst {
+			a.subject = a.subjectOf(args[i], result)
+		}
+	}
+	return r, worst
+}
+
+// warnOf prints what there is to say beside the answers, each thing once.
+func (a *app) warnOf(results []*verify.Result) {
+	told := map[string]bool{}
+	for _, r := range results {
+		for _, v := range r.Verdicts {
+			for _, w := range slices.Concat(v.Status.Warnings, v.Warnings) {
+				if !told[w] {
+					told[w] = true
+					a.warn(w)
+				}
+			}
+		}
+	}
+}
+
+// subjectOf names what a refusal is about.
+func (a *app) subjectOf(image string, r *verify.Result) subject {
+	s := a.subject
+	s.image = image
+	for _, v := range r.Verdicts {
+		if v.Err == r.Err || len(r.Verdicts) == 1 {
+			s.trust, s.source = v.Trust, v.Status.SourceRef
+		}
+	}
+	return s
+}
+
+// maxConcurrent bounds the images that are verified at the same time.
+const maxConcurrent = 8
+
+func (a *app) verifyImages(ctx context.Context, args []string, o *verifyFlags) ([]*verify.Result, error) {
+	images, as, err := o.images(args)
+	if err != nil {
+		return nil, err
+	}
+	v, err := a.verifier(ctx, images, o)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]*verify.Result, len(images))
+	var group errgroup.Group
+	group.SetLimit(maxConcurrent)
+	for i, image := range images {
+		group.Go(func() error {
+			results[i] = v.Image(ctx, image, as)
+			return nil
+		})
+	}
+	return results, group.Wait()
+}
+
+// images reads the arguments. as is nil for images in registries.
+func (o *verifyFlags) images(args []string) (images []ociremote.ImageReference, as *ociremote.ImageReference, err error) {
+	for _, arg := range args {
+		if o.layout {
+			arg = "oci-layout:" + arg
+		}
+		image, err := ociremote.ParseImage(arg)
+		if err != nil {
+			return nil, nil, err
+		}
+		if (image.Kind == ociremote.KindRegistry) != (o.as == "") {
+			return nil, nil, usagef("%s: a layout or archive has no repository name: --as REFERENCE gives it, and is for nothing else", arg)
+		}
+		if o.offline && image.Kind == ociremote.KindRegistry {
+			return nil, nil, usagef("%s is in a registry, and --offline uses no network: name an oci-layout: or oci-archive:", arg)
+		}
+		images = append(images, image)
+	}
+	if o.as == "" {
+		return images, nil, nil
+	}
+	if len(images) > 1 {
+		return nil, nil, usagef("--as names one image, and %d are given", len(images))
+	}
+	name, err := ociremote.ParseImage(o.as)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--as: %w", err)
+	}
+	if name.Kind != ociremote.KindRegistry {
+		return nil, nil, usagef("--as %s: want HOST/REPOSITORY with a tag or a digest", o.as)
+	}
+	return images, &name, nil
+}
+
+// verifier makes the verifier that the flags describe.
+func (a *app) verifier(ctx context.Context, images []ociremote.ImageReference, o *verifyFlags) (*verify.Verifier, error) {
+	if o.revocation != revocationTUF && o.revocation != revocationBoth {
+		return nil, usagef("--revocation %s: want %s or %s", o.revocation, revocationTUF, revocationBoth)
+	}
+	if o.offline && o.revocation == revocationBoth {
+		return nil, usagef("--offline uses no network, and --revocation %s asks it", revocationBoth)
+	}
+	clients, err := a.verifyClients(ctx, images, &o.registry)
+	if err != nil {
+		return nil, err
+	}
+	trusts, err := a.verifyTrusts(clients, images, o)
+	if err != nil {
+		return nil, err
+	}
+	options := verify.Options{
+		Trusts: trusts, Require: o.require, Offline: o.offline, Wait: time.Duration(o.wait), Now: a.world.Now,
+		Open: func(ctx context.Context, image ociremote.ImageReference) (ociremote.Repository, error) {
+			return clients.images.Repository(ctx, image.Reference(), false)
+		},
+	}
+	if o.revocation == revocationBoth {
+		options.Online = &http.Client{Timeout: onlineTimeout}
+	}
+	v, err := verify.New(options)
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	return v, nil
+}
+
+// onlineTimeout is the longest wait for one CRL or OCSP server.
+const onlineTimeout = 5 * time.Second
+
+// verifyClients are for two kinds of registries: credentials and headers of the
+// command line are for the images alone, unless a trust is on the same host.
+type verifyClients struct {
+	images, others *ociremote.Client
+	host           string // of the images, if they are all on one
+}
+
+func (a *app) verifyClients(ctx context.Context, images []ociremote.ImageReference, flags *registryFlags) (*verifyClients, error) {
+	options, err := a.clientOptions(ctx, flags)
+	if err != nil {
+		return nil, err
+	}
+	c := &verifyClients{host: images[0].Host}
+	if c.images, err = ociremote.NewClient(options); err != nil {
+		return nil, err
+	}
+	secrets := options.Username != "" || options.Password != "" || options.IdentityToken != "" || len(options.Headers) > 0
+	if !secrets {
+		c.others = c.images
+		return c, nil
+	}
+	for _, image := range images {
+		if image.Host != c.host {
+			return nil, usagef("credentials and headers are for one registry, and the images are on %s and %s", c.host, image.Host)
+		}
+	}
+	options.Username, options.Password, options.IdentityToken, options.Headers = "", "", "", nil
+	c.others, err = ociremote.NewClient(options)
+	return c, err
+}
+
+// of is the client for the source of a trust.
+func (c *verifyClients) of(source trust.Source) *ociremote.Client {
+	if source.Reference.Host == c.host && c.host != "" {
+		return c.images
+	}
+	return c.others
+}
+
+// notDecidingError says that a trust which was asked for has no say.
+type notDecidingError struct {
+	image    string
+	asked    []string
+	deciding []trust.Applicable
+}
+
+func (e *notDecidingError) Error() string {
+	deciding := make([]string, len(e.deciding))
+	for i, d := range e.deciding {
+		deciding[i] = fmt.Sprintf("%s (scope %s)", d.Entry.Name, d.Scope)
+	}
+	return fmt.Sprintf("%s is decided by the trust %s, not by %s", e.image, joinWords(deciding), joinWords(e.asked))
+}
+
+// checkDeciding holds --trust to the trusts that decide: it never takes the say of
+// a more particular one.
+func (o *verifyFlags) checkDeciding(cfg *trust.Config, images []ociremote.ImageReference) error {
+	for _, name := range o.trusts {
+		if _, err := cfg.Get(name); err != nil {
+			return err
+		}
+	}
+	for _, image := range images {
+		deciding, err := trust.Select(cfg.List(), image.Name())
+		if err != nil || len(o.trusts) == 0 {
+			continue // a later error, with the evidence of this one image
+		}
+		if !slices.ContainsFunc(deciding, func(d trust.Applicable) bool { return slices.Contains(o.trusts, d.Entry.Name) }) {
+			return &notDecidingError{image.String(), o.trusts, deciding}
+		}
+	}
+	return nil
+}
+
+// verifyTrusts are the trusts to choose from: all of them, since leaving one out
+// would take its say.
+func (a *app) verifyTrusts(clients *verifyClients, images []ociremote.ImageReference, o *verifyFlags) ([]verify.Trust, error) {
+	cfg, err := a.trusts()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkDeciding(cfg, images); err != nil {
+		return nil, err
+	}
+	var trusts []verify.Trust
+	for _, e := range cfg.List() {
+		if o.setStale {
+			e.MaxStale = min(e.MaxStale, time.Duration(o.maxStale))
+		}
+		source, err := trust.ParseSource(e.Source)
+		if err != nil {
+			return nil, err
+		}
+		p, err := a.stored(cfg, e, clients.of(source))
+		if err != nil {
+			return nil, err
+		}
+		p.options.Warn = nil // the verdicts have the warnings of the view that was used
+		client, err := trust.New(p.root, p.options)
+		if err != nil {
+			return nil, err
+		}
+		trusts = append(trusts, verify.Trust{Entry: e, Client: client})
+	}
+	return trusts, nil
+}
+
+func (r *verifyResult) text(w io.Writer, a *app) {
+	for i, image := range r.Images {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		image.text(w, a)
+	}
+}

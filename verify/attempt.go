@@ -1,0 +1,117 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
+)
+
+// attempt fills in the result of one try. seen are the looks at trusts that the
+// tries before it had; those of this one replace them.
+func (v *Verifier) attempt(ctx context.Context, r *Result, seen map[string]*sight) {
+	*r = Result{Image: r.Image, As: r.As}
+	// 1. The trusts that decide.
+	selected, err := trust.Select(v.entries, r.As.Name())
+	if err != nil {
+		r.Err = err
+		return
+	}
+	repo, err := v.opts.Open(ctx, r.Image)
+	if err != nil {
+		r.Err = v.notRead(r, err)
+		return
+	}
+	// 2. All that needs nothing else, at the same time.
+	artifact := newArtifact(repo, r.Image.Reference().Name(), len(selected), v.opts.MaxSignatures)
+	manifest, err := v.gather(ctx, r.As, selected, artifact, seen)
+	if err != nil {
+		r.Err = v.notRead(r, err)
+	} else {
+		r.Digest, r.MediaType, r.Size = manifest.Descriptor.Digest, manifest.Descriptor.MediaType, manifest.Descriptor.Size
+	}
+	// 3. Each trust for itself.
+	r.Verdicts = make([]Verdict, len(selected))
+	var all sync.WaitGroup
+	for i, s := range selected {
+		all.Go(func() {
+			q := &inquiry{
+				v: v, image: r.As, asked: r.Image.String(), applies: s, follower: v.followers[s.Entry.Name],
+				sight: seen[s.Entry.Name], artifact: artifact, manifest: manifest, verdict: &r.Verdicts[i],
+			}
+			q.run(ctx, r.Err)
+		})
+	}
+	all.Wait()
+	// 4. All of them must accept.
+	errs := []error{r.Err}
+	for _, verdict := range r.Verdicts {
+		errs = append(errs, verdict.Err)
+		if verdict.Level != "" && (r.Level == "" || weaker(verdict.Level, r.Level)) {
+			r.Level = verdict.Level
+		}
+	}
+	r.Err = Gravest(errs...)
+}
+
+// notRead is the error for an image that could not be read.
+func (v *Verifier) notRead(r *Result, err error) error {
+	if errors.Is(err, ociremote.ErrNotFound) {
+		return &Refusal{Kind: ErrImageNotFound, Image: r.Image.String(), Err: err}
+	}
+	return fmt.Errorf("image %s: %w", r.Image, err)
+}
+
+// gather makes the requests of the first round trip: the bundles of the trusts,
+// the image's manifest, and what refers to it, if its digest can be told.
+func (v *Verifier) gather(ctx context.Context, as ociremote.ImageReference, selected []trust.Applicable, a *artifact, seen map[string]*sight) (*ociremote.Manifest, error) {
+	var round sync.WaitGroup
+	for _, subject := range v.guesses(ctx, as, selected) {
+		// An error is that of who needs the list, if it turns out to be the right
+		// one.
+		round.Go(func() { _, _ = a.listReferrers(ctx, ocispec.Descriptor{Digest: subject}) })
+	}
+	looks := make([]*sight, len(selected))
+	for i, s := range selected {
+		round.Go(func() { looks[i] = v.followers[s.Entry.Name].see(ctx, seen[s.Entry.Name]) })
+	}
+	manifest, err := a.fetch(ctx)
+	round.Wait()
+	for i, s := range selected {
+		seen[s.Entry.Name] = looks[i]
+	}
+	return manifest, err
+}
+
+// guesses are the digests whose signatures will probably be needed: what the
+// stored state signs as this tag, the index that it names, or what was asked for.
+func (v *Verifier) guesses(ctx context.Context, as ociremote.ImageReference, selected []trust.Applicable) []digest.Digest {
+	var subjects []digest.Digest
+	known := map[digest.Digest]bool{}
+	for _, s := range selected {
+		if !v.requires(s.Entry, trust.RequireSignature) {
+			continue
+		}
+		name := trust.ImageTag(inHost(s.Canonical), as.Tag)
+		if as.Digest != "" {
+			name = trust.ImageDigest(inHost(s.Canonical), as.Digest.String())
+		}
+		subject := as.Digest
+		if t := v.followers[s.Entry.Name].guess(ctx, name); t != nil {
+			if m, err := newMapping(t); err == nil {
+				subject = m.subject()
+			}
+		}
+		if subject != "" && !known[subject] {
+			known[subject] = true
+			subjects = append(subjects, subject)
+		}
+	}
+	return subjects
+}

@@ -1,0 +1,15 @@
+package verify
+
+import (
+	"time"
+
+	"github.com/tufoci/tufoci/material"
+)
+
+// NewMaterial makes material without a trust repository.
+func NewMaterial(set *material.Set, r *material.Revocations, now func() time.Time) *Material {
+	return &Material{set: set, revocations: r, now: now}
+}
+
+// LevelOf is levelOf.
+var LevelOf = levelOf

@@ -1,0 +1,211 @@
+package verify_test
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"io/fs"
+	"testing"
+	"time"
+
+	"github.com/notaryproject/notation-core-go/revocation"
+	"github.com/notaryproject/notation-core-go/revocation/crl"
+	"github.com/notaryproject/notation-core-go/revocation/purpose"
+	"github.com/notaryproject/notation-core-go/revocation/result"
+	"github.com/notaryproject/notation-go/verifier/truststore"
+
+	"github.com/tufoci/tufoci/internal/notationsign"
+	"github.com/tufoci/tufoci/material"
+	"github.com/tufoci/tufoci/verify"
+)
+
+// files make a set of material.
+func set(t *testing.T, files ...material.File) *material.Set {
+	t.Helper()
+	s, err := material.Read(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// crlFiles are a CRL with its issuer.
+func crlFiles(name string, by *notationsign.Authority, o notationsign.CRLOptions) []material.File {
+	return []material.File{
+		{Name: "notation/crl/" + name + ".crl", Data: must(by.CRL(o))},
+		{Name: "notation/crl/" + name + ".issuer.pem", Data: by.PEM()},
+	}
+}
+
+func TestValidator(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	root := must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "root"}))
+	other := must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "root"}))
+	plain := must(root.Leaf(notationsign.CertificateOptions{Name: "plain"}))
+	named := must(root.Leaf(notationsign.CertificateOptions{Name: "named", CRLURLs: []string{crlURL}}))
+	ocsp := must(root.Leaf(notationsign.CertificateOptions{Name: "ocsp", OCSPURLs: []string{"http://ocsp.acme.example"}}))
+	fresh := must(root.Leaf(notationsign.CertificateOptions{Name: "fresh", CRLURLs: []string{crlURL}, FreshestURLs: []string{deltaURL}}))
+	old := notationsign.CRLOptions{Number: 3, ThisUpdate: now.AddDate(0, -2, 0), NextUpdate: now.AddDate(0, -1, 0)}
+	revoking := func(o notationsign.CRLOptions, c *notationsign.Identity) notationsign.CRLOptions {
+		o.Revoked = []*x509.Certificate{c.Chain[0]}
+		return o
+	}
+	entry := func(c *notationsign.Identity, code int, extensions ...pkix.Extension) notationsign.CRLOptions {
+		return notationsign.CRLOptions{Number: 3, Entries: []x509.RevocationListEntry{{
+			SerialNumber: c.Chain[0].SerialNumber, RevocationTime: now.Add(-time.Hour), ReasonCode: code, ExtraExtensions: extensions,
+		}}}
+	}
+	invalid := pkix.Extension{
+		Id: asn1.ObjectIdentifier{2, 5, 29, 24}, Value: must(asn1.MarshalWithParams(now.Add(-30*time.Minute).UTC(), "generalized")),
+	}
+	// A scope of certificates of users, and one of those of authorities, RFC 5280 section 5.2.5.
+	onlyCA := pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true, Value: []byte{0x30, 0x03, 0x82, 0x01, 0xff}}
+	denied := func(c *x509.Certificate) *material.Revocations {
+		return &material.Revocations{Certificates: []material.RevokedCertificate{{SHA256: material.SHA256(c), Reason: "stolen", Time: now}}}
+	}
+
+	for name, tt := range map[string]struct {
+		leaf        *notationsign.Identity
+		files       []material.File
+		revocations *material.Revocations
+		signed      time.Time
+		want        result.Result
+		root        result.Result
+	}{
+		"nothing to ask":                  {leaf: plain, want: result.ResultNonRevokable},
+		"a CRL where none is named":       {leaf: plain, files: crlFiles("a", root, notationsign.CRLOptions{Number: 3}), want: result.ResultOK},
+		"no CRL":                          {leaf: named, want: result.ResultUnknown},
+		"no CRL instead of OCSP":          {leaf: ocsp, want: result.ResultUnknown},
+		"a CRL instead of OCSP":           {leaf: ocsp, files: crlFiles("a", root, notationsign.CRLOptions{Number: 3}), want: result.ResultOK},
+		"a CRL":                           {leaf: named, files: crlFiles("a", root, notationsign.CRLOptions{Number: 3}), want: result.ResultOK},
+		"a CRL past its end":              {leaf: named, files: crlFiles("a", root, old), want: result.ResultOK},
+		"a CRL of the future":             {leaf: named, files: crlFiles("a", root, notationsign.CRLOptions{Number: 3, ThisUpdate: now.Add(time.Hour)}), want: result.ResultUnknown},
+		"a CRL of another issuer":         {leaf: named, files: crlFiles("a", other, notationsign.CRLOptions{Number: 3}), want: result.ResultUnknown},
+		"revoked":                         {leaf: named, files: crlFiles("a", root, revoking(notationsign.CRLOptions{Number: 3}, named)), want: result.ResultRevoked},
+		"revoked by another issuer":       {leaf: plain, files: crlFiles("a", other, revoking(notationsign.CRLOptions{Number: 3}, plain)), want: result.ResultNonRevokable},
+		"revoked where no CRL is named":   {leaf: plain, files: crlFiles("a", root, revoking(notationsign.CRLOptions{Number: 3}, plain)), want: result.ResultRevoked},
+		"revoked past its end":            {leaf: named, files: crlFiles("a", root, revoking(old, named)), want: result.ResultRevoked},
+		"revoked in the older one of two": {leaf: named, files: append(crlFiles("a", root, revoking(notationsign.CRLOptions{Number: 3}, named)), crlFiles("b", root, notationsign.CRLOptions{Number: 4})...), want: result.ResultRevoked},
+		"a CRL of another scope":          {leaf: named, files: crlFiles("a", root, notationsign.CRLOptions{Number: 3, Extensions: []pkix.Extension{onlyCA}}), want: result.ResultUnknown},
+		"revoked by a CRL of another scope": {
+			leaf: named, want: result.ResultRevoked,
+			files: crlFiles("a", root, revoking(notationsign.CRLOptions{Number: 3, Extensions: []pkix.Extension{onlyCA}}, named)),
+		},
+		"on hold":                       {leaf: named, files: crlFiles("a", root, entry(named, 6)), want: result.ResultRevoked},
+		"bad since before it signed":    {leaf: named, files: crlFiles("a", root, entry(named, 1, invalid)), signed: now.Add(-time.Minute), want: result.ResultRevoked},
+		"bad since after it signed":     {leaf: named, files: crlFiles("a", root, entry(named, 1, invalid)), signed: now.Add(-2 * time.Hour), want: result.ResultOK},
+		"bad since, without a time":     {leaf: named, files: crlFiles("a", root, entry(named, 1, invalid)), want: result.ResultRevoked},
+		"a delta without its base":      {leaf: fresh, files: crlFiles("d", root, notationsign.CRLOptions{Number: 4, Base: 3}), want: result.ResultUnknown},
+		"a base without its delta":      {leaf: fresh, files: crlFiles("a", root, notationsign.CRLOptions{Number: 3}), want: result.ResultUnknown},
+		"a base with its delta":         {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, notationsign.CRLOptions{Number: 4, Base: 3})...), want: result.ResultOK},
+		"a delta of a later base":       {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, notationsign.CRLOptions{Number: 6, Base: 5})...), want: result.ResultUnknown},
+		"a delta of before the base":    {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 5}), crlFiles("d", root, notationsign.CRLOptions{Number: 4, Base: 3})...), want: result.ResultUnknown},
+		"a delta of another issuer":     {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", other, notationsign.CRLOptions{Number: 4, Base: 3})...), want: result.ResultUnknown},
+		"revoked by a delta":            {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, revoking(notationsign.CRLOptions{Number: 4, Base: 3}, fresh))...), want: result.ResultRevoked},
+		"revoked by a delta, not asked": {leaf: named, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, revoking(notationsign.CRLOptions{Number: 4, Base: 3}, named))...), want: result.ResultRevoked},
+		"revoked by a list":             {leaf: named, files: crlFiles("a", root, notationsign.CRLOptions{Number: 3}), revocations: denied(named.Chain[0]), want: result.ResultRevoked},
+		"a root revoked by a list":      {leaf: plain, revocations: denied(root.Certificate), want: result.ResultNonRevokable, root: result.ResultRevoked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := tt.revocations
+			if r == nil {
+				r = &material.Revocations{}
+			}
+			m := verify.NewMaterial(set(t, tt.files...), r, func() time.Time { return now })
+			got, err := m.Validator(purpose.CodeSigning).ValidateContext(t.Context(), revocation.ValidateContextOptions{CertChain: tt.leaf.Chain, AuthenticSigningTime: tt.signed})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.root == 0 {
+				tt.root = result.ResultNonRevokable
+			}
+			if len(got) != 2 || got[0].Result != tt.want || got[1].Result != tt.root {
+				t.Errorf("got %s, %s, want %s, %s", got[0].Result, got[1].Result, tt.want, tt.root)
+			}
+			if len(got[0].ServerResults) == 0 || (got[0].Result == result.ResultUnknown) != (got[0].ServerResults[0].Error != nil) {
+				t.Errorf("what is not known has no reason: %+v", got[0].ServerResults)
+			}
+		})
+	}
+}
+
+// A validator is asked about chains of its purpose.
+func TestValidatorRefuses(t *testing.T) {
+	t.Parallel()
+	root := must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "root"}))
+	leaf := must(root.Leaf(notationsign.CertificateOptions{Name: "leaf"}))
+	m := verify.NewMaterial(set(t), &material.Revocations{}, time.Now)
+	for name, tt := range map[string]struct {
+		p     purpose.Purpose
+		chain []*x509.Certificate
+	}{
+		"nothing":         {purpose.CodeSigning, nil},
+		"another purpose": {purpose.Timestamping, leaf.Chain},
+		"no purpose":      {purpose.Purpose(7), leaf.Chain},
+		"no root":         {purpose.CodeSigning, leaf.Chain[:1]},
+	} {
+		_, err := m.Validator(tt.p).ValidateContext(t.Context(), revocation.ValidateContextOptions{CertChain: tt.chain})
+		if !errors.As(err, new(result.InvalidChainError)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTrustStore(t *testing.T) {
+	t.Parallel()
+	a := must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "a"}))
+	b := must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "b"}))
+	s := set(
+		t,
+		material.File{Name: "notation/x509/ca/acme/a.pem", Data: a.PEM()},
+		material.File{Name: "notation/x509/ca/acme/b.pem", Data: b.PEM()},
+		material.File{Name: "notation/x509/tsa/acme/a.pem", Data: a.PEM()},
+	)
+	revocations := &material.Revocations{Certificates: []material.RevokedCertificate{{SHA256: material.SHA256(a.Certificate)}}}
+	store := verify.NewMaterial(s, revocations, time.Now).TrustStore()
+	got, err := store.GetCertificates(t.Context(), truststore.TypeCA, "acme")
+	if err != nil || len(got) != 1 || !got[0].Equal(b.Certificate) {
+		t.Errorf("the store without the revoked certificate: %v, %v", got, err)
+	}
+	if len(s.Stores[material.StoreCA]["acme"]) != 2 {
+		t.Error("the material was changed")
+	}
+	for name, tt := range map[string]struct {
+		kind  truststore.Type
+		store string
+		gone  bool
+	}{
+		"only revoked":          {truststore.TypeTSA, "acme", true},
+		"unknown":               {truststore.TypeCA, "other", true},
+		"another type":          {truststore.TypeSigningAuthority, "acme", true},
+		"no type":               {"root", "acme", false},
+		"no name":               {truststore.TypeCA, "", false},
+		"a name that is a path": {truststore.TypeCA, "../acme", false},
+	} {
+		got, err := store.GetCertificates(t.Context(), tt.kind, tt.store)
+		if err == nil || got != nil || errors.Is(err, fs.ErrNotExist) != tt.gone {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+func TestCRLFetcher(t *testing.T) {
+	t.Parallel()
+	root := must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "root"}))
+	urls := []byte(`{"tufoci":{"urls":["` + crlURL + `"]}}`)
+	files := append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("b", root, notationsign.CRLOptions{Number: 4})...)
+	files[0].Custom, files[2].Custom = urls, urls
+	files = append(files, crlFiles("d", root, notationsign.CRLOptions{Number: 6, Base: 4})...)
+	files = append(files, crlFiles("e", root, notationsign.CRLOptions{Number: 5, Base: 4})...)
+	fetcher := verify.NewMaterial(set(t, files...), &material.Revocations{}, time.Now).CRLFetcher()
+	got, err := fetcher.Fetch(t.Context(), crlURL)
+	if err != nil || got.BaseCRL.Number.Int64() != 4 || got.DeltaCRL == nil || got.DeltaCRL.Number.Int64() != 6 {
+		t.Errorf("not the newest: %+v, %v", got, err)
+	}
+	if got, err := fetcher.Fetch(t.Context(), crlURL+"2"); !errors.Is(err, crl.ErrCacheMiss) || got != nil {
+		t.Errorf("a CRL that nobody has: %v, %v", got, err)
+	}
+}
