@@ -96,6 +96,7 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"workspace": s.cmdWorkspace,
 		"lock":      s.cmdLock,
 		"copydir":   s.cmdCopyDir,
+		"authority": cmdAuthority,
 		"pki":       s.cmdPKI,
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
+	"github.com/tufoci/tufoci/verify/notationdir"
 )
 
 var commandInText = regexp.MustCompile("`([^`]*)`")
@@ -148,6 +149,12 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrReserved, 33},
 		{&publish.ForeignTagError{Tag: "tuf", Err: ociremote.ErrForeign}, 33},
 		{metadata.ErrForeignHead, 33},
+		{notationdir.ErrForeign, 33},
+		{notationdir.ErrOtherTrust, 33},
+		{&notationdir.ScopeClashError{}, 33},
+		{notationdir.ErrPolicy, 33},
+		{notationdir.ErrState, 25},
+		{notationdir.ErrLocked, 41},
 		{&metadata.ConflictError{}, 40},
 		{&publish.ForkError{}, 40},
 		{metadata.ErrLocked, 41},
