@@ -58,7 +58,7 @@ var homes = map[string][]string{
 	"github.com/youmark/pkcs8":                          {"metadata"},
 	"github.com/gofrs/flock":                            {"metadata", "ociremote", "trust", "verify/notationdir"},
 	"go.yaml.in/yaml/v3":                                {"metadata", "trust"},
-	"golang.org/x/sync":                                 {"fetcher", "publish", "trust"},
+	"golang.org/x/sync":                                 {"fetcher", "publish", "trust", "cmd/tufoci/cli"},
 	"golang.org/x/sys":                                  {"metadata", "ociremote", "trust"},
 	"golang.org/x/term":                                 {"cmd/tufoci/cli"},
 	"github.com/spf13/cobra":                            {"cmd/tufoci/cli"},

@@ -81,7 +81,7 @@ func ParseCertificateName(name string) (t StoreType, store, file string, ok bool
 // unless name is [a-zA-Z0-9_-][a-zA-Z0-9_.-]* and at most 128 bytes.
 func CRLName(name string) (string, error) { return crlFile(name, crlEnd) }
 
-// IssuerName: see [CRLName].
+// IssuerName is the target of the issuer of a CRL; see [CRLName].
 func IssuerName(name string) (string, error) { return crlFile(name, issuerEnd) }
 
 func crlFile(name, end string) (string, error) {

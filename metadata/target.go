@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -36,30 +37,52 @@ type TargetOptions struct {
 // AddTarget stages a file target, in place of an entry of that path. Its hash is sha256; its bytes are kept until they
 // are published. ErrInvalid, ErrReserved, ErrNoRole, ErrNotDelegated.
 func (w *Workspace) AddTarget(path string, data []byte, o TargetOptions) (*Target, error) {
-	switch {
-	case strings.HasPrefix(path, imagesPrefix):
-		return nil, fmt.Errorf("%w: path %q: an image is not a file; give its length and hashes in a list", ErrInvalid, path)
-	case len(data) == 0:
-		return nil, fmt.Errorf("%w: target %q is a file of zero bytes, which TUF clients differ about", ErrInvalid, path)
-	case len(data) > MaxTargetFile:
-		return nil, fmt.Errorf("%w: target %q has %d bytes, at most %d are allowed", ErrInvalid, path, len(data), MaxTargetFile)
+	added, err := w.AddTargets([]TargetFile{{Path: path, Data: data, Custom: o.Custom}}, o.Role)
+	if err != nil {
+		return nil, err
 	}
-	sum := sha256.Sum256(data)
+	return &added[0], nil
+}
+
+// TargetFile is a file to be added.
+type TargetFile struct {
+	Path   string
+	Data   []byte
+	Custom json.RawMessage // a JSON object, without floats; nil for none
+}
+
+// AddTargets is AddTarget for several files, all or nothing. Role "" is that of TargetOptions.
+func (w *Workspace) AddTargets(files []TargetFile, role string) ([]Target, error) {
 	e, err := w.newEdit()
 	if err != nil {
 		return nil, err
 	}
-	added, err := e.addEntries([]entry{{
-		Path: path, Length: int64(len(data)), Hashes: map[string]string{"sha256": hex.EncodeToString(sum[:])}, Custom: o.Custom,
-	}}, o.Role)
+	entries := make([]entry, len(files))
+	for i, f := range files {
+		if err := f.check(); err != nil {
+			return nil, err
+		}
+		sum := checksum(f.Data)
+		entries[i] = entry{Path: f.Path, Length: int64(len(f.Data)), Hashes: map[string]string{"sha256": sum}, Custom: f.Custom}
+		e.blobs = append(e.blobs, fileChange{path: w.path(blobsDir, sum), data: f.Data})
+	}
+	added, err := e.addEntries(entries, role)
 	if err != nil {
 		return nil, err
 	}
-	e.blobs = append(e.blobs, fileChange{path: w.path(blobsDir, added[0].SHA256), data: data})
-	if err := e.commit(); err != nil {
-		return nil, err
+	return added, e.commit()
+}
+
+func (f TargetFile) check() error {
+	switch {
+	case strings.HasPrefix(f.Path, imagesPrefix):
+		return fmt.Errorf("%w: path %q: an image is not a file; give its length and hashes in a list", ErrInvalid, f.Path)
+	case len(f.Data) == 0:
+		return fmt.Errorf("%w: target %q is a file of zero bytes, which TUF clients differ about", ErrInvalid, f.Path)
+	case len(f.Data) > MaxTargetFile:
+		return fmt.Errorf("%w: target %q has %d bytes, at most %d are allowed", ErrInvalid, f.Path, len(f.Data), MaxTargetFile)
 	}
-	return &added[0], nil
+	return nil
 }
 
 // RemoveTarget stages the removal of entries, all or nothing. With role "" an entry is removed from the role in which a
@@ -71,13 +94,12 @@ func (w *Workspace) RemoveTarget(role string, paths ...string) ([]Target, error)
 	}
 	v := w.view()
 	var removed []Target
-	byRole := map[string][]string{}
 	for _, p := range paths {
 		holder, err := v.holderOf(p, role)
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(byRole[holder], p) {
+		if slices.ContainsFunc(removed, func(t Target) bool { return t.Path == p }) {
 			continue
 		}
 		md, err := v.targets(holder)
@@ -85,19 +107,30 @@ func (w *Workspace) RemoveTarget(role string, paths ...string) ([]Target, error)
 			return nil, err
 		}
 		removed = append(removed, newTarget(holder, p, md.Signed.Targets[p]))
-		byRole[holder] = append(byRole[holder], p)
 	}
-	for holder, paths := range byRole {
-		err := e.changeTargets(holder, func(targets map[string]*tuf.TargetFiles) {
+	if err := e.removeEntries(removed); err != nil {
+		return nil, err
+	}
+	return removed, e.commit()
+}
+
+// removeEntries stages roles without the entries.
+func (e *edit) removeEntries(removed []Target) error {
+	byRole := map[string][]string{}
+	for _, t := range removed {
+		byRole[t.Role] = append(byRole[t.Role], t.Path)
+	}
+	for role, paths := range byRole {
+		err := e.changeTargets(role, func(targets map[string]*tuf.TargetFiles) {
 			for _, p := range paths {
 				delete(targets, p)
 			}
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return removed, e.commit()
+	return nil
 }
 
 // holderOf finds the role that lists the path: the one named, or the first on a lookup.
@@ -129,6 +162,7 @@ type entry struct {
 	Length int64             `json:"length"`
 	Hashes map[string]string `json:"hashes"`
 	Custom json.RawMessage   `json:"custom,omitempty"`
+	role   string            // that is to list it; "": the role of the whole list
 }
 
 // target is the entry as it stands in metadata.
@@ -167,7 +201,7 @@ func (e *edit) addEntries(entries []entry, role string) ([]Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		r, err := v.listing(n.Path, role)
+		r, err := v.listing(n.Path, cmp.Or(n.role, role))
 		if err != nil {
 			return nil, err
 		}

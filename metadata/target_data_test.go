@@ -51,3 +51,24 @@ func TestTargetDataOfADelegatedRole(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+func TestAddTargetsIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	w, ws := dev(t)
+	good := TargetFile{Path: "a", Data: []byte("a"), Custom: []byte(`{"b":1}`)}
+	for _, bad := range []TargetFile{{Path: "b"}, {Path: "images/b:1", Data: []byte("b")}, {Path: "../b", Data: []byte("b")}, good} {
+		_, err := ws.AddTargets([]TargetFile{good, bad}, "")
+		wantErr(t, err, ErrInvalid, bad.Path)
+		if staged, err := ws.Targets(TargetFilter{Staged: true}); err != nil || len(staged) > 0 {
+			t.Errorf("%q: staged %v, %v", bad.Path, staged, err)
+		}
+	}
+	added, err := ws.AddTargets([]TargetFile{good, {Path: "b", Data: []byte("b")}}, "")
+	w.must(err)
+	if len(added) != 2 || string(added[0].Custom) != `{"b":1}` || added[1].Path != "b" || !added[1].Staged {
+		t.Errorf("added %+v", added)
+	}
+	if got, err := ws.TargetData("b"); err != nil || string(got) != "b" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

@@ -116,7 +116,7 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	}
 
 	// Judge it, pack it, and read it as clients will.
-	if err := p.check(ctx, r); err != nil {
+	if err := p.check(ctx, r, h, known); err != nil {
 		return nil, err
 	}
 	c, err := p.pack(r, h)
@@ -154,13 +154,16 @@ func (p *publication) assemble(ctx context.Context, known *metadata.Head, versio
 }
 
 // check refuses what must not be published although it is well signed.
-func (p *publication) check(ctx context.Context, r *metadata.Release) error {
+func (p *publication) check(ctx context.Context, r *metadata.Release, h *head, known *metadata.Head) error {
 	for _, note := range r.Warnings {
 		p.dst.warn(note.String())
 	}
 	findings := metadata.Lint(metadata.LintInput{Files: targetFiles(r.Files), MaxFiles: p.o.MaxFiles})
 	if errs := metadata.LintErrors(findings); len(errs) > 0 {
 		return &metadata.LintError{Findings: errs}
+	}
+	if err := p.checkContent(ctx, r, h, known); err != nil {
+		return err
 	}
 	for _, check := range p.o.Checks {
 		if err := check(ctx, r); err != nil {

@@ -216,3 +216,29 @@ func TestRequestsAfterMove(t *testing.T) {
 		t.Errorf("%d requests: %v", len(got), got)
 	}
 }
+
+// What one image has taught of a trust, the next one knows.
+func TestRequestsOfTheNextImage(t *testing.T) {
+	t.Parallel()
+	w, _ := good(t, withReferrers)
+	next := w.push("next", "2.0")
+	w.mapped(next, "2.0")
+	s := w.signBy(next, w.leaf, notationsign.Options{})
+	w.publish()
+	v := must(verify.New(w.options()))
+	first, _ := w.image(":1.0")
+	if r := v.Image(t.Context(), first, nil); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	w.registry.Reset()
+	rest := w.rounds(t, [][]string{
+		{"/manifests/2.0", "/referrers/" + next.Digest.String()}, {"/manifests/" + s.Digest.String()}, {"/blobs/" + w.envelopeOf(s)},
+	})
+	second, _ := w.image(":2.0")
+	if r := v.Image(t.Context(), second, nil); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if got := w.requests(); len(got) != 4 || len(rest()) != 0 {
+		t.Errorf("%v; not made: %v", got, rest())
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
@@ -66,6 +67,7 @@ var rules = []rule{
 	{is(verify.ErrImageNotFound), exitAbsent, "the registry has no such tag or digest", []string{"compare the reference with the one that its publisher gives, then `tufoci verify {image}`"}},
 	{is(verify.ErrMaterial, trust.ErrRevocations), exitMalformed, "what decides about images cannot be read as a whole, so nothing passes", []string{"tell the publisher of the trust, and which tufoci refused it: `tufoci version`"}},
 	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope '{scope}'`", "`tufoci trust list` shows the scopes that there are"}},
+	{as[*notDecidingError], exitNoTrust, "the trust with the most particular scope decides, and no command line takes its say", []string{"`tufoci trust list` shows the scopes that there are"}},
 	{is(trust.ErrScopeTaken), exitNoTrust, "two trusts on one scope must both accept, which is said with --also", []string{"`tufoci trust list` shows the scopes that there are"}},
 
 	// The consumer's refusals, the strongest first.
@@ -95,6 +97,10 @@ var rules = []rule{
 	{is(notationdir.ErrLocked), exitLocked, "another tufoci syncs into this directory", []string{"`{command}` again, when it is done"}},
 
 	// The publisher's.
+	{is(metadata.ErrImageDiffers), exitDiffers, "the tag was moved since it was signed, by you or by somebody else", []string{"compare with what was built: `tufoci image list` shows what is signed"}},
+	{is(metadata.ErrImageInUse), exitRefused, "an image is allowed by its tags as well as by its digest", []string{"`tufoci image rm {target}`, which takes the digest along"}},
+	{is(publish.ErrNoImage), exitAbsent, "the registry does not have what was asked for", []string{"compare the name with the one in the registry: `{command} --help`"}},
+	{is(publish.ErrImageHost), exitUsage, "names in metadata have no host: they stand for the one that tufoci.yaml calls images", []string{"`{command} --help`"}},
 	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
 	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; the changes that lost are still in this workspace", []string{"`tufoci status` shows what is staged; agree with the other publisher"}},
 	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; `tufoci reset {role}` drops them, to make them again on what is published"}},
@@ -106,6 +112,9 @@ var rules = []rule{
 	{is(metadata.ErrLocked), exitLocked, "another tufoci works in this workspace", []string{"`{command}` again, when it is done"}},
 	{is(metadata.ErrForeignHead, publish.ErrForeignTag), exitRefused, "tufoci never moves a tag that it did not write", []string{"choose another repository or tag: `{command} --help`"}},
 	{is(metadata.ErrReserved, metadata.ErrNotDelegated), exitRefused, "clients would ignore it there, or it would weaken trust", []string{"which role may list what: `tufoci role list`"}},
+	{is(material.ErrIssuer), exitRefused, "clients believe a CRL through the CA of a store: its issuer, or one above it", []string{"add the CA first: `tufoci cert add -t ca -s STORE FILE`, or give --cert a file with the certificates between"}},
+	{is(material.ErrOlder), exitRefused, "an old CRL lacks what was revoked since", []string{"`tufoci crl list` shows what there is; get the newest from its issuer"}},
+	{is(material.ErrInvalid), exitRefused, "clients would refuse it, and with it everything that it goes with", []string{"`{command} --help`"}},
 	{is(metadata.ErrLint), exitRefused, "clients would choke on it, or it would weaken trust", []string{"`tufoci diff` shows what is staged"}},
 	{is(metadata.ErrNoWorkspace), exitUsage, "this directory is not a workspace", []string{"`tufoci init REPO`, or name the workspace with -C"}},
 	{is(metadata.ErrWorkspaceExists), exitUsage, "a workspace is never written over", []string{"`tufoci status`"}},
@@ -145,16 +154,16 @@ func (s *subject) learn(err error) {
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
 		s.role = e.Roles[0].Role
 	}
+	if e, ok := errors.AsType[*metadata.ImageInUseError](err); ok && len(e.Tags) > 0 {
+		s.target = strings.Join(e.Tags, " ")
+	}
 }
 
-// learnScope names the trust that could speak for an image: the only one, or the
-// first that speaks for none.
+// learnScope names a trust that speaks for no image yet. One that speaks for others
+// is not to be widened in passing: the image may be of a host that only looks alike.
 func (s *subject) learnScope(e *trust.NoScopeError) {
 	s.reason, s.trust, s.source, s.scope = e.Reason(), "", "", ""
 	i := slices.IndexFunc(e.Entries, func(e trust.Entry) bool { return len(e.Scopes) == 0 })
-	if i < 0 && len(e.Entries) == 1 {
-		i = 0
-	}
 	if i < 0 {
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
@@ -95,10 +96,13 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrInvalid, 2},
 		{ociremote.ErrInvalidReference, 2},
 		{fetcher.ErrInvalidSource, 2},
+		{publish.ErrImageHost, 2},
 		{fetcher.ErrNoRepository, 11},
 		{ociremote.ErrForeign, 11},
 		{publish.ErrHeadMissing, 11},
+		{publish.ErrNoImage, 11},
 		{trust.ErrMismatch, 12},
+		{&metadata.ImageDiffersError{}, 12},
 		{trust.ErrExpired, 20},
 		{trust.ErrStaleCopy, 20},
 		{trust.ErrClock, 20},
@@ -138,6 +142,10 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrKeyInUse, 33},
 		{metadata.ErrKeyExists, 2},
 		{metadata.ErrLint, 33},
+		{&metadata.ImageInUseError{}, 33},
+		{material.ErrInvalid, 33},
+		{material.ErrIssuer, 33},
+		{material.ErrOlder, 33},
 		{metadata.ErrReserved, 33},
 		{&publish.ForeignTagError{Tag: "tuf", Err: ociremote.ErrForeign}, 33},
 		{metadata.ErrForeignHead, 33},
@@ -225,6 +233,10 @@ func TestAliases(t *testing.T) {
 		"trust ls": "tufoci trust list", "trust remove": "tufoci trust rm", "trust delete": "tufoci trust rm",
 		"role ls": "tufoci role list", "delegation list": "tufoci role list",
 		"target ls": "tufoci target list", "target delete": "tufoci target rm", "target remove": "tufoci target rm",
+		"image ls": "tufoci image list", "tag list": "tufoci image list", "image delete": "tufoci image rm", "tag remove": "tufoci image rm",
+		"revoke certificate": "tufoci revoke cert",
+		"cert ls":            "tufoci cert list", "certificate remove": "tufoci cert rm", "certificate delete": "tufoci cert rm",
+		"crl ls": "tufoci crl list", "crl remove": "tufoci crl rm", "crl delete": "tufoci crl rm",
 		"key ls": "tufoci key list", "key remove": "tufoci key rm", "key delete": "tufoci key rm",
 	} {
 		cmd, _, err := root.Find(strings.Fields(alias))
