@@ -292,6 +292,9 @@ func (s *syncer) result(report *notationdir.Report) *trustSyncResult {
 // The result is nil if it did not.
 func (s *syncer) failed(ctx context.Context, failure error) *trustSyncResult {
 	a := s.app
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		ctx = context.WithoutCancel(ctx) // who keeps us waiting does not keep us from closing
+	}
 	reason := ""
 	if s.o.failClosed && ctx.Err() == nil {
 		reason = s.staleness(ctx, failure)
