@@ -360,7 +360,7 @@ func (s *session) planRemoval(trustName string) error {
 		r := s.next.Stores[store]
 		owner := s.next.Trusts[r.Trust]
 		inPlace := r.Plain && owner != nil && owner.Plain
-		if named[store] || inPlace && owner.Closed == "" && (r.Trust != trustName || s.wanted[store]) {
+		if named[store] || inPlace && (r.Trust != trustName || s.wanted[store]) {
 			r.Retired = nil
 			continue
 		}

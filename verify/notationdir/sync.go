@@ -59,7 +59,7 @@ type Input struct {
 	Set         *material.Set
 	Revocations *material.Revocations
 	// Repositories are the canonical repositories, HOST/REPOSITORY, that a
-	// statement for "*" is written for.
+	// statement for "*" is written for; those outside the scopes are passed over.
 	Repositories []string
 }
 

@@ -232,3 +232,24 @@ func TestExpiredTrustStaysWithoutFailClosed(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, closed.String())
 	}
 }
+
+// A registry that keeps its callers waiting does not keep a stale trust open.
+func TestSlowRegistryDoesNotKeepFromClosing(t *testing.T) {
+	t.Parallel()
+	w := newWatched(t)
+	var out console
+	line := []string{"trust", "sync", "acme", "--to", "notation", "--dir", filepath.Join(w.dir, "N"), "--plain-http", "--fail-closed"}
+	if code := w.run(t.Context(), &out, &out, line...); code != 0 {
+		t.Fatal(out.String())
+	}
+	before := w.policy()
+	w.registry.Intercept(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
+	line = append(line, "--timeout", "1s")
+	if code := w.run(t.Context(), &out, &out, line...); code != exitRegistry || w.policy() != before {
+		t.Errorf("fresh: exit %d\n%s", code, out.String())
+	}
+	w.setAhead(2 * time.Hour)
+	if code := w.run(t.Context(), &out, &out, line...); code != exitRegistry || !strings.Contains(w.policy(), "tufoci/acme/closed") {
+		t.Errorf("stale: exit %d\n%s", code, out.String())
+	}
+}
