@@ -175,10 +175,45 @@ func TestReferrersInARegistry(t *testing.T) {
 			if got := referrers(t, repo, describe(ocispec.MediaTypeImageManifest, "nothing")); len(got) != 0 {
 				t.Errorf("of nothing: %s", got)
 			}
-			if got := reg.Requests(); len(got) != 3 || got[1].Query != "" {
+			nothing := 1 // request for the list of nothing
+			if !o.NoReferrers {
+				nothing = 2 // with the API, then the tag
+			}
+			if got := reg.Requests(); len(got) != 2+nothing || got[1].Query != "" {
 				t.Errorf("requests %q", requests(reg))
 			}
 		})
+	}
+}
+
+// Notation lists signatures under the tag by default, also where there is an API,
+// and not every registry takes over what it finds there.
+func TestReferrersUnderTheTagBesideTheAPI(t *testing.T) {
+	t.Parallel()
+	s := newSignedImage()
+	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	writable := openWritable(t, newClient(t, ociremote.Options{}), reg.Host())
+	s.push(t, writable)
+	reg.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.Contains(r.URL.Path, "/referrers/") {
+			w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+			fmt.Fprint(w, listOf(entryOf(s.sbom, "application/spdx+json")))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	repo := open(t, newClient(t, ociremote.Options{}), reg.Host())
+	if got := referrers(t, repo, s.image, notarySignature); len(got) != 0 {
+		t.Errorf("without a tag: %s", got)
+	}
+	s.pushTag(t, writable, entryOf(s.v1, notarySignature), entryOf(s.v2, ""))
+	if got := referrers(t, repo, s.image, notarySignature); !sameDigests(got, s.v1, s.v2) {
+		t.Errorf("signatures %s", got)
+	}
+	// What the API lists suffices.
+	reg.Reset()
+	if got := referrers(t, repo, s.image, "application/spdx+json"); !sameDigests(got, s.sbom) || len(reg.Requests()) != 1 {
+		t.Errorf("%s by %q", got, requests(reg))
 	}
 }
 
