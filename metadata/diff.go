@@ -60,6 +60,25 @@ func (w *Workspace) Diff(roles ...string) ([]RoleDiff, error) {
 	return out, nil
 }
 
+// Contents returns the bytes of a target that changed, as published and as staged: nil where there are none, or where the
+// workspace does not have them.
+func (w *Workspace) Contents(c Change) (old, next []byte, err error) {
+	if c.Kind != "target" {
+		return nil, nil, nil
+	}
+	read := func(value string) []byte {
+		var sum string
+		var length int64
+		if _, scan := fmt.Sscanf(value, "sha256:%s %d", &sum, &length); scan != nil || err != nil {
+			return nil
+		}
+		var data []byte
+		data, err = w.blob(entry{Path: c.Subject, Length: length, Hashes: map[string]string{"sha256": sum}})
+		return data
+	}
+	return read(c.Old), read(c.New), err
+}
+
 // facts are what a role says, each under its kind and subject.
 type facts map[[2]string]string
 

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -93,13 +94,12 @@ func (w *Workspace) RemoveTarget(role string, paths ...string) ([]Target, error)
 	}
 	v := w.view()
 	var removed []Target
-	byRole := map[string][]string{}
 	for _, p := range paths {
 		holder, err := v.holderOf(p, role)
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(byRole[holder], p) {
+		if slices.ContainsFunc(removed, func(t Target) bool { return t.Path == p }) {
 			continue
 		}
 		md, err := v.targets(holder)
@@ -107,19 +107,30 @@ func (w *Workspace) RemoveTarget(role string, paths ...string) ([]Target, error)
 			return nil, err
 		}
 		removed = append(removed, newTarget(holder, p, md.Signed.Targets[p]))
-		byRole[holder] = append(byRole[holder], p)
 	}
-	for holder, paths := range byRole {
-		err := e.changeTargets(holder, func(targets map[string]*tuf.TargetFiles) {
+	if err := e.removeEntries(removed); err != nil {
+		return nil, err
+	}
+	return removed, e.commit()
+}
+
+// removeEntries stages roles without the entries.
+func (e *edit) removeEntries(removed []Target) error {
+	byRole := map[string][]string{}
+	for _, t := range removed {
+		byRole[t.Role] = append(byRole[t.Role], t.Path)
+	}
+	for role, paths := range byRole {
+		err := e.changeTargets(role, func(targets map[string]*tuf.TargetFiles) {
 			for _, p := range paths {
 				delete(targets, p)
 			}
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return removed, e.commit()
+	return nil
 }
 
 // holderOf finds the role that lists the path: the one named, or the first on a lookup.
@@ -151,6 +162,7 @@ type entry struct {
 	Length int64             `json:"length"`
 	Hashes map[string]string `json:"hashes"`
 	Custom json.RawMessage   `json:"custom,omitempty"`
+	role   string            // that is to list it; "": the role of the whole list
 }
 
 // target is the entry as it stands in metadata.
@@ -189,7 +201,7 @@ func (e *edit) addEntries(entries []entry, role string) ([]Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		r, err := v.listing(n.Path, role)
+		r, err := v.listing(n.Path, cmp.Or(n.role, role))
 		if err != nil {
 			return nil, err
 		}

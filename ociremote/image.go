@@ -100,7 +100,7 @@ func (r ImageReference) Name() string {
 
 // Reference is what Client.Repository opens: by digest if there is one.
 func (r ImageReference) Reference() Reference {
-	ref := Reference{Kind: r.Kind, Host: r.Host, Repository: r.Repository, Path: r.Path, Tag: r.Tag, Digest: r.Digest}
+	ref := Reference(r)
 	if ref.Digest != "" {
 		ref.Tag = ""
 	}

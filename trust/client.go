@@ -172,9 +172,10 @@ func (c *Client) heal(st *state) {
 	}
 }
 
-// Load returns the view of the stored state and never uses the network. What is
-// not stored is ErrStaleCopy when it is needed, ErrNoState if there is no complete
-// state at all.
+// Load returns the view of the stored state and never uses the network. Roles and
+// target files that are not stored are read from the inline layer of the bundle of
+// the last success. What is nowhere is ErrStaleCopy when it is needed, ErrNoState if
+// there is no complete state at all.
 func (c *Client) Load(ctx context.Context) (*View, error) { return c.load(ctx, nil) }
 
 // LoadFrom returns the view of the stored state, like Load. Roles and target files
@@ -197,7 +198,12 @@ func (c *Client) load(ctx context.Context, o *origin) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.view(s, j, o, nil)
+	v, err := c.view(s, j, o, nil)
+	if err != nil {
+		return nil, err
+	}
+	v.kept = keptBundle(base)
+	return v, nil
 }
 
 // origin opens the source when it is first needed, knowing the bundle of st.

@@ -276,3 +276,23 @@ func TestRefresherViewGrowsOld(t *testing.T) {
 		t.Errorf("stale %v, warnings %q", s.Stale, s.Warnings)
 	}
 }
+
+func TestRefresherSpreadsItsWaits(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		jitter, at float64
+		want       time.Duration
+	}{
+		{0, 0, time.Minute},
+		{0, 1, time.Minute},
+		{0.5, 0, 30 * time.Second},
+		{0.5, 0.5, time.Minute},
+		{0.5, 1, 90 * time.Second},
+		{1, 0, 0},
+		{1, 1, 2 * time.Minute},
+	} {
+		if got := trust.Spread(time.Minute, tt.jitter, tt.at); got != tt.want {
+			t.Errorf("jitter %v at %v: %v, want %v", tt.jitter, tt.at, got, tt.want)
+		}
+	}
+}

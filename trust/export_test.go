@@ -23,3 +23,6 @@ func RoleFileName(role string) string { return roleFileName(role) }
 
 // ErrReadOnly is what a write to a read-only place fails with.
 var ErrReadOnly = os.ErrPermission
+
+// Spread is the wait of a Refresher with its jitter.
+var Spread = spread

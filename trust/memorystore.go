@@ -38,6 +38,12 @@ func (s *memoryStore) role(name string) []byte {
 	return data
 }
 
+func (s *memoryStore) seen() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.seen
+}
+
 func (s *memoryStore) commit(_ context.Context, decide func(*state) (*change, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,6 +61,7 @@ func (s *memoryStore) commit(_ context.Context, decide func(*state) (*change, er
 		{&next.snapshot, &c.snapshot},
 		{&next.targets, &c.targets},
 		{&next.bundle, &c.bundle},
+		{&next.seen, &c.seen},
 	} {
 		if *set.from != nil {
 			*set.to = *set.from

@@ -181,6 +181,7 @@ func TestLoadNeedsNoNetwork(t *testing.T) {
 	w.AddTargetTo("team", "team/file", []byte("of the team"))
 	w.Delegate("targets", "other", []string{"other/*"}, false)
 	w.AddTargetTo("other", "other/file", []byte("never read"))
+	w.pack.NoInline = true
 	w.publish()
 	if _, err := w.client().Load(t.Context()); !errors.Is(err, trust.ErrNoState) {
 		t.Errorf("load from nothing: %v", err)

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -13,6 +14,10 @@ type RefresherOptions struct {
 	// hours), and after a failure Min.
 	Fraction float64
 	Min, Max time.Duration
+	// Jitter is the fraction, 0 to 1, by which each wait is made shorter or longer
+	// at random, those of Min and Max too, so that many programs that started
+	// together do not ask together for ever. Default 0: none.
+	Jitter float64
 	// OnRefresh is told about each attempt; nil: nobody is.
 	OnRefresh func(*View, error)
 }
@@ -40,6 +45,7 @@ func NewRefresher(ctx context.Context, c *Client, o RefresherOptions) (*Refreshe
 	if o.Max < o.Min {
 		o.Max = max(6*time.Hour, o.Min)
 	}
+	o.Jitter = min(max(o.Jitter, 0), 1)
 	r := &Refresher{client: c, opts: o, done: make(chan struct{})}
 	if err := r.refresh(ctx); err != nil {
 		return nil, err
@@ -91,7 +97,7 @@ func (r *Refresher) run(ctx context.Context) {
 	defer close(r.done)
 	var err error
 	for {
-		timer := time.NewTimer(r.wait(err))
+		timer := time.NewTimer(spread(r.wait(err), r.opts.Jitter, rand.Float64()))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -112,4 +118,10 @@ func (r *Refresher) wait(failed error) time.Duration {
 	r.mu.RUnlock()
 	left := float64(expires.Sub(r.client.judge().now))
 	return min(max(time.Duration(left*r.opts.Fraction), r.opts.Min), r.opts.Max)
+}
+
+// spread makes a wait shorter or longer by up to a fraction of it. at is where in
+// that range it comes to lie, 0 to 1.
+func spread(wait time.Duration, jitter, at float64) time.Duration {
+	return wait + time.Duration(float64(wait)*jitter*(2*at-1))
 }

@@ -75,10 +75,16 @@ func (v *View) slot(name string) *slot {
 	return s
 }
 
-// storedRole returns the stored file if it is the one that the snapshot names. One
-// that is not, or is damaged, counts as absent.
+// storedRole returns the stored file if it is the one that the snapshot names, or
+// else that of the stored bundle. One that is not, or is damaged, counts as absent.
 func (v *View) storedRole(name string, info *tuf.MetaFiles) *roleFile {
-	data := v.store.role(name)
+	if file := v.fitting(name, info, v.store.role(name)); file != nil {
+		return file
+	}
+	return v.fitting(name, info, v.inlined(v.roleTitle(name, info.Version)))
+}
+
+func (v *View) fitting(name string, info *tuf.MetaFiles, data []byte) *roleFile {
 	if data == nil {
 		return nil
 	}

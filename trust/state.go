@@ -27,6 +27,7 @@ type state struct {
 	// bundle is the manifest that info speaks of; nil if the two do not match.
 	bundle []byte
 	info   info
+	seen   []byte // revocations
 }
 
 // info is source.json: where the newest bundle came from.
@@ -98,6 +99,7 @@ type change struct {
 	keepRole func(name string) bool
 	bundle   []byte
 	info     *info
+	seen     []byte
 }
 
 // roleFileName is the name under roles/ of a delegated role. A name too long for

@@ -335,6 +335,7 @@ func TestOlderCopyServesWhatItHas(t *testing.T) {
 	w.AddTargetTo("same", "same/file", []byte("x"))
 	w.Delegate("targets", "newer", []string{"newer/*"}, false)
 	w.AddTargetTo("newer", "newer/file", []byte("x"))
+	w.pack.NoInline = true
 	w.publish()
 	old := w.Files()
 	w.AddTargetTo("newer", "newer/more", []byte("y"))

@@ -22,6 +22,8 @@ type store interface {
 	load(ctx context.Context) (*state, error)
 	// role returns the stored bytes of a delegated role, nil if there are none.
 	role(name string) []byte
+	// seen returns the revocations that were seen, nil if there are none.
+	seen() []byte
 	// commit gives decide the state as it is now and writes what it answers,
 	// while nobody else reads or writes.
 	commit(ctx context.Context, decide func(now *state) (*change, error)) error
@@ -73,7 +75,7 @@ func (s *dirStore) read() (*state, error) {
 	}
 	for name, to := range map[string]*[]byte{
 		"timestamp.json": &st.timestamp, "snapshot.json": &st.snapshot,
-		"targets.json": &st.targets, "bundle.json": &st.bundle,
+		"targets.json": &st.targets, "bundle.json": &st.bundle, seenFile: &st.seen,
 	} {
 		if *to, err = readFile(s.file(name), maxStateFile); err != nil {
 			return nil, err
@@ -120,6 +122,15 @@ func rootFileName(version int64) string { return strconv.FormatInt(version, 10) 
 // against the snapshot.
 func (s *dirStore) role(name string) []byte {
 	data, err := readFile(s.file("roles", roleFileName(name)), maxStateFile)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// seen needs no lock either: it is only warned from.
+func (s *dirStore) seen() []byte {
+	data, err := readFile(s.file(seenFile), maxStateFile)
 	if err != nil {
 		return nil
 	}
@@ -191,7 +202,10 @@ func (s *dirStore) apply(c *change) error {
 	steps = append(steps, struct {
 		name string
 		data []byte
-	}{"bundle.json", c.bundle})
+	}{"bundle.json", c.bundle}, struct {
+		name string
+		data []byte
+	}{seenFile, c.seen})
 	for _, step := range steps {
 		if step.data == nil {
 			continue

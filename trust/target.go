@@ -62,8 +62,8 @@ func (v *View) notFound(name string, err error) error {
 	return e
 }
 
-// Get returns the verified bytes of one target: from the inline layer, from the
-// cache, else by one request. ErrImageTarget, together with the entry, for names
+// Get returns the verified bytes of one target: from the cache, from the inline
+// layer, else by one request. ErrImageTarget, together with the entry, for names
 // under images/.
 func (v *View) Get(ctx context.Context, name string) ([]byte, *Target, error) {
 	defer v.flush(ctx)
@@ -98,6 +98,9 @@ func (v *View) content(ctx context.Context, role *roleFile, name string) (data [
 	}
 	sha256 := entry.Hashes["sha256"].String()
 	if data := v.cache.get(sha256, entry.Length); data != nil && checkTarget(entry, data) == nil {
+		return data, titles[0], nil
+	}
+	if data := v.inlined(titles...); data != nil && checkTarget(entry, data) == nil {
 		return data, titles[0], nil
 	}
 	if v.origin == nil {

@@ -29,6 +29,9 @@ type View struct {
 	parsed   *parseCache
 	persist  bool // roles that were read are stored
 	warnings *warnings
+	// kept is the stored bundle, of which only the inline layer is at hand; nil for
+	// none.
+	kept func() *ociremote.Bundle
 
 	mu      sync.Mutex
 	slots   map[string]*slot

@@ -123,9 +123,11 @@ func (v *View) findEffective(ctx context.Context, name string, read roleReader) 
 // that pattern matches.
 func (v *View) mayDeny(role, name string) bool {
 	rest, ok := strings.CutPrefix(name, revocationsPrefix)
-	if role != revocationsRole || !ok || strings.Contains(rest, "/") {
-		return false
-	}
+	return role == revocationsRole && ok && !strings.Contains(rest, "/") && v.delegatesRevocations()
+}
+
+// delegatesRevocations reports whether there is a role that may only deny.
+func (v *View) delegatesRevocations() bool {
 	d := v.set.targets.meta.Signed.Delegations
 	return d != nil && slices.ContainsFunc(d.Roles, func(r tuf.DelegatedRole) bool {
 		return r.Name == revocationsRole && slices.Equal(r.Paths, []string{revocationsPath})

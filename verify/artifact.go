@@ -10,12 +10,17 @@ import (
 	"github.com/tufoci/tufoci/ociremote"
 )
 
+// maxReferrers of an image are listed, if no more signatures are to be looked at:
+// some of them are no signatures.
+const maxReferrers = 256
+
 // artifact is what one try reads of an image: each thing once, for all trusts.
 // Nothing of it is believed.
 type artifact struct {
 	repo     ociremote.Repository
 	name     string // tag or digest
 	shared   bool   // several trusts ask
+	most     int    // signatures that are looked at
 	manifest *memo[*ociremote.Manifest]
 
 	mu         sync.Mutex
@@ -24,9 +29,9 @@ type artifact struct {
 	indexes    map[digest.Digest]*memo[*ociremote.Manifest]
 }
 
-func newArtifact(repo ociremote.Repository, name string, trusts int) *artifact {
+func newArtifact(repo ociremote.Repository, name string, trusts, most int) *artifact {
 	return &artifact{
-		repo: repo, name: name, shared: trusts > 1, manifest: newMemo[*ociremote.Manifest](),
+		repo: repo, name: name, shared: trusts > 1, most: most, manifest: newMemo[*ociremote.Manifest](),
 		referrers:  map[digest.Digest]*memo[*ociremote.ReferrerList]{},
 		signatures: map[digest.Digest]*memo[*envelope]{},
 		indexes:    map[digest.Digest]*memo[*ociremote.Manifest]{},
@@ -50,7 +55,9 @@ func (a *artifact) fetchIndex(ctx context.Context, dgst digest.Digest) (*ociremo
 // listReferrers lists what may be signatures of a manifest.
 func (a *artifact) listReferrers(ctx context.Context, subject ocispec.Descriptor) (*ociremote.ReferrerList, error) {
 	return entry(a, a.referrers, subject.Digest).get(ctx, func(ctx context.Context) (*ociremote.ReferrerList, error) {
-		return ociremote.Referrers(ctx, a.repo, subject, ociremote.ReferrersOptions{ArtifactTypes: signatureTypes})
+		return ociremote.Referrers(ctx, a.repo, subject, ociremote.ReferrersOptions{
+			ArtifactTypes: []string{signatureType}, Max: max(maxReferrers, a.most),
+		})
 	})
 }
 

@@ -29,7 +29,7 @@ func (v *Verifier) attempt(ctx context.Context, r *Result, seen map[string]*sigh
 		return
 	}
 	// 2. All that needs nothing else, at the same time.
-	artifact := newArtifact(repo, r.Image.Reference().Name(), len(selected))
+	artifact := newArtifact(repo, r.Image.Reference().Name(), len(selected), v.opts.MaxSignatures)
 	manifest, err := v.gather(ctx, r.As, selected, artifact, seen)
 	if err != nil {
 		r.Err = v.notRead(r, err)

@@ -10,7 +10,6 @@ import (
 	"github.com/notaryproject/notation-core-go/signature/jws"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"oras.land/oras-go/v2/content"
 
 	"github.com/tufoci/tufoci/ociremote"
 )
@@ -24,9 +23,6 @@ const (
 	// timestamp has some 20 KiB.
 	maxEnvelope = 1 << 20
 )
-
-// signatureTypes are asked for. Lists made by older clients leave the type out.
-var signatureTypes = []string{signatureType, ""}
 
 // errNotSignature: something else refers to the image.
 var errNotSignature = errors.New("not a signature")
@@ -45,7 +41,7 @@ func fetchEnvelope(ctx context.Context, repo ociremote.Repository, referrer ocis
 	if err != nil {
 		return nil, err
 	}
-	data, err := content.FetchAll(ctx, repo, layer)
+	data, err := ociremote.FetchBlob(ctx, repo, layer, maxEnvelope)
 	switch {
 	case err == nil:
 		return &envelope{layer.MediaType, data}, nil

@@ -62,15 +62,31 @@ func (f *follower) see(ctx context.Context, not *sight) *sight {
 // guess is the entry of a name by what is known without a request; nil if nothing
 // is. It is used to ask for things early, and never believed.
 func (f *follower) guess(ctx context.Context, name string) *trust.Target {
-	view, err := f.stored.get(ctx, f.Client.Load)
-	if err != nil {
-		return nil
+	view := f.refreshed()
+	if view == nil {
+		var err error
+		if view, err = f.stored.get(ctx, f.Client.Load); err != nil {
+			return nil
+		}
 	}
 	t, err := view.Lookup(ctx, name)
 	if err != nil {
 		return nil
 	}
 	return t
+}
+
+// refreshed is the newest view that there is without waiting; nil if there is none.
+func (f *follower) refreshed() *trust.View {
+	select {
+	case <-f.turn:
+		defer func() { f.turn <- struct{}{} }()
+		if f.newest != nil {
+			return f.newest.view
+		}
+	default:
+	}
+	return nil
 }
 
 // readRevocations reads them once.

@@ -38,7 +38,7 @@ func (q *inquiry) run(ctx context.Context, failed error) {
 	case failed != nil:
 		q.verdict.Err = failed
 	default:
-		q.verdict.Err = q.judge(ctx)
+		q.verdict.Err = q.attribute(q.judge(ctx))
 	}
 	if q.sight.view != nil {
 		q.verdict.Status = q.sight.view.Status()
@@ -69,9 +69,16 @@ func (q *inquiry) judge(ctx context.Context) error {
 // repository is the image's, without a host, as names of targets have it.
 func (q *inquiry) repository() string { return inHost(q.applies.Canonical) }
 
-// refusal is one with what is known of the image.
-func (q *inquiry) refusal(kind error) *Refusal {
-	return &Refusal{Kind: kind, Image: q.asked, Trust: q.applies.Entry.Name}
+// attribute notes of which image and trust a refusal is. What was read is shared
+// with other images and trusts, so that it is a copy.
+func (q *inquiry) attribute(err error) error {
+	r, ok := err.(*Refusal)
+	if !ok {
+		return err
+	}
+	noted := *r
+	noted.Image, noted.Trust = q.asked, q.applies.Entry.Name
+	return &noted
 }
 
 // checkMapping looks the image up: by tag, by digest, or both, which then have to
@@ -80,9 +87,7 @@ func (q *inquiry) refusal(kind error) *Refusal {
 func (q *inquiry) checkMapping(ctx context.Context) error {
 	served := q.manifest.Descriptor
 	if q.image.Digest != "" && q.image.Digest != served.Digest {
-		r := q.refusal(ErrDiffers)
-		r.Signed, r.Served, r.Detail = q.image.Digest.String(), served.Digest.String(), "another digest was asked for"
-		return r
+		return &Refusal{Kind: ErrDiffers, Signed: q.image.Digest.String(), Served: served.Digest.String(), Detail: "another digest was asked for"}
 	}
 	var names []string
 	if q.image.Tag != "" {
@@ -105,9 +110,7 @@ func (q *inquiry) lookUp(ctx context.Context, name string) error {
 		if !q.v.requires(q.applies.Entry, trust.RequireMapping) {
 			return nil
 		}
-		r := q.refusal(ErrUnmapped)
-		r.Name, r.Detail = name, q.position()
-		return r
+		return &Refusal{Kind: ErrUnmapped, Name: name, Detail: q.position()}
 	}
 	if err != nil {
 		return err
@@ -124,9 +127,7 @@ func (q *inquiry) lookUp(ctx context.Context, name string) error {
 	if signed == "" {
 		return nil
 	}
-	r := q.refusal(ErrDiffers)
-	r.Name, r.Role, r.RoleVersion, r.Signed, r.Served = name, m.Role, m.RoleVersion, signed, served
-	return r
+	return &Refusal{Kind: ErrDiffers, Name: name, Role: m.Role, RoleVersion: m.RoleVersion, Signed: signed, Served: served}
 }
 
 // position says how far the trust is, for who waits for it.
@@ -150,9 +151,7 @@ func (q *inquiry) checkRevoked() error {
 	}
 	for _, dgst := range digests {
 		if e := q.revocations.Image(dgst.String(), q.repository()); e != nil {
-			r := q.refusal(ErrRevoked)
-			r.Name, r.Reason, r.Time = dgst.String(), e.Reason, e.Time.UTC().Format(time.RFC3339)
-			return r
+			return &Refusal{Kind: ErrRevoked, Name: dgst.String(), Reason: e.Reason, Time: e.Time.UTC().Format(time.RFC3339)}
 		}
 	}
 	return nil

@@ -18,9 +18,7 @@ const anyRepository = "*"
 func (q *inquiry) statement(ctx context.Context, m *Material) (*trustpolicy.TrustPolicy, error) {
 	policy := m.Policy()
 	if policy == nil {
-		r := q.refusal(ErrNoPolicy)
-		r.Name = material.PolicyName
-		return nil, r
+		return nil, &Refusal{Kind: ErrNoPolicy, Name: material.PolicyName}
 	}
 	found := statementFor(policy, q.applies.Canonical)
 	if found == nil {
@@ -34,9 +32,7 @@ func (q *inquiry) statement(ctx context.Context, m *Material) (*trustpolicy.Trus
 		}
 	}
 	if found == nil {
-		r := q.refusal(ErrNoStatement)
-		r.Name, r.Detail = material.PolicyName, "nothing for "+q.applies.Canonical
-		return nil, r
+		return nil, &Refusal{Kind: ErrNoStatement, Name: material.PolicyName, Detail: "nothing for " + q.applies.Canonical}
 	}
 	return found, q.checkLevel(found)
 }
@@ -70,14 +66,9 @@ func (q *inquiry) checkLevel(s *trustpolicy.TrustPolicy) error {
 		return &Refusal{Kind: ErrMaterial, Name: material.PolicyName, Err: err}
 	}
 	q.verdict.Statement, q.verdict.Level = s.Name, level
-	least := q.applies.Entry.MinLevel
-	if least == "" {
-		least = levelStrict
-	}
+	least := q.applies.Entry.Level()
 	if level == levelSkip || weaker(level, least) {
-		r := q.refusal(ErrLevel)
-		r.Name, r.Detail = material.PolicyName, "statement "+s.Name+" has the level "+level+", the trust asks for "+least
-		return r
+		return &Refusal{Kind: ErrLevel, Name: material.PolicyName, Detail: "statement " + s.Name + " has the level " + level + ", the trust asks for " + least}
 	}
 	if level != levelStrict {
 		q.verdict.Warnings = append(q.verdict.Warnings, "the policy's level is "+level+": not all checks were enforced")

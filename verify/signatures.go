@@ -69,11 +69,10 @@ func (q *inquiry) tryAll(ctx context.Context, x *examiner, referrers []ocispec.D
 	return q.none(subject)
 }
 
-// plausible reports whether a referrer can be a signature at all. Lists of older
-// clients do not say what is behind an entry.
+// plausible reports whether a referrer can be a signature at all. Whether an entry
+// without a type is one, its manifest says.
 func plausible(referrer ocispec.Descriptor) bool {
-	return isDigest(referrer.Digest) && referrer.MediaType == ocispec.MediaTypeImageManifest &&
-		(referrer.ArtifactType == signatureType || referrer.ArtifactType == "")
+	return isDigest(referrer.Digest) && referrer.MediaType == ocispec.MediaTypeImageManifest
 }
 
 // try examines one signature. The error is that of the signature.
@@ -87,18 +86,6 @@ func (q *inquiry) try(ctx context.Context, x *examiner, referrer, subject ocispe
 	return s, err
 }
 
-// attribute notes of which image and trust a refusal is. What was read is shared
-// with other trusts, so that it is a copy.
-func (q *inquiry) attribute(err error) error {
-	r, ok := err.(*Refusal)
-	if !ok {
-		return err
-	}
-	noted := *r
-	noted.Image, noted.Trust = q.asked, q.applies.Entry.Name
-	return &noted
-}
-
 // none is the error if no signature is good: the gravest of theirs.
 func (q *inquiry) none(subject ocispec.Descriptor) error {
 	var errs []error
@@ -108,12 +95,11 @@ func (q *inquiry) none(subject ocispec.Descriptor) error {
 	if err := Gravest(errs...); err != nil {
 		return err
 	}
-	r := q.refusal(ErrNoSignature)
-	r.Name, r.Detail = subject.Digest.String(), q.position()
+	detail := q.position()
 	if q.verdict.MoreSignatures {
-		r.Detail = "among the referrers that were looked at; there are more"
+		detail = "among the referrers that were looked at; there are more"
 	}
-	return r
+	return &Refusal{Kind: ErrNoSignature, Name: subject.Digest.String(), Detail: detail}
 }
 
 // subject describes what must be signed: the image, or the index that its entry
@@ -125,9 +111,7 @@ func (q *inquiry) subject(ctx context.Context) (ocispec.Descriptor, error) {
 	name := trust.ImageDigest(q.repository(), q.index.String())
 	t, err := q.sight.view.Lookup(ctx, name)
 	if errors.Is(err, trust.ErrTargetNotFound) {
-		r := q.refusal(ErrUnmapped)
-		r.Name, r.Detail = name, "the index that the image is a platform of has no entry"
-		return ocispec.Descriptor{}, r
+		return ocispec.Descriptor{}, &Refusal{Kind: ErrUnmapped, Name: name, Detail: "the index that the image is a platform of has no entry"}
 	}
 	if err != nil {
 		return ocispec.Descriptor{}, err
@@ -137,9 +121,9 @@ func (q *inquiry) subject(ctx context.Context) (ocispec.Descriptor, error) {
 		return ocispec.Descriptor{}, err
 	}
 	if index.Digest != q.index {
-		r := q.refusal(ErrDiffers)
-		r.Name, r.Role, r.RoleVersion, r.Signed, r.Served = name, t.Role, t.RoleVersion, index.Digest.String(), q.index.String()
-		return ocispec.Descriptor{}, r
+		return ocispec.Descriptor{}, &Refusal{
+			Kind: ErrDiffers, Name: name, Role: t.Role, RoleVersion: t.RoleVersion, Signed: index.Digest.String(), Served: q.index.String(),
+		}
 	}
 	desc := ocispec.Descriptor{MediaType: index.MediaType, Digest: index.Digest, Size: index.Length}
 	if desc.MediaType == "" {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/notaryproject/notation-core-go/revocation"
+	"github.com/notaryproject/notation-core-go/revocation/result"
 	"github.com/notaryproject/notation-go/verifier/trustpolicy"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -79,8 +81,8 @@ func newWorld(t testing.TB, at place) *world {
 		w.dir = t.TempDir()
 		w.images = must(oci.New(w.dir))
 	}
-	w.ca = must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "root"}))
-	w.between = must(w.ca.Intermediate(notationsign.CertificateOptions{Name: "between"}))
+	w.ca = must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "root", NotBefore: time.Now().AddDate(-3, 0, 0)}))
+	w.between = must(w.ca.Intermediate(notationsign.CertificateOptions{Name: "between", NotBefore: time.Now().AddDate(-3, 0, 0)}))
 	w.leaf = must(w.between.Leaf(notationsign.CertificateOptions{Name: "leaf"}))
 	w.anchor("ca", "acme", w.ca.Certificate)
 	w.policy = trustpolicy.Document{Version: "1.0", TrustPolicies: []trustpolicy.TrustPolicy{{
@@ -221,7 +223,8 @@ func (w *world) blob(mediaType string, data []byte) ocispec.Descriptor {
 
 func (w *world) ctx() context.Context { return w.t.Context() }
 
-// publish publishes the trust, with the policy as it is now.
+// publish publishes the trust, with the policy as it is now. Requests count from
+// then on.
 func (w *world) publish() {
 	w.t.Helper()
 	if len(w.policy.TrustPolicies) > 0 {
@@ -229,6 +232,7 @@ func (w *world) publish() {
 	}
 	w.repo.Publish()
 	w.registry.Push("acme/trust", "tuf", tuftest.Pack(w.t, w.repo.Files(), tuftest.PackOptions{}))
+	w.registry.Reset()
 }
 
 // good is a world whose image 1.0 verifies.
@@ -337,3 +341,14 @@ func (c *changer) Write(p []byte) (int, error) {
 }
 
 var _ io.Writer = (*changer)(nil)
+
+// unasked finds nothing revoked.
+type unasked struct{}
+
+func (unasked) ValidateContext(_ context.Context, o revocation.ValidateContextOptions) ([]*result.CertRevocationResult, error) {
+	out := make([]*result.CertRevocationResult, len(o.CertChain))
+	for i := range out {
+		out[i] = &result.CertRevocationResult{Result: result.ResultOK}
+	}
+	return out, nil
+}

@@ -44,6 +44,12 @@ func (g *Registry) PutManifest(repository, reference string, manifest []byte) {
 	g.put(repository, reference, manifestType, manifest)
 }
 
+// PutIndex stores an image index under a tag (or its digest). Its manifests have to be there.
+func (g *Registry) PutIndex(repository, reference string, index []byte) {
+	g.t.Helper()
+	g.put(repository, reference, indexType, index)
+}
+
 func (g *Registry) put(repository, reference, mediaType string, manifest []byte) {
 	g.t.Helper()
 	header := http.Header{"Content-Type": {mediaType}}

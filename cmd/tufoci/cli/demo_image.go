@@ -110,7 +110,7 @@ func (d *demo) image(ctx context.Context) (err error) {
 	d.say("An image of two platforms is pushed as $H/shop/api:1.0 and signed with Notation,\nunder the authority ca-1. The publisher signs its tag and digest, and delivers the\nauthority, its CRL and the trust policy, all as TUF targets.")
 	return d.all(ctx,
 		"cert add -t ca -s acme $D/ca-1.pem",
-		"crl add $D/ca-1.crl --cert $D/ca-1.pem",
+		"crl add $D/ca-1.crl --cert $D/ca-1.pem --url "+demoCRL,
 		"policy set notation $D/trustpolicy.json",
 		"image add $H/shop/api:"+demoTag,
 		"publish -y",
@@ -156,7 +156,7 @@ func (d *demo) rotateAuthority(ctx context.Context) (err error) {
 	return d.all(ctx,
 		"cert add -t ca -s acme $D/ca-2.pem",
 		"crl rm ca-1",
-		"crl add $D/ca-2.crl --cert $D/ca-2.pem",
+		"crl add $D/ca-2.crl --cert $D/ca-2.pem --url "+demoCRL,
 		"cert rm -t ca -s acme ca-1.pem",
 		"publish -y",
 		"verify $H/shop/api:"+demoTag,

@@ -27,6 +27,8 @@ type change struct {
 	Subject string `json:"subject"`
 	Old     string `json:"old"`
 	New     string `json:"new"`
+	// Details say what changes inside a file whose format tufoci knows.
+	Details []string `json:"details"`
 }
 
 func (a *app) newDiff() *cobra.Command {
@@ -41,7 +43,7 @@ func (a *app) newDiff() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printChange(newDiffResult(diffs), exitCode && len(diffs) == 0)
+				return a.printChange(newDiffResult(w, diffs), exitCode && len(diffs) == 0)
 			})
 		}),
 	}
@@ -66,12 +68,12 @@ func addExitCodeFlag(cmd *cobra.Command, value *bool) {
 	cmd.Flags().BoolVar(value, "exit-code", false, "exit with 30 when there is nothing to do")
 }
 
-func newDiffResult(diffs []metadata.RoleDiff) *diffResult {
+func newDiffResult(w *metadata.Workspace, diffs []metadata.RoleDiff) *diffResult {
 	r := &diffResult{Roles: make([]roleDiff, 0, len(diffs))}
 	for _, d := range diffs {
 		out := roleDiff{Role: d.Role, BaseVersion: d.BaseVersion, StagedVersion: d.StagedVersion, Changes: make([]change, 0, len(d.Changes))}
 		for _, c := range d.Changes {
-			out.Changes = append(out.Changes, change{Kind: c.Kind, Subject: c.Subject, Old: c.Old, New: c.New})
+			out.Changes = append(out.Changes, change{Kind: c.Kind, Subject: c.Subject, Old: c.Old, New: c.New, Details: revocationDetails(w, c)})
 		}
 		r.Roles = append(r.Roles, out)
 	}
@@ -86,6 +88,9 @@ func (r *diffResult) text(w io.Writer, _ *app) {
 		fmt.Fprintf(w, "%s %s -> %s\n", printable(d.Role), formatVersion(d.BaseVersion), formatVersion(d.StagedVersion))
 		for _, c := range d.Changes {
 			fmt.Fprintf(w, "  %s\n", printable(c.String()))
+			for _, detail := range c.Details {
+				fmt.Fprintf(w, "      %s\n", printable(detail))
+			}
 		}
 	}
 }

@@ -71,11 +71,16 @@ func passphraseVariable(key string) string {
 // appended: $<variable>/tufoci, or $HOME/<fallback>/tufoci. Relative values are
 // ignored, as the specification demands. "" when there is no home either.
 func (e environment) base(variable, fallback string) string {
+	return e.baseOf("tufoci", variable, fallback)
+}
+
+// baseOf is base for another program.
+func (e environment) baseOf(program, variable, fallback string) string {
 	if dir := e.get(variable); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "tufoci")
+		return filepath.Join(dir, program)
 	}
 	if home := e.get(envHome); filepath.IsAbs(home) {
-		return filepath.Join(home, filepath.FromSlash(fallback), "tufoci")
+		return filepath.Join(home, filepath.FromSlash(fallback), program)
 	}
 	return ""
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tufoci/tufoci/internal/notationsign"
 	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
@@ -42,7 +43,7 @@ func TestScripts(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			s := &story{program: program, plain: tuftest.NewRegistry(t, tuftest.RegistryOptions{}), t: t}
+			s := &story{program: program, plain: tuftest.NewRegistry(t, tuftest.RegistryOptions{}), t: t, signers: map[string]*notationsign.Identity{}}
 			s.basic = tuftest.NewRegistry(t, tuftest.RegistryOptions{Basic: true, Username: "user", Password: "secret"})
 			testscript.Run(t, testscript.Params{Files: []string{file}, Setup: s.setUp, Cmds: s.commands()})
 		})
@@ -55,6 +56,7 @@ type story struct {
 	t            *testing.T
 	program      string // directory of the program
 	plain, basic *tuftest.Registry
+	signers      map[string]*notationsign.Identity
 	pki          *pki
 }
 
@@ -84,11 +86,17 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"untag":     s.cmdUntag,
 		"forge":     s.cmdForge,
 		"image":     s.cmdImage,
+		"index":     s.cmdIndex,
+		"artifact":  s.cmdArtifact,
+		"digest":    s.cmdDigest,
+		"list":      cmdList,
+		"notation":  s.cmdNotation,
 		"lose":      s.cmdLose,
 		"tufrepo":   s.cmdTufRepo,
 		"workspace": s.cmdWorkspace,
 		"lock":      s.cmdLock,
 		"copydir":   s.cmdCopyDir,
+		"authority": cmdAuthority,
 		"pki":       s.cmdPKI,
 	}
 }

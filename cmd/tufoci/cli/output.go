@@ -67,7 +67,7 @@ func (a *app) print(r result) error {
 	if a.global.format == formatJSON {
 		doc := r.common()
 		doc.SchemaVersion = schemaVersion
-		doc.Warnings = append([]string{}, a.warnings...)
+		doc.Warnings = a.warned()
 		if err := encodeJSON(&out, r); err != nil {
 			return err
 		}
@@ -117,6 +117,20 @@ func (a *app) warn(text string) {
 	defer a.mu.Unlock()
 	a.warnings = append(a.warnings, text)
 	fmt.Fprintf(a.world.Stderr, "WARNING: %s\n", printable(oneLine(text)))
+}
+
+// warned are the warnings so far.
+func (a *app) warned() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]string{}, a.warnings...)
+}
+
+// forgetWarnings is for what prints documents one after the other.
+func (a *app) forgetWarnings() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.warnings = nil
 }
 
 // table prints rows in columns.

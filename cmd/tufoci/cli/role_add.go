@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/publish"
 )
 
 type roleAddOptions struct {
@@ -34,9 +35,13 @@ at /.
   --image 'shop/*'   those of every repository one level below shop
   --path 'charts/*'  other targets
 
+The role revocations has the path revocations/* and no other: what it lists can
+only deny, so that a key on call can have it.
+
 With --bins N the role images is made, whose entries are spread over N roles.`,
 		Example: `  tufoci role add apps-shop --image 'shop/*' --key shop
-  tufoci role add images --bins 256 --key rel --bin-key online`,
+  tufoci role add images --bins 256 --key rel --bin-key online
+  tufoci role add revocations --key oncall`,
 		Args: cobra.ExactArgs(1),
 	}
 	f := cmd.Flags()
@@ -80,7 +85,7 @@ func (o roleAddOptions) add(w *metadata.Workspace, name string) error {
 		b.Name, b.Keys = name, d.Keys
 		return w.AddBins(b)
 	}
-	if len(d.Images)+len(d.Paths) == 0 {
+	if len(d.Images)+len(d.Paths) == 0 && name != publish.RevocationsRole {
 		return usagef("give the role its paths with --image or --path")
 	}
 	if d.Threshold < 1 {

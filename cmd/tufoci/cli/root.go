@@ -86,7 +86,9 @@ func (a *app) addCommands(root *cobra.Command) {
 		commands []*cobra.Command
 	}{
 		{groupSetUp, []*cobra.Command{a.newInit(), a.newKey(), a.newRole()}},
-		{groupContent, []*cobra.Command{a.newTarget(), a.newCert(), a.newCRL(), a.newPolicy(), a.newStatus(), a.newDiff(), a.newReset()}},
+		{groupContent, []*cobra.Command{
+			a.newTarget(), a.newImage(), a.newCert(), a.newCRL(), a.newPolicy(), a.newRevoke(), a.newStatus(), a.newDiff(), a.newReset(),
+		}},
 		{groupOperate, []*cobra.Command{a.newSign(), a.newPublish()}},
 		{groupClient, []*cobra.Command{a.newTrust(), a.newVerify(), a.newResolve(), a.newGet(), a.newLs(), a.newInspect()}},
 		{groupMirror, []*cobra.Command{a.newMirror(), a.newCp()}},

@@ -14,6 +14,7 @@ import (
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
+	"github.com/tufoci/tufoci/verify/notationdir"
 )
 
 // rule maps one kind of error to its exit code, to why it happens, and to the
@@ -66,6 +67,7 @@ var rules = []rule{
 	{is(verify.ErrImageNotFound), exitAbsent, "the registry has no such tag or digest", []string{"compare the reference with the one that its publisher gives, then `tufoci verify {image}`"}},
 	{is(verify.ErrMaterial, trust.ErrRevocations), exitMalformed, "what decides about images cannot be read as a whole, so nothing passes", []string{"tell the publisher of the trust, and which tufoci refused it: `tufoci version`"}},
 	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope '{scope}'`", "`tufoci trust list` shows the scopes that there are"}},
+	{as[*notDecidingError], exitNoTrust, "the trust with the most particular scope decides, and no command line takes its say", []string{"`tufoci trust list` shows the scopes that there are"}},
 	{is(trust.ErrScopeTaken), exitNoTrust, "two trusts on one scope must both accept, which is said with --also", []string{"`tufoci trust list` shows the scopes that there are"}},
 
 	// The consumer's refusals, the strongest first.
@@ -84,9 +86,21 @@ var rules = []rule{
 	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
 	{is(trust.ErrImageTarget), exitUsage, "the file of this target is an image in a registry", []string{"`{command} --help`"}},
-	{is(trust.ErrInvalidName, trust.ErrConfig, trust.ErrInvalidScope, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
+	{is(trust.ErrInvalidName, trust.ErrConfig, trust.ErrInvalidScope, trust.ErrInvalidEntry, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
+
+	// What is handed on to stock Notation.
+	{is(trust.ErrNoScope), exitNoTrust, "the trust has no scope that says for which images it speaks", []string{"`tufoci trust add {trust} {source} --scope 'HOST/**'`", "`tufoci trust list`"}},
+	{is(notationdir.ErrState), exitMalformed, "somebody or something else wrote it; nothing was changed", []string{"into another directory: `tufoci trust sync {trust} --to notation --dir DIR`"}},
+	{is(notationdir.ErrOtherTrust), exitRefused, "each trust keeps its own statements", []string{"`tufoci trust sync {trust} --to notation --policy merge` adds its statements to theirs"}},
+	{is(notationdir.ErrScopeClash, notationdir.ErrPolicy), exitRefused, "Notation has one statement for a repository, in a form of its own", []string{"what each trust speaks for: `tufoci trust list`"}},
+	{is(notationdir.ErrForeign), exitRefused, "it is not overwritten in passing", []string{"look at it; into another directory: `tufoci trust sync {trust} --to notation --dir DIR`", "`{command} --help`"}},
+	{is(notationdir.ErrLocked), exitLocked, "another tufoci syncs into this directory", []string{"`{command}` again, when it is done"}},
 
 	// The publisher's.
+	{is(metadata.ErrImageDiffers), exitDiffers, "the tag was moved since it was signed, by you or by somebody else", []string{"compare with what was built: `tufoci image list` shows what is signed"}},
+	{is(metadata.ErrImageInUse), exitRefused, "an image is allowed by its tags as well as by its digest", []string{"`tufoci image rm {target}`, which takes the digest along"}},
+	{is(publish.ErrNoImage), exitAbsent, "the registry does not have what was asked for", []string{"compare the name with the one in the registry: `{command} --help`"}},
+	{is(publish.ErrImageHost), exitUsage, "names in metadata have no host: they stand for the one that tufoci.yaml calls images", []string{"`{command} --help`"}},
 	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
 	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; the changes that lost are still in this workspace", []string{"`tufoci status` shows what is staged; agree with the other publisher"}},
 	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; `tufoci reset {role}` drops them, to make them again on what is published"}},
@@ -140,16 +154,16 @@ func (s *subject) learn(err error) {
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
 		s.role = e.Roles[0].Role
 	}
+	if e, ok := errors.AsType[*metadata.ImageInUseError](err); ok && len(e.Tags) > 0 {
+		s.target = strings.Join(e.Tags, " ")
+	}
 }
 
-// learnScope names the trust that could speak for an image: the only one, or the
-// first that speaks for none.
+// learnScope names a trust that speaks for no image yet. One that speaks for others
+// is not to be widened in passing: the image may be of a host that only looks alike.
 func (s *subject) learnScope(e *trust.NoScopeError) {
 	s.reason, s.trust, s.source, s.scope = e.Reason(), "", "", ""
 	i := slices.IndexFunc(e.Entries, func(e trust.Entry) bool { return len(e.Scopes) == 0 })
-	if i < 0 && len(e.Entries) == 1 {
-		i = 0
-	}
 	if i < 0 {
 		return
 	}

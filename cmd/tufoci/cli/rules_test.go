@@ -21,6 +21,7 @@ import (
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
+	"github.com/tufoci/tufoci/verify/notationdir"
 )
 
 var commandInText = regexp.MustCompile("`([^`]*)`")
@@ -95,10 +96,13 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrInvalid, 2},
 		{ociremote.ErrInvalidReference, 2},
 		{fetcher.ErrInvalidSource, 2},
+		{publish.ErrImageHost, 2},
 		{fetcher.ErrNoRepository, 11},
 		{ociremote.ErrForeign, 11},
 		{publish.ErrHeadMissing, 11},
+		{publish.ErrNoImage, 11},
 		{trust.ErrMismatch, 12},
+		{&metadata.ImageDiffersError{}, 12},
 		{trust.ErrExpired, 20},
 		{trust.ErrStaleCopy, 20},
 		{trust.ErrClock, 20},
@@ -138,12 +142,19 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrKeyInUse, 33},
 		{metadata.ErrKeyExists, 2},
 		{metadata.ErrLint, 33},
+		{&metadata.ImageInUseError{}, 33},
 		{material.ErrInvalid, 33},
 		{material.ErrIssuer, 33},
 		{material.ErrOlder, 33},
 		{metadata.ErrReserved, 33},
 		{&publish.ForeignTagError{Tag: "tuf", Err: ociremote.ErrForeign}, 33},
 		{metadata.ErrForeignHead, 33},
+		{notationdir.ErrForeign, 33},
+		{notationdir.ErrOtherTrust, 33},
+		{&notationdir.ScopeClashError{}, 33},
+		{notationdir.ErrPolicy, 33},
+		{notationdir.ErrState, 25},
+		{notationdir.ErrLocked, 41},
 		{&metadata.ConflictError{}, 40},
 		{&publish.ForkError{}, 40},
 		{metadata.ErrLocked, 41},
@@ -222,7 +233,9 @@ func TestAliases(t *testing.T) {
 		"trust ls": "tufoci trust list", "trust remove": "tufoci trust rm", "trust delete": "tufoci trust rm",
 		"role ls": "tufoci role list", "delegation list": "tufoci role list",
 		"target ls": "tufoci target list", "target delete": "tufoci target rm", "target remove": "tufoci target rm",
-		"cert ls": "tufoci cert list", "certificate remove": "tufoci cert rm", "certificate delete": "tufoci cert rm",
+		"image ls": "tufoci image list", "tag list": "tufoci image list", "image delete": "tufoci image rm", "tag remove": "tufoci image rm",
+		"revoke certificate": "tufoci revoke cert",
+		"cert ls":            "tufoci cert list", "certificate remove": "tufoci cert rm", "certificate delete": "tufoci cert rm",
 		"crl ls": "tufoci crl list", "crl remove": "tufoci crl rm", "crl delete": "tufoci crl rm",
 		"key ls": "tufoci key list", "key remove": "tufoci key rm", "key delete": "tufoci key rm",
 	} {

@@ -125,11 +125,20 @@ type action func(ctx context.Context, args []string) error
 // run makes a cobra RunE of an action: it settles the global flags and puts
 // the deadline of the whole operation on the context.
 func (a *app) run(do action) func(*cobra.Command, []string) error {
+	return a.runUnless(new(bool), do)
+}
+
+// runUnless is run, without the deadline where the flags have set forever: then
+// the command goes on until a signal ends it.
+func (a *app) runUnless(forever *bool, do action) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := a.settle(cmd); err != nil {
 			return err
 		}
 		a.started = true
+		if *forever {
+			return do(cmd.Context(), args)
+		}
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), time.Duration(a.global.timeout),
 			&timeoutError{limit: time.Duration(a.global.timeout)})
 		defer cancel()

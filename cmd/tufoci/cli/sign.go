@@ -60,7 +60,7 @@ func (a *app) runSign(ctx context.Context, w *metadata.Workspace, roles, keys []
 		return nil, err
 	}
 	if !a.global.quiet {
-		newDiffResult(diffs).text(a.world.Stderr, a)
+		newDiffResult(w, diffs).text(a.world.Stderr, a)
 	}
 	if len(diffs) > 0 {
 		if err := a.confirm(ctx, "sign this?"); err != nil {

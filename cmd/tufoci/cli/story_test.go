@@ -43,16 +43,6 @@ func (s *story) cmdForge(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
-// cmdImage is "image REPOSITORY TAG": an image that has nothing to do with us.
-func (s *story) cmdImage(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, neg, args, 2, "image REPOSITORY TAG")
-	s.plain.PutBlob(args[0], []byte("{}"))
-	s.plain.PutManifest(args[0], args[1], []byte(`{"schemaVersion":2,`+
-		`"mediaType":"application/vnd.oci.image.manifest.v1+json",`+
-		`"config":{"mediaType":"application/vnd.oci.image.config.v1+json",`+
-		`"digest":"`+tuftest.Digest([]byte("{}"))+`","size":2},"layers":[]}`))
-}
-
 // cmdLose is "lose REPOSITORY TAG": the registry loses every blob of a bundle,
 // the inline layer too.
 func (s *story) cmdLose(ts *testscript.TestScript, neg bool, args []string) {

@@ -9,7 +9,8 @@ import (
 
 func (a *app) newTrust() *cobra.Command {
 	return newGroup("trust", "Named trusts: a source and the root that it is verified from",
-		a.newTrustAdd(), a.newTrustList(), a.newTrustShow(), a.newTrustRemove(), a.newTrustUpdate())
+		a.newTrustAdd(), a.newTrustList(), a.newTrustShow(), a.newTrustRemove(), a.newTrustUpdate(),
+		a.newTrustSync(), a.newTrustExport())
 }
 
 // trustInfo is one named trust.

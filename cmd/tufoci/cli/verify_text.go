@@ -11,7 +11,7 @@ import (
 // text is the report of one image for a person.
 func (r imageReport) text(w io.Writer, a *app) {
 	for _, v := range r.Verdicts {
-		v.text(w, a.world.Now())
+		v.text(w, r, a.world.Now())
 	}
 	switch r.Outcome {
 	case outcomeRefused:
@@ -26,15 +26,19 @@ func (r imageReport) text(w io.Writer, a *app) {
 	fmt.Fprintln(w, printable(r.Resolved))
 }
 
-func (v verdictReport) text(w io.Writer, now time.Time) {
+func (v verdictReport) text(w io.Writer, image imageReport, now time.Time) {
 	for _, m := range v.Mappings {
-		fmt.Fprintf(w, "✓ %s = %s   %s v%d (%s)\n", printable(m.Name), m.Digest, printable(m.Role), m.RoleVersion, v.basis(now))
+		mark := "✓"
+		if m.Digest != image.Digest || m.Length != image.Size || m.MediaType != "" && m.MediaType != image.MediaType {
+			mark = "✗"
+		}
+		fmt.Fprintf(w, "%s %s = %s   %s v%d (%s)\n", mark, printable(m.Name), m.Digest, printable(m.Role), m.RoleVersion, v.basis(now))
 		if m.Index != "" {
 			fmt.Fprintf(w, "  a platform of the index %s, whose signature is checked\n", m.Index)
 		}
 	}
-	if len(v.Mappings) == 0 && len(v.Roles) > 0 {
-		fmt.Fprintf(w, "- no signed entry (%s)\n", v.basis(now))
+	if len(v.Mappings) == 0 && v.Error == nil {
+		fmt.Fprintf(w, "- no signed entry, and none is required (%s)\n", v.basis(now))
 	}
 	for _, s := range v.Signatures {
 		s.text(w, now)

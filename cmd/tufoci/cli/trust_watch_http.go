@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/tufoci/tufoci/trust"
+)
+
+// The server of an agent answers short questions; whoever takes longer is cut off.
+const (
+	agentRequestTime = 10 * time.Second // to read a request, and to answer it
+	agentIdleTime    = time.Minute
+	agentStopTime    = 5 * time.Second // for requests that are under way
+	agentHeaderBytes = 16 << 10
+)
+
+// agentMetrics counts for Prometheus.
+type agentMetrics struct {
+	trust     string
+	healthy   bool // the last view could be synced
+	closed    bool
+	success   time.Time
+	timestamp trust.RoleStatus
+	syncs     int
+	failures  int
+	drift     int
+}
+
+func (m *agentMetrics) succeeded(now time.Time, timestamp trust.RoleStatus, drift int) {
+	m.healthy, m.closed, m.success, m.timestamp = true, false, now, timestamp
+	m.syncs++
+	m.drift += drift
+}
+
+// write writes the text format of Prometheus, version 0.0.4.
+func (m *agentMetrics) write(w io.Writer) {
+	seconds := func(t time.Time) int64 {
+		if t.IsZero() {
+			return 0
+		}
+		return t.Unix()
+	}
+	flag := map[bool]int64{true: 1}
+	for _, v := range []struct {
+		name, kind, help string
+		value            int64
+	}{
+		{"tufoci_sync_last_success_timestamp_seconds", "gauge", "Time of the last sync that succeeded.", seconds(m.success)},
+		{"tufoci_sync_syncs_total", "counter", "Syncs that succeeded.", int64(m.syncs)},
+		{"tufoci_sync_failures_total", "counter", "Refreshes and syncs that failed.", int64(m.failures)},
+		{"tufoci_sync_drift_total", "counter", "Files that somebody else had changed or removed.", int64(m.drift)},
+		{"tufoci_sync_healthy", "gauge", "1 if the newest view is the one that is synced.", flag[m.healthy]},
+		{"tufoci_sync_closed", "gauge", "1 if nothing verifies, since the trust is staler than it may be.", flag[m.closed]},
+		{"tufoci_trust_timestamp_version", "gauge", "Version of the timestamp that was synced last.", m.timestamp.Version},
+		{"tufoci_trust_timestamp_expires_timestamp_seconds", "gauge", "Expiry of the timestamp that was synced last.", seconds(m.timestamp.Expires)},
+	} {
+		// The name of a trust is a-z, 0-9 and "-".
+		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s{trust=%q} %d\n", v.name, v.help, v.name, v.kind, v.name, m.trust, v.value)
+	}
+}
+
+// agentServer serves /healthz and /metrics.
+type agentServer struct {
+	server *http.Server
+	done   chan struct{}
+}
+
+func newAgentServer(w *agent, listener net.Listener) *agentServer {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(out http.ResponseWriter, _ *http.Request) {
+		if err := w.fresh(); err != nil {
+			http.Error(out, printable(oneLine(err.Error())), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(out, "ok")
+	})
+	mux.HandleFunc("GET /metrics", func(out http.ResponseWriter, _ *http.Request) {
+		w.seen.Lock()
+		metrics := w.metrics
+		w.seen.Unlock()
+		out.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		metrics.write(out)
+	})
+	s := &agentServer{done: make(chan struct{}), server: &http.Server{
+		Handler: mux, ReadTimeout: agentRequestTime, WriteTimeout: agentRequestTime, IdleTimeout: agentIdleTime, MaxHeaderBytes: agentHeaderBytes,
+	}}
+	go func() {
+		defer close(s.done)
+		if err := s.server.Serve(listener); err != http.ErrServerClosed {
+			w.app.warn(err.Error())
+		}
+	}()
+	return s
+}
+
+// close lets requests that are under way end.
+func (s *agentServer) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), agentStopTime)
+	defer cancel()
+	if s.server.Shutdown(ctx) != nil {
+		s.server.Close()
+	}
+	<-s.done
+}

@@ -1,0 +1,301 @@
+package verify_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/tufoci/tufoci/internal/notationsign"
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
+	"github.com/tufoci/tufoci/verify"
+)
+
+// lie lets the registry answer what refers to an image.
+func (w *world) lie(referrers ...any) {
+	body := must(json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageIndex, "manifests": referrers}))
+	w.intercept("/referrers/", func(rw http.ResponseWriter) {
+		rw.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+		_, _ = rw.Write(body)
+	})
+}
+
+// intercept answers requests whose path contains a text.
+func (w *world) intercept(path string, answer func(http.ResponseWriter)) {
+	w.registry.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.Contains(r.URL.Path, path) {
+			answer(rw)
+			return
+		}
+		next.ServeHTTP(rw, r)
+	})
+}
+
+func asSignature(d ocispec.Descriptor) ocispec.Descriptor {
+	d.ArtifactType = signatureType
+	return d
+}
+
+// spoil attaches things that are no good signature, of every kind.
+func spoil(w *world, image ocispec.Descriptor) []ocispec.Descriptor {
+	garbage := func(edit func(m *ocispec.Manifest)) ocispec.Descriptor {
+		return w.attach(image, func(m *ocispec.Manifest) {
+			m.Config = w.blob(signatureType, []byte("{}"))
+			edit(m)
+		})
+	}
+	elsewhere := w.push("elsewhere", "elsewhere")
+	evil := must(must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "evil"})).Leaf(notationsign.CertificateOptions{Name: "leaf"}))
+	e := must(notationsign.Envelope(w.ctx(), image, evil, notationsign.Options{}))
+	return []ocispec.Descriptor{
+		garbage(func(m *ocispec.Manifest) { m.Layers = nil }),
+		garbage(func(m *ocispec.Manifest) { m.Layers[0].MediaType = notationsign.JWS }),
+		garbage(func(m *ocispec.Manifest) { m.Layers = append(m.Layers, m.Layers[0]) }),
+		garbage(func(m *ocispec.Manifest) {
+			m.Layers = []ocispec.Descriptor{w.blob(notationsign.COSE, []byte("\x84\x40"))}
+		}),
+		garbage(func(m *ocispec.Manifest) {
+			m.Layers = []ocispec.Descriptor{w.blob(strings.Repeat("x", 4000), []byte("x"))}
+		}),
+		garbage(func(m *ocispec.Manifest) {
+			m.Annotations = map[string]string{"io.cncf.notary.x509chain.thumbprint#S256": "[["}
+		}),
+		must(notationsign.Attach(w.ctx(), w.images, image, notationsign.JWS, e, w.leaf.Chain)),
+		w.signBy(elsewhere, w.leaf, notationsign.Options{}),
+	}
+}
+
+// One bad signature or referrer hides no good one.
+func TestBadSignaturesHideNoGoodOne(t *testing.T) {
+	t.Parallel()
+	for _, at := range places {
+		t.Run(string(at), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, at)
+			image := w.push("hello", "1.0")
+			w.mapped(image, "1.0")
+			spoil(w, image)
+			w.sign(image)
+			w.publish()
+			r := w.verify(":1.0")
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+			checkOrder(t, r)
+		})
+	}
+}
+
+// checkOrder finds one good signature, the last one, and an error at each other.
+func checkOrder(t *testing.T, r *verify.Result) {
+	t.Helper()
+	all := r.Verdicts[0].Signatures
+	for i, s := range all {
+		if last := i == len(all)-1; s.Accepted != last || (s.Err == nil) != last {
+			t.Errorf("signature %d of %d: %v, %v", i+1, len(all), s.Accepted, s.Err)
+		}
+	}
+}
+
+// A registry can list what it wants.
+func TestHostileReferrers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withReferrers)
+	image := w.push("hello", "1.0")
+	w.mapped(image, "1.0")
+	bad := spoil(w, image)
+	signed := w.signBy(image, w.leaf, notationsign.Options{})
+	w.publish()
+	list := []any{
+		map[string]any{"mediaType": ocispec.MediaTypeImageManifest, "digest": "sha256:short", "size": 1, "artifactType": signatureType},
+		map[string]any{"mediaType": ocispec.MediaTypeImageManifest, "digest": digest.SHA512.FromString("x"), "size": 1, "artifactType": signatureType},
+		map[string]any{"mediaType": "text/html", "digest": digest.FromString("1"), "size": 1, "artifactType": signatureType},
+		map[string]any{"mediaType": strings.Repeat("m", 10000), "digest": digest.FromString("2"), "size": 1, "artifactType": signatureType},
+		map[string]any{"mediaType": ocispec.MediaTypeImageIndex, "digest": digest.FromString("3"), "size": 1, "artifactType": signatureType},
+		map[string]any{"mediaType": ocispec.MediaTypeImageManifest, "digest": digest.FromString("4"), "size": int64(1) << 60, "artifactType": signatureType},
+		map[string]any{"mediaType": ocispec.MediaTypeImageManifest, "digest": digest.FromString("5"), "size": 5, "artifactType": signatureType},
+		map[string]any{"mediaType": ocispec.MediaTypeImageManifest, "digest": digest.FromString("6"), "size": 5, "artifactType": ""},
+		asSignature(image), nil, "text", 7,
+	}
+	for _, d := range bad {
+		list = append(list, asSignature(d), asSignature(d))
+	}
+	w.lie(append(list, asSignature(signed), asSignature(signed))...)
+	r := w.verify(":1.0")
+	if r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	checkOrder(t, r)
+
+	// Without the good one there is nothing but errors.
+	w.lie(list...)
+	r = w.verify(":1.0")
+	if !errors.Is(r.Err, verify.ErrEnvelope) {
+		t.Errorf("got %v", r.Err)
+	}
+	kinds := 0
+	for _, s := range r.Verdicts[0].Signatures {
+		if errors.Is(s.Err, verify.ErrUntrusted) || errors.Is(s.Err, verify.ErrNoSignature) {
+			kinds++
+		}
+	}
+	if kinds < 2 {
+		t.Errorf("the evidence of each signature is not kept: %+v", r.Verdicts[0].Signatures)
+	}
+}
+
+// Who pads an image with what is no signature costs it nothing.
+func TestPaddedWithOtherArtifacts(t *testing.T) {
+	t.Parallel()
+	w, image := good(t, withReferrers)
+	for i := range 200 {
+		w.attach(image, func(m *ocispec.Manifest) {
+			m.ArtifactType = "application/spdx+json"
+			m.Annotations = map[string]string{"n": fmt.Sprint(i)}
+		})
+	}
+	w.publish()
+	r := w.verify("@" + image.Digest.String())
+	if r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if got := w.requests(); len(got) != 5 {
+		t.Errorf("%d requests", len(got))
+	}
+}
+
+// Who pads it with signatures can deny, and makes nobody read more than the limit.
+func TestPaddedWithSignatures(t *testing.T) {
+	t.Parallel()
+	w, image := good(t, withReferrers)
+	signed := must(referrersOf(w, image))[0]
+	var list []any
+	for i := range 200 {
+		list = append(list, asSignature(w.attach(image, func(m *ocispec.Manifest) {
+			m.ArtifactType = signatureType
+			m.Annotations = map[string]string{"n": fmt.Sprint(i)}
+		})))
+	}
+	w.publish()
+	for _, tt := range []struct {
+		before, max int
+		good        bool
+	}{{0, 0, true}, {49, 0, true}, {50, 0, false}, {200, 0, false}, {200, 201, true}, {200, 200, false}, {3, 3, false}, {3, 4, true}} {
+		w.lie(append(append([]any{}, list[:tt.before]...), asSignature(signed))...)
+		w.registry.Reset()
+		r := w.verify(":1.0", func(o *verify.Options) { o.MaxSignatures = tt.max })
+		looked := len(r.Verdicts[0].Signatures)
+		most := tt.max
+		if most == 0 {
+			most = 50
+		}
+		if (r.Err == nil) != tt.good || looked > most || r.Verdicts[0].MoreSignatures == tt.good {
+			t.Errorf("%d before it, at most %d: %d looked at, more: %v, %v", tt.before, tt.max, looked, r.Verdicts[0].MoreSignatures, r.Err)
+		}
+		if n := len(w.requests()); n > most+5 {
+			t.Errorf("%d requests for at most %d signatures", n, most)
+		}
+	}
+}
+
+func referrersOf(w *world, image ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	client := must(ociremote.NewClient(ociremote.Options{}))
+	ref, _ := w.image(":1.0")
+	list, err := ociremote.Referrers(w.ctx(), must(client.Repository(w.ctx(), ref.Reference(), false)), image, ociremote.ReferrersOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return list.Descriptors, nil
+}
+
+// What the way to the registry does says nothing about an image.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	refuse := func(status int) func(http.ResponseWriter) {
+		return func(rw http.ResponseWriter) { http.Error(rw, "no", status) }
+	}
+	var transport *ociremote.TransportError
+	var auth *ociremote.AuthError
+	for name, tt := range map[string]struct {
+		path func(w *world, image, signature ocispec.Descriptor) string
+		stat int
+		as   any
+	}{
+		"image":                      {func(*world, ocispec.Descriptor, ocispec.Descriptor) string { return "shop/api/manifests/1.0" }, http.StatusForbidden, &auth},
+		"referrers":                  {func(*world, ocispec.Descriptor, ocispec.Descriptor) string { return "/referrers/" }, http.StatusForbidden, &auth},
+		"referrers that are no list": {func(*world, ocispec.Descriptor, ocispec.Descriptor) string { return "/referrers/" }, http.StatusTeapot, &transport},
+		"signature":                  {func(_ *world, _, s ocispec.Descriptor) string { return "/manifests/" + s.Digest.String() }, http.StatusForbidden, &auth},
+		"envelope":                   {func(w *world, _, s ocispec.Descriptor) string { return "/blobs/" + w.envelopeOf(s) }, http.StatusTeapot, &transport},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, withReferrers)
+			image := w.push("hello", "1.0")
+			w.mapped(image, "1.0")
+			s := w.signBy(image, w.leaf, notationsign.Options{})
+			w.publish()
+			w.intercept(tt.path(w, image, s), refuse(tt.stat))
+			r := w.verify(":1.0")
+			if !errors.As(r.Err, tt.as) || errors.Is(r.Err, verify.ErrNotVouched) || errors.Is(r.Err, verify.ErrUntrusted) || errors.Is(r.Err, verify.ErrEnvelope) {
+				t.Errorf("got %v", r.Err)
+			}
+		})
+	}
+}
+
+// A signature that is listed and cannot be read is no signature; one that is another
+// on the way is not good.
+func TestDamagedSignature(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withReferrers)
+	image := w.push("hello", "1.0")
+	w.mapped(image, "1.0")
+	s := w.signBy(image, w.leaf, notationsign.Options{})
+	w.publish()
+	notFound := func(rw http.ResponseWriter) {
+		http.Error(rw, `{"errors":[{"code":"BLOB_UNKNOWN"}]}`, http.StatusNotFound)
+	}
+	for path, want := range map[string]error{"/manifests/" + s.Digest.String(): verify.ErrNoSignature, "/blobs/" + w.envelopeOf(s): verify.ErrNoSignature} {
+		w.intercept(path, notFound)
+		if r := w.verify(":1.0"); !errors.Is(r.Err, want) || len(r.Verdicts[0].Signatures) != 1 {
+			t.Errorf("%s is gone: %v", path, r.Err)
+		}
+	}
+	for _, path := range []string{"/manifests/" + s.Digest.String(), "/blobs/" + w.envelopeOf(s)} {
+		w.damage(path, func(b []byte) []byte {
+			c := append([]byte{}, b...)
+			c[len(c)-2] ^= 1
+			return c
+		})
+		if r := w.verify(":1.0"); !errors.Is(r.Err, verify.ErrEnvelope) {
+			t.Errorf("%s is damaged: %v", path, r.Err)
+		}
+	}
+}
+
+// A network that fails for one signature does not make good what is wrong with
+// another one, and the other way round.
+func TestSomeUnreachable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withReferrers)
+	image := w.push("hello", "1.0")
+	w.mapped(image, "1.0")
+	evil := must(must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "evil"})).Leaf(notationsign.CertificateOptions{Name: "leaf"}))
+	w.signBy(image, evil, notationsign.Options{})
+	s := w.signBy(image, w.leaf, notationsign.Options{})
+	w.publish()
+	w.intercept("/manifests/"+s.Digest.String(), func(rw http.ResponseWriter) { http.Error(rw, "no", http.StatusForbidden) })
+	if r := w.verify(":1.0"); !errors.Is(r.Err, verify.ErrUntrusted) || len(r.Verdicts[0].Signatures) != 2 {
+		t.Errorf("got %v", r.Err)
+	}
+	w.entry.Require = []string{trust.RequireMapping}
+	if r := w.verify(":1.0"); r.Err != nil {
+		t.Errorf("a signature that nobody asks for: %v", r.Err)
+	}
+}
