@@ -497,6 +497,9 @@ func TestReferrersTagThatIsNoList(t *testing.T) {
 	if err := put(`{"schemaVersion":2,"manifests":7}`, ocispec.MediaTypeImageIndex); !errors.Is(err, ociremote.ErrMalformed) {
 		t.Errorf("a broken index: %v", err)
 	}
+	if err := put(`{"schemaVersion":2,"manifests":[]}`, "application/vnd.docker.distribution.manifest.list.v2+json"); !errors.Is(err, ociremote.ErrMalformed) {
+		t.Errorf("a list of docker: %v", err)
+	}
 	// GitLab serves the image itself under that tag: nothing refers to it.
 	if err := put(string(s.data[s.image.Digest]), ocispec.MediaTypeImageManifest); err != nil {
 		t.Errorf("the image: %v", err)
@@ -524,6 +527,20 @@ func TestReferrersScanIsBounded(t *testing.T) {
 	}
 	list, err := ociremote.Referrers(t.Context(), repo, s.image, ociremote.ReferrersOptions{Max: 5000})
 	if err != nil || len(list.Descriptors) != 1024 || !list.Truncated {
+		t.Errorf("%d, %v, %v", len(list.Descriptors), list.Truncated, err)
+	}
+	// Large ones use the bound up sooner.
+	repo = ociremote.NewMemory()
+	for n := range 20 {
+		_, data := artifact("", notarySignature, &s.image, fmt.Sprint(n))
+		data = append(data, bytes.Repeat([]byte(" "), 4_000_000)...)
+		d := describe(ocispec.MediaTypeImageManifest, string(data))
+		if err := repo.PushReference(t.Context(), d, bytes.NewReader(data), d.Digest.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err = ociremote.Referrers(t.Context(), repo, s.image, ociremote.ReferrersOptions{})
+	if err != nil || len(list.Descriptors) != 16 || !list.Truncated {
 		t.Errorf("%d, %v, %v", len(list.Descriptors), list.Truncated, err)
 	}
 }

@@ -66,10 +66,7 @@ func (q *inquiry) checkLevel(s *trustpolicy.TrustPolicy) error {
 		return &Refusal{Kind: ErrMaterial, Name: material.PolicyName, Err: err}
 	}
 	q.verdict.Statement, q.verdict.Level = s.Name, level
-	least := q.applies.Entry.MinLevel
-	if least == "" {
-		least = levelStrict
-	}
+	least := q.applies.Entry.Level()
 	if level == levelSkip || weaker(level, least) {
 		return &Refusal{Kind: ErrLevel, Name: material.PolicyName, Detail: "statement " + s.Name + " has the level " + level + ", the trust asks for " + least}
 	}

@@ -106,7 +106,7 @@ func checkRequire(require []string) error {
 
 // requires reports whether a trust, or the options, require something.
 func (v *Verifier) requires(e trust.Entry, what string) bool {
-	return len(e.Require) == 0 || slices.Contains(e.Require, what) || slices.Contains(v.opts.Require, what)
+	return slices.Contains(e.Required(), what) || slices.Contains(v.opts.Require, what)
 }
 
 // Image verifies one image. Of a layout or archive, as says which image it is

@@ -148,8 +148,12 @@ func TestWait(t *testing.T) {
 	ref, _ := w.image(":1.0")
 	w.registry.Reset()
 	go func() { done <- v.Image(t.Context(), ref, nil) }()
-	for len(w.requests()) < 3 { // the second try has begun
-		time.Sleep(5 * time.Millisecond)
+	for len(w.requests()) < 3 { // until the second try has begun
+		select {
+		case r := <-done:
+			t.Fatalf("does not wait: %v", r.Err)
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
 	w.mapped(image, "1.0")
 	w.sign(image)

@@ -1,0 +1,107 @@
+package verify_test
+
+import (
+	"errors"
+	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/tufoci/tufoci/trust"
+	"github.com/tufoci/tufoci/verify"
+)
+
+func mappingRefusals() map[string]refusal {
+	return map[string]refusal{
+		"moved tag": {
+			spoil: func(w *world, _ ocispec.Descriptor) string { w.sign(w.push("evil", "1.0")); return "" },
+			want:  verify.ErrDiffers,
+			text: func(_ *world, image ocispec.Descriptor) string {
+				return "signed " + image.Digest.String() + ", served sha256:"
+			},
+			check: func(t *testing.T, _ *world, r *verify.Result) {
+				refused, _ := errors.AsType[*verify.Refusal](r.Err)
+				if refused == nil || refused.Role != "targets" || refused.RoleVersion == 0 || refused.Name != "images/shop/api:1.0" || refused.Served != r.Digest.String() || refused.Trust != "acme" {
+					t.Errorf("evidence: %+v", refused)
+				}
+			},
+		},
+		"unknown tag": {
+			spoil: func(w *world, _ ocispec.Descriptor) string { w.sign(w.push("new", "2.0")); return ":2.0" },
+			want:  verify.ErrUnmapped, text: text("images/shop/api:2.0: the trust is at timestamp v"),
+		},
+		"digest in no entry": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				d := w.push("new", "2.0")
+				w.sign(d)
+				return "@" + d.Digest.String()
+			},
+			want: verify.ErrUnmapped, text: text("images/shop/api@sha256:"),
+		},
+		"tag without its digest entry": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				d := w.push("new", "2.0")
+				w.sign(d)
+				w.entryOf(d, nil, ":2.0")
+				return ":2.0@" + d.Digest.String()
+			},
+			want: verify.ErrUnmapped, text: text("images/shop/api@sha256:"),
+		},
+		"digest without its tag entry": {
+			spoil: func(w *world, image ocispec.Descriptor) string { return ":2.0@" + image.Digest.String() },
+			want:  verify.ErrUnmapped, text: text("images/shop/api:2.0"),
+		},
+		"tag and digest that disagree": {
+			spoil: func(w *world, image ocispec.Descriptor) string {
+				d := w.push("new", "2.0")
+				w.sign(d)
+				w.mapped(d, "2.0")
+				return ":2.0@" + image.Digest.String()
+			},
+			want: verify.ErrDiffers, text: text("images/shop/api:2.0"),
+		},
+		"length": {
+			spoil: func(w *world, image ocispec.Descriptor) string {
+				image.Size++
+				w.entryOf(image, nil, ":1.0")
+				return ""
+			},
+			want: verify.ErrDiffers, text: text(" bytes, served "),
+		},
+		"media type": {
+			spoil: func(w *world, image ocispec.Descriptor) string {
+				image.MediaType = ocispec.MediaTypeImageIndex
+				w.entryOf(image, nil, ":1.0")
+				return ""
+			},
+			want: verify.ErrDiffers, text: text("signed application/vnd.oci.image.index.v1+json, served application/vnd.oci.image.manifest.v1+json"),
+		},
+		"entry that differs where none is required": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				w.entry.Require = []string{trust.RequireSignature}
+				w.sign(w.push("evil", "1.0"))
+				return ""
+			},
+			want: verify.ErrDiffers,
+		},
+		"entry of no form": {
+			spoil: func(w *world, image ocispec.Descriptor) string {
+				w.repo.AddEntry("targets", "images/shop/api:1.0", image.Size, image.Digest.Encoded(), map[string]any{"tufoci": map[string]any{"index": "latest"}})
+				return ""
+			},
+			want: trust.ErrMalformed, text: text("images/shop/api:1.0"),
+		},
+		"no image": {
+			spoil: func(*world, ocispec.Descriptor) string { return ":3.0" },
+			want:  verify.ErrImageNotFound, text: text("3.0"),
+		},
+		"index without an entry": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				index, platforms := w.pushIndex("multi", "2.0")
+				w.sign(index)
+				w.entryOf(platforms[0], map[string]any{"index": index.Digest.String()}, "@"+platforms[0].Digest.String())
+				return "@" + platforms[0].Digest.String()
+			},
+			want: verify.ErrUnmapped, text: text("the index that the image is a platform of has no entry"),
+		},
+	}
+}
