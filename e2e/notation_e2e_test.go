@@ -113,7 +113,8 @@ type site struct {
 	notation     *stock
 	images       []string // by digest: at home, in the mirror
 	image        ocispec.Descriptor
-	crl          int64
+	crls         int64  // that were made
+	issuer       string // of the CRL that is delivered
 }
 
 // newSite has its home in the reference registry, which has no referrers API, and
@@ -163,14 +164,18 @@ func (s *site) target(name string, data []byte, more ...string) {
 // authority delivers the certificate of a CA and a CRL of it.
 func (s *site) authority(ca *signer, revoked ...*x509.Certificate) {
 	s.t.Helper()
-	s.crl++
-	crl, err := ca.CRL(notationsign.CRLOptions{Number: s.crl, Revoked: revoked})
+	s.crls++
+	crl, err := ca.CRL(notationsign.CRLOptions{Number: s.crls, Revoked: revoked})
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if s.issuer != "" && s.issuer != ca.name {
+		s.publisher.must("target", "rm", "notation/crl/"+s.issuer+".crl", "notation/crl/"+s.issuer+".issuer.pem")
+	}
+	s.issuer = ca.name
 	s.target("notation/x509/ca/acme/ca.pem", ca.PEM())
-	s.target("notation/crl/acme.issuer.pem", ca.PEM())
-	s.target("notation/crl/acme.crl", crl, "--custom", `{"tufoci":{"urls":["`+newCRLURL(ca.name)+`"]}}`)
+	s.target("notation/crl/"+ca.name+".issuer.pem", ca.PEM())
+	s.target("notation/crl/"+ca.name+".crl", crl, "--custom", `{"tufoci":{"urls":["`+newCRLURL(ca.name)+`"]}}`)
 }
 
 func (s *site) publish() {
