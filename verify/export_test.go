@@ -10,6 +10,3 @@ import (
 func NewMaterial(set *material.Set, r *material.Revocations, now func() time.Time) *Material {
 	return &Material{set: set, revocations: r, now: now}
 }
-
-// LevelOf is levelOf.
-var LevelOf = levelOf

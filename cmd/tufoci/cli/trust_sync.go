@@ -212,7 +212,7 @@ func (s *syncer) sync(ctx context.Context, view *trust.View) (*trustSyncResult, 
 		return nil, err
 	}
 	in := notationdir.Input{
-		Trust: s.entry.Name, Scopes: s.entry.Scopes, Maps: s.entry.Maps, Status: view.Status(),
+		Trust: s.entry.Name, Scopes: s.entry.Scopes, Maps: s.entry.Maps, MinLevel: s.entry.Level(), Status: view.Status(),
 		Set: m.Set(), Revocations: m.Revocations(),
 	}
 	if forAll(m) {
