@@ -139,6 +139,10 @@ func TestHostileReferrers(t *testing.T) {
 	if !errors.Is(r.Err, verify.ErrEnvelope) {
 		t.Errorf("got %v", r.Err)
 	}
+	elsewhere := r.Verdicts[0].Signatures[len(r.Verdicts[0].Signatures)-1]
+	if !strings.Contains(elsewhere.Err.Error(), "it is of another image") || len(elsewhere.Chain) > 0 {
+		t.Errorf("the signature of another image: %v", elsewhere.Err)
+	}
 	kinds := 0
 	for _, s := range r.Verdicts[0].Signatures {
 		if errors.Is(s.Err, verify.ErrUntrusted) || errors.Is(s.Err, verify.ErrNoSignature) {

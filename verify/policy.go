@@ -58,8 +58,8 @@ func statementFor(policy *trustpolicy.Document, scope string) *trustpolicy.Trust
 	return nil
 }
 
-// checkLevel notes statement and level, and refuses skip always, what is below the
-// least level of the trust too.
+// checkLevel notes statement and level, and refuses what is below the least level
+// of the trust. That is never skip, so that skip is always refused.
 func (q *inquiry) checkLevel(s *trustpolicy.TrustPolicy) error {
 	level, err := levelOf(s.SignatureVerification)
 	if err != nil {
@@ -67,7 +67,7 @@ func (q *inquiry) checkLevel(s *trustpolicy.TrustPolicy) error {
 	}
 	q.verdict.Statement, q.verdict.Level = s.Name, level
 	least := q.applies.Entry.Level()
-	if level == levelSkip || weaker(level, least) {
+	if weaker(level, least) {
 		return &Refusal{Kind: ErrLevel, Name: material.PolicyName, Detail: "statement " + s.Name + " has the level " + level + ", the trust asks for " + least}
 	}
 	if level != levelStrict {
