@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,9 +140,10 @@ func TestHostileReferrers(t *testing.T) {
 	if !errors.Is(r.Err, verify.ErrEnvelope) {
 		t.Errorf("got %v", r.Err)
 	}
-	elsewhere := r.Verdicts[0].Signatures[len(r.Verdicts[0].Signatures)-1]
-	if !strings.Contains(elsewhere.Err.Error(), "it is of another image") || len(elsewhere.Chain) > 0 {
-		t.Errorf("the signature of another image: %v", elsewhere.Err)
+	if !slices.ContainsFunc(r.Verdicts[0].Signatures, func(s verify.Signature) bool {
+		return strings.Contains(s.Err.Error(), "it is of another image") && s.MediaType == ""
+	}) {
+		t.Error("the envelope of a signature of another image was read")
 	}
 	kinds := 0
 	for _, s := range r.Verdicts[0].Signatures {
