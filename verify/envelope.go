@@ -87,8 +87,6 @@ func fetchSignatureManifest(ctx context.Context, repo ociremote.Repository, refe
 		return refuse("envelope of the unknown media type %q", shorten(layer.MediaType))
 	case !isDigest(layer.Digest):
 		return refuse("envelope with an invalid digest")
-	case layer.Size <= 0 || layer.Size > maxEnvelope:
-		return refuse("envelope of %d bytes, the limit is %d", layer.Size, maxEnvelope)
 	}
 	// Bytes that a descriptor carries with it are not used: they need no blob.
 	return ocispec.Descriptor{MediaType: layer.MediaType, Digest: layer.Digest, Size: layer.Size}, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,6 +139,11 @@ func TestHostileReferrers(t *testing.T) {
 	r = w.verify(":1.0")
 	if !errors.Is(r.Err, verify.ErrEnvelope) {
 		t.Errorf("got %v", r.Err)
+	}
+	if !slices.ContainsFunc(r.Verdicts[0].Signatures, func(s verify.Signature) bool {
+		return strings.Contains(s.Err.Error(), "it is of another image") && s.MediaType == ""
+	}) {
+		t.Error("the envelope of a signature of another image was read")
 	}
 	kinds := 0
 	for _, s := range r.Verdicts[0].Signatures {

@@ -58,8 +58,8 @@ func statementFor(policy *trustpolicy.Document, scope string) *trustpolicy.Trust
 	return nil
 }
 
-// checkLevel notes statement and level, and refuses skip always, what is below the
-// least level of the trust too.
+// checkLevel notes statement and level, and refuses what is below the least level
+// of the trust. That is never skip, so that skip is always refused.
 func (q *inquiry) checkLevel(s *trustpolicy.TrustPolicy) error {
 	level, err := PolicyLevel(s.SignatureVerification)
 	if err != nil {

@@ -200,6 +200,8 @@ func TestCRLFetcher(t *testing.T) {
 	files[0].Custom, files[2].Custom = urls, urls
 	files = append(files, crlFiles("d", root, notationsign.CRLOptions{Number: 6, Base: 4})...)
 	files = append(files, crlFiles("e", root, notationsign.CRLOptions{Number: 5, Base: 4})...)
+	other := must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "root"}))
+	files = append(files, crlFiles("f", other, notationsign.CRLOptions{Number: 7, Base: 4})...)
 	fetcher := verify.NewMaterial(set(t, files...), &material.Revocations{}, time.Now).CRLFetcher()
 	got, err := fetcher.Fetch(t.Context(), crlURL)
 	if err != nil || got.BaseCRL.Number.Int64() != 4 || got.DeltaCRL == nil || got.DeltaCRL.Number.Int64() != 6 {

@@ -237,6 +237,13 @@ func TestOnline(t *testing.T) {
 			trust: func(w *world, leaf *notationsign.Identity) { w.revoke(nil, leaf.Chain[0]) },
 			want:  verify.ErrRevoked,
 		},
+		"issuer revoked by the trust": {
+			served: func(w *world, _ *notationsign.Identity) []byte {
+				return must(w.between.CRL(notationsign.CRLOptions{Number: 9}))
+			},
+			trust: func(w *world, _ *notationsign.Identity) { w.revoke(nil, w.between.Certificate) },
+			asked: true, want: verify.ErrRevoked,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -299,6 +306,11 @@ func TestStrangeEnvelopes(t *testing.T) {
 	r := w.verify(":1.0")
 	if !errors.Is(r.Err, verify.ErrEnvelope) || len(r.Verdicts[0].Signatures) != 20 {
 		t.Errorf("%d: %v", len(r.Verdicts[0].Signatures), r.Err)
+	}
+	for _, s := range r.Verdicts[0].Signatures {
+		if strings.Contains(s.Err.Error(), "cannot be parsed") {
+			t.Errorf("a parser was stopped in its tracks: %v", s.Err)
+		}
 	}
 	w.sign(image)
 	if r := w.verify(":1.0"); r.Err != nil {
