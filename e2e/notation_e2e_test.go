@@ -113,7 +113,8 @@ type site struct {
 	notation     *stock
 	images       []string // by digest: at home, in the mirror
 	image        ocispec.Descriptor
-	crl          int64
+	crls         int64  // that were made
+	issuer       string // of the CRL that is delivered
 }
 
 // newSite has its home in the reference registry, which has no referrers API, and
@@ -163,14 +164,18 @@ func (s *site) target(name string, data []byte, more ...string) {
 // authority delivers the certificate of a CA and a CRL of it.
 func (s *site) authority(ca *signer, revoked ...*x509.Certificate) {
 	s.t.Helper()
-	s.crl++
-	crl, err := ca.CRL(notationsign.CRLOptions{Number: s.crl, Revoked: revoked})
+	s.crls++
+	crl, err := ca.CRL(notationsign.CRLOptions{Number: s.crls, Revoked: revoked})
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if s.issuer != "" && s.issuer != ca.name {
+		s.publisher.must("target", "rm", "notation/crl/"+s.issuer+".crl", "notation/crl/"+s.issuer+".issuer.pem")
+	}
+	s.issuer = ca.name
 	s.target("notation/x509/ca/acme/ca.pem", ca.PEM())
-	s.target("notation/crl/acme.issuer.pem", ca.PEM())
-	s.target("notation/crl/acme.crl", crl, "--custom", `{"tufoci":{"urls":["`+newCRLURL(ca.name)+`"]}}`)
+	s.target("notation/crl/"+ca.name+".issuer.pem", ca.PEM())
+	s.target("notation/crl/"+ca.name+".crl", crl, "--custom", `{"tufoci":{"urls":["`+newCRLURL(ca.name)+`"]}}`)
 }
 
 func (s *site) publish() {
@@ -341,6 +346,8 @@ func within(t testing.TB, try func() error) {
 func TestReadersThroughRotations(t *testing.T) {
 	const readers, rotations, generations = 50, 200, 4
 	s := newSite(t)
+	s.notation.config = filepath.Join(memoryDir(t), "config")
+	s.notation.cache = filepath.Join(s.notation.config, "cache")
 	always := newAuthority(t, "always")
 	s.sign(always)
 	dir.UserConfigDir = s.notation.config // what the loader of notation 1 reads; no other test does
@@ -373,7 +380,7 @@ func TestReadersThroughRotations(t *testing.T) {
 					return
 				}
 				reads.Add(1)
-				time.Sleep(time.Millisecond) // two processors for all
+				time.Sleep(20 * time.Millisecond) // leave some of the processor to the others
 			}
 		})
 	}
@@ -397,6 +404,18 @@ func TestReadersThroughRotations(t *testing.T) {
 	if reads.Load() < readers || verified.Load() < 2 {
 		t.Error("too few reads to say anything")
 	}
+}
+
+// memoryDir is a directory in memory, where a system has that: many syncs of files to
+// a busy disk take minutes, and what readers see does not depend on them.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	shared, err := os.MkdirTemp("/dev/shm", "tufoci-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(shared) })
+	return shared
 }
 
 // generation is a trust whose policy has two stores, each with a certificate that no

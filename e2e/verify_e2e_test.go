@@ -48,23 +48,28 @@ func (n *notationUser) must(args ...string) string {
 // made, in layouts and archives without a network; and not once its tag has moved.
 func TestImagesOfStockNotation(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB) string{
-		"olareg": func(t testing.TB) string { return tuftest.NewRegistry(t, tuftest.RegistryOptions{}).Host() },
-		// Neither of these has the referrers API.
-		"distribution":     func(t testing.TB) string { return startDistribution(t, tool(t, "registry")) },
-		"distribution 2.8": func(t testing.TB) string { return startDistribution(t, tool(t, "docker-registry")) },
+	for name, tt := range map[string]struct {
+		start func(testing.TB) string
+		flags []string
+	}{
+		// With the referrers API, which notation uses only if it is told to.
+		"olareg": {func(t testing.TB) string { return tuftest.NewRegistry(t, tuftest.RegistryOptions{}).Host() }, []string{"--force-referrers-tag=false"}},
+		// Without.
+		"distribution":     {func(t testing.TB) string { return startDistribution(t, tool(t, "registry")) }, nil},
+		"distribution 2.8": {func(t testing.TB) string { return startDistribution(t, tool(t, "docker-registry")) }, nil},
 	} {
 		for _, envelope := range []string{"jws", "cose"} {
 			t.Run(name+"/"+envelope, func(t *testing.T) {
 				t.Parallel()
-				verifyEverywhere(t, start(t), envelope)
+				verifyEverywhere(t, tt.start(t), append(tt.flags, "--signature-format", envelope))
 			})
 		}
 	}
 }
 
-func verifyEverywhere(t *testing.T, home, envelope string) {
+func verifyEverywhere(t *testing.T, home string, signing []string) {
 	// Sign.
+	signing = append([]string{"sign", "--insecure-registry"}, signing...)
 	signer := newNotationUser(t)
 	signer.must("cert", "generate-test", "--default", "acme-test")
 	images, err := remote.NewRepository(home + "/shop/api")
@@ -77,7 +82,7 @@ func verifyEverywhere(t *testing.T, home, envelope string) {
 		t.Fatal(err)
 	}
 	image, byDigest := home+"/shop/api:1.4.2", home+"/shop/api@"+index.Digest.String()
-	signer.must("sign", "--insecure-registry", "--signature-format", envelope, byDigest)
+	signer.must(append(signing, byDigest)...)
 
 	// Publish.
 	p := newPublisher(t, home)
@@ -95,6 +100,17 @@ func verifyEverywhere(t *testing.T, home, envelope string) {
 	}
 	platform := do(t, tool(t, "oras"), "resolve", "--plain-http", "--platform", "linux/arm64", image)
 	p.must("verify", home+"/shop/api@"+strings.TrimSpace(platform))
+
+	// Notation's default is the tag, also where the API is; olareg lists only one of
+	// the two.
+	tagged, err := notationsign.PushImage(t.Context(), images, []byte("tagged"), notationsign.Platforms[0], "tagged")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer.must("sign", "--insecure-registry", home+"/shop/api@"+tagged.Digest.String())
+	p.must("image", "add", home+"/shop/api:tagged")
+	p.must("publish", "-y")
+	p.must("verify", home+"/shop/api:tagged")
 
 	// In layouts and archives, without a network.
 	layout := filepath.Join(t.TempDir(), "layout")
@@ -121,7 +137,7 @@ func verifyEverywhere(t *testing.T, home, envelope string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signer.must("sign", "--insecure-registry", home+"/shop/api@"+other.Digest.String())
+	signer.must(append(signing, home+"/shop/api@"+other.Digest.String())...)
 	if o := p.fails(12, "verify", image); !strings.Contains(o.stderr, other.Digest.String()) || !strings.Contains(o.stderr, index.Digest.String()) {
 		t.Errorf("a digest is missing: %s", o.stderr)
 	}

@@ -87,7 +87,7 @@ func parsePEM(data []byte, kind string) ([][]byte, error) {
 	var blocks [][]byte
 	for rest := bytes.TrimSpace(data); len(rest) > 0; rest = bytes.TrimSpace(rest) {
 		if !bytes.HasPrefix(rest, pemBegin) {
-			return nil, errors.New("there is text outside of the PEM blocks")
+			return nil, errors.New("there is text outside of the PEM blocks, which could hide a damaged one; `openssl x509 -in FILE -out FILE` keeps the first block alone")
 		}
 		block, after := pem.Decode(rest)
 		if block == nil || bytes.Count(rest[:len(rest)-len(after)], pemBegin) != 1 {

@@ -113,6 +113,7 @@ func TestParseCRLRefuses(t *testing.T) {
 		{"indirect, not critical", with(extension(28, false, tlv(0x30, tlv(0x84, yes)))), root.PEM(), "", "indirect"},
 		{"indirect, out of order", with(issuingPoint(tlv(0x84, yes), tlv(0x81, yes))), root.PEM(), "", ""},
 		{"indirect, behind an unknown field", with(issuingPoint(tlv(0x86, yes), tlv(0x84, yes))), root.PEM(), "", "malformed"},
+		{"unknown field", with(issuingPoint(tlv(0x86, yes))), root.PEM(), "", "malformed"},
 		{"attribute certificates", with(issuingPoint(tlv(0x85, yes))), root.PEM(), "", "attribute"},
 		{"user and CA certificates", with(issuingPoint(tlv(0x81, yes), tlv(0x82, yes))), root.PEM(), "", "malformed"},
 		{"flag twice", with(issuingPoint(tlv(0x81, no), tlv(0x81, yes))), root.PEM(), "", "malformed"},

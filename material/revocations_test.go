@@ -111,6 +111,7 @@ func TestParseRevocationsRefuses(t *testing.T) {
 		{"reason of two lines", certificate(`"sha256":"` + hexA + `","reason":"a\nb","time":"2026-08-01T10:02:00Z"`)},
 		{"reason with an escape sequence", certificate(`"sha256":"` + hexA + `","reason":"\u001b[2J","time":"2026-08-01T10:02:00Z"`)},
 		{"time with a fraction", certificate(`"sha256":"` + hexA + `","reason":"r","time":"2026-08-01T10:02:00.5Z"`)},
+		{"time with a fraction of nothing", certificate(`"sha256":"` + hexA + `","reason":"r","time":"2026-08-01T10:02:00.000Z"`)},
 		{"time with an offset", certificate(`"sha256":"` + hexA + `","reason":"r","time":"2026-08-01T10:02:00+02:00"`)},
 		{"time as a number", certificate(`"sha256":"` + hexA + `","reason":"r","time":1754042520`)},
 		{"one certificate twice", `{"version":1,"certificates":[{"sha256":"` + hexA + `",` + rest + `},{"sha256":"` + hexA + `",` + rest + `}]}`},
@@ -124,6 +125,13 @@ func TestParseRevocationsRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Nesting ends by itself, and not because the place of the value is wrong.
+func TestNestingIsBounded(t *testing.T) {
+	t.Parallel()
+	_, err := ParseRevocations([]byte(`{"version":1,"images":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`))
+	wantErr(t, err, ErrInvalid, "nested deeper")
 }
 
 func TestMarshalRevocations(t *testing.T) {

@@ -154,6 +154,7 @@ func TestCheckIssuer(t *testing.T) {
 		{"another store", with(crlOf(first), store("ca", other)), false},
 		{"names alike", with(crlOf(stranger), store("ca", root)), false},
 		{"a root that came along", with(crlOf(first, root.Certificate), store("ca", other)), false},
+		{"a stranger with the chain of others", with(crlOf(other, first.Certificate), store("ca", root)), false},
 		{"above the store", with(crlOf(root), store("ca", first)), false},
 	} {
 		set, err := Read(c.files)

@@ -35,6 +35,10 @@ var (
 	ErrNoTarget = errors.New("no such target")
 	// ErrNotAtHand: the workspace does not have the bytes of a target; the head has.
 	ErrNotAtHand = errors.New("the bytes of the target are not in the workspace")
+	// ErrImageDiffers: a name of an image is signed with another digest. Always an *ImageDiffersError.
+	ErrImageDiffers = errors.New("image is signed with another digest")
+	// ErrImageInUse: the entry of a digest cannot go alone, since tags have it. Always an *ImageInUseError.
+	ErrImageInUse = errors.New("digest has a tag")
 	// ErrInvalid: a name, path, pattern or value that a caller gave is refused.
 	ErrInvalid = errors.New("invalid")
 	// ErrReserved: a pattern or path touches the reserved names, which only the top-level targets role may list.

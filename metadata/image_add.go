@@ -4,13 +4,9 @@ import (
 	"cmp"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 )
-
-// ErrImageDiffers: a name of an image is signed with another digest. Always an *ImageDiffersError.
-var ErrImageDiffers = errors.New("image is signed with another digest")
 
 // ImageDiffersError says what is signed under the name and what was to be. It Is ErrImageDiffers.
 type ImageDiffersError struct {

@@ -1,14 +1,10 @@
 package metadata
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
-
-// ErrImageInUse: the entry of a digest cannot go alone, since tags have it. Always an *ImageInUseError.
-var ErrImageInUse = errors.New("digest has a tag")
 
 // ImageInUseError says which tags vouch for a digest. It Is ErrImageInUse.
 type ImageInUseError struct {

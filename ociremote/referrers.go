@@ -45,6 +45,10 @@ type ReferrerList struct {
 // referrers tag of its digest; in layouts and archives by the index and that tag. A
 // list that breaks the rules is ErrMalformed; entries of it that do are left out.
 //
+// Where the API lists nothing of the types, the tag is looked at too: that is where
+// notation puts signatures unless it is told otherwise, and not every registry adds
+// to its own list what stands there.
+//
 // That a registry has no referrers API is remembered by the client that opened
 // the repository. What answers in its place with something else than a list is a
 // [TransportError].
@@ -58,7 +62,7 @@ func Referrers(ctx context.Context, repo Repository, subject ocispec.Descriptor,
 		switch found, err := r.listReferrers(ctx, subject.Digest, c); {
 		case err != nil:
 			return nil, err
-		case found:
+		case found && len(c.wanted) > 0:
 			return c.list(), nil
 		}
 	} else if s, ok := repo.(manifestScanner); ok {

@@ -175,10 +175,45 @@ func TestReferrersInARegistry(t *testing.T) {
 			if got := referrers(t, repo, describe(ocispec.MediaTypeImageManifest, "nothing")); len(got) != 0 {
 				t.Errorf("of nothing: %s", got)
 			}
-			if got := reg.Requests(); len(got) != 3 || got[1].Query != "" {
+			nothing := 1 // request for the list of nothing
+			if !o.NoReferrers {
+				nothing = 2 // with the API, then the tag
+			}
+			if got := reg.Requests(); len(got) != 2+nothing || got[1].Query != "" {
 				t.Errorf("requests %q", requests(reg))
 			}
 		})
+	}
+}
+
+// Notation lists signatures under the tag by default, also where there is an API,
+// and not every registry takes over what it finds there.
+func TestReferrersUnderTheTagBesideTheAPI(t *testing.T) {
+	t.Parallel()
+	s := newSignedImage()
+	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	writable := openWritable(t, newClient(t, ociremote.Options{}), reg.Host())
+	s.push(t, writable)
+	reg.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.Contains(r.URL.Path, "/referrers/") {
+			w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+			fmt.Fprint(w, listOf(entryOf(s.sbom, "application/spdx+json")))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	repo := open(t, newClient(t, ociremote.Options{}), reg.Host())
+	if got := referrers(t, repo, s.image, notarySignature); len(got) != 0 {
+		t.Errorf("without a tag: %s", got)
+	}
+	s.pushTag(t, writable, entryOf(s.v1, notarySignature), entryOf(s.v2, ""))
+	if got := referrers(t, repo, s.image, notarySignature); !sameDigests(got, s.v1, s.v2) {
+		t.Errorf("signatures %s", got)
+	}
+	// What the API lists suffices.
+	reg.Reset()
+	if got := referrers(t, repo, s.image, "application/spdx+json"); !sameDigests(got, s.sbom) || len(reg.Requests()) != 1 {
+		t.Errorf("%s by %q", got, requests(reg))
 	}
 }
 
@@ -497,6 +532,9 @@ func TestReferrersTagThatIsNoList(t *testing.T) {
 	if err := put(`{"schemaVersion":2,"manifests":7}`, ocispec.MediaTypeImageIndex); !errors.Is(err, ociremote.ErrMalformed) {
 		t.Errorf("a broken index: %v", err)
 	}
+	if err := put(`{"schemaVersion":2,"manifests":[]}`, "application/vnd.docker.distribution.manifest.list.v2+json"); !errors.Is(err, ociremote.ErrMalformed) {
+		t.Errorf("a list of docker: %v", err)
+	}
 	// GitLab serves the image itself under that tag: nothing refers to it.
 	if err := put(string(s.data[s.image.Digest]), ocispec.MediaTypeImageManifest); err != nil {
 		t.Errorf("the image: %v", err)
@@ -524,6 +562,20 @@ func TestReferrersScanIsBounded(t *testing.T) {
 	}
 	list, err := ociremote.Referrers(t.Context(), repo, s.image, ociremote.ReferrersOptions{Max: 5000})
 	if err != nil || len(list.Descriptors) != 1024 || !list.Truncated {
+		t.Errorf("%d, %v, %v", len(list.Descriptors), list.Truncated, err)
+	}
+	// Large ones use the bound up sooner.
+	repo = ociremote.NewMemory()
+	for n := range 20 {
+		_, data := artifact("", notarySignature, &s.image, fmt.Sprint(n))
+		data = append(data, bytes.Repeat([]byte(" "), 4_000_000)...)
+		d := describe(ocispec.MediaTypeImageManifest, string(data))
+		if err := repo.PushReference(t.Context(), d, bytes.NewReader(data), d.Digest.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err = ociremote.Referrers(t.Context(), repo, s.image, ociremote.ReferrersOptions{})
+	if err != nil || len(list.Descriptors) != 16 || !list.Truncated {
 		t.Errorf("%d, %v, %v", len(list.Descriptors), list.Truncated, err)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/tufoci/tufoci/internal/notationsign"
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/metadata"
@@ -91,9 +93,13 @@ func TestPublishRefusesContent(t *testing.T) {
 		{"a CRL without issuer", func(a *author, _ *notationsign.Authority) {
 			a.remove("notation/crl/acme.issuer.pem")
 		}, "crl"},
-		{"the custom object of a CRL", func(a *author, ca *notationsign.Authority) {
+		{"only the custom object of a CRL", func(a *author, _ *notationsign.Authority) {
+			same, err := a.ws.TargetData(crlName)
+			if err != nil {
+				a.t.Fatal(err)
+			}
 			o := metadata.TargetOptions{Custom: json.RawMessage(`{"tufoci":{"urls":["nowhere"]}}`)}
-			if _, err := a.ws.AddTarget(crlName, []byte(crl(a.t, ca, 5, 0)), o); err != nil {
+			if _, err := a.ws.AddTarget(crlName, same, o); err != nil {
 				a.t.Fatal(err)
 			}
 		}, "crl"},
@@ -171,11 +177,14 @@ func TestPublishReadsContentOnlyIfItChanged(t *testing.T) {
 		}
 		return n
 	}
-	a.stage("", "more.txt", "more")
-	g.Reset()
-	a.publish(g)
-	if n := blobs(); n != 0 {
-		t.Errorf("%d blobs were read for another target", n)
+	// After the first of these the CRL is not in the inline layer any more.
+	for _, content := range []string{"more", "and more"} {
+		a.stage("", "more.txt", content)
+		g.Reset()
+		a.publish(g)
+		if n := blobs(); n != 0 {
+			t.Errorf("%d blobs were read for another target", n)
+		}
 	}
 
 	// The CRL is large: judging a new certificate beside it means reading it, once.
@@ -214,6 +223,39 @@ func TestPublishJudgesWhatItTakesOver(t *testing.T) {
 	}
 	if got := content(t, g, b, policyName); got != policy+"\n" {
 		t.Errorf("policy %q", got)
+	}
+}
+
+// A head that shows other bytes under the name of a CRL is no way to make it
+// older: nothing is judged by bytes that are not signed.
+func TestPublishJudgesBySignedBytesOnly(t *testing.T) {
+	t.Parallel()
+	g, a, ca := trusted(t, 6000)
+	a.delegate("team", 0)
+	a.publish(g)
+	b := a.twin()
+	a.stage("team", "team/more.txt", "more")
+	a.publish(g)
+	manifest, _ := g.Manifest(repository, channel)
+	var m ocispec.Manifest
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		t.Fatal(err)
+	}
+	shown := slices.IndexFunc(m.Layers, func(l ocispec.Descriptor) bool {
+		return strings.HasSuffix(l.Annotations[ocispec.AnnotationTitle], ".acme.crl")
+	})
+	other := slices.IndexFunc(m.Layers, func(l ocispec.Descriptor) bool {
+		return strings.HasSuffix(l.Annotations[ocispec.AnnotationTitle], ".hello.txt")
+	})
+	m.Layers[shown].Digest, m.Layers[shown].Size = m.Layers[other].Digest, m.Layers[other].Size
+	manifest, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.PutManifest(repository, channel, manifest)
+	b.stage("", crlName, crl(t, ca, 4, 0))
+	if _, err := b.try(t.Context(), g, publish.Options{}); err == nil || !strings.Contains(err.Error(), "the head lacks") {
+		t.Errorf("an older CRL: %v", err)
 	}
 }
 

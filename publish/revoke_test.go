@@ -75,6 +75,14 @@ func TestAddRevocations(t *testing.T) {
 			t.Errorf("%s, %+v, %v", same, added, err)
 		}
 	}
+	// What was there stays as it was, beside what is new.
+	longer, added, err := publish.AddRevocations(data, image("b", "", "CVE-2"))
+	if err != nil || len(added.Images) != 1 {
+		t.Fatalf("%+v, %v", added, err)
+	}
+	if list, err := material.ParseRevocations(longer); err != nil || len(list.Images) != 2 || list.Image(tuftest.Digest([]byte("a")), "").Reason != "CVE-1" {
+		t.Errorf("%s, %v", longer, err)
+	}
 	// Limited to one repository does not hold for another one, nor for all.
 	data, _, err = publish.AddRevocations(nil, image("a", "shop/api", "CVE-1"))
 	if err != nil {

@@ -141,6 +141,11 @@ func TestConfigScopeOfAnotherTrust(t *testing.T) {
 	add(trust.ErrScopeTaken, entry("gamma", false, "registry.acme.io/**"))
 	add(trust.ErrScopeTaken, entry("beta", false, "reg.example/c"))
 
+	add(nil, entry("open", true, "reg.example/open"))
+	if err := c.Add(entry("gamma", false, "reg.example/open"), root); !errors.Is(err, trust.ErrScopeTaken) {
+		t.Errorf("the other's permission: %v", err)
+	}
+
 	// Of many that want it at the same time, one gets it.
 	var group sync.WaitGroup
 	var mu sync.Mutex

@@ -220,6 +220,21 @@ func TestRevocationsFailClosed(t *testing.T) {
 	}
 }
 
+// A list that says it is too large is not read.
+func TestRevocationsTooLarge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.pack.NoInline = true
+	w.AddTarget("revocations.json", make([]byte, material.MaxRevocationsSize+1))
+	w.publish()
+	view := w.mustRefresh()
+	w.at.reset()
+	_, err := view.Revocations(t.Context())
+	if refused(t, err, trust.ErrRevocations); w.at.requests() != 0 {
+		t.Errorf("%d requests, %v", w.at.requests(), err)
+	}
+}
+
 // withoutFile loses a target file.
 func withoutFile(base string) func(map[string][]byte) {
 	return func(files map[string][]byte) {

@@ -294,7 +294,7 @@ func TestNoScopeErrorTellsWhatWouldHelp(t *testing.T) {
 	} {
 		_, err := trust.Select(tt.entries, tt.image)
 		e, ok := errors.AsType[*trust.NoScopeError](err)
-		if !ok || e.Reason() != tt.reason || err.Error() != "no trust speaks for this image: "+tt.image+": "+tt.reason {
+		if !ok || e.Reason() != tt.reason || err.Error() != "no trust speaks for "+tt.image {
 			t.Errorf("%s: %v", tt.image, err)
 			continue
 		}

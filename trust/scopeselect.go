@@ -59,10 +59,8 @@ type NoScopeError struct {
 	Entries    []Entry // that were asked
 }
 
-// Error names the repository and the reason.
-func (e *NoScopeError) Error() string {
-	return fmt.Sprintf("%v: %s: %s", ErrNoScope, e.Repository, e.Reason())
-}
+// Error names the repository; Reason says why.
+func (e *NoScopeError) Error() string { return "no trust speaks for " + e.Repository }
 
 // Reason says why, in one line: "trust acme (registry.acme.io/trust/tuf) has no
 // scope".

@@ -30,7 +30,7 @@ type examiner struct {
 }
 
 func newExaminer(m *Material, statement *trustpolicy.TrustPolicy, online *http.Client) (*examiner, error) {
-	level, err := levelOf(statement.SignatureVerification)
+	level, err := PolicyLevel(statement.SignatureVerification)
 	if err != nil {
 		return nil, &Refusal{Kind: ErrMaterial, Err: err}
 	}

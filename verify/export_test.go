@@ -15,9 +15,6 @@ func NewMaterial(set *material.Set, r *material.Revocations, now func() time.Tim
 	return &Material{set: set, revocations: r, now: now}
 }
 
-// LevelOf is levelOf.
-var LevelOf = levelOf
-
 // Examine examines an envelope by the only statement of the material's policy.
 func Examine(ctx context.Context, m *Material, subject ocispec.Descriptor, mediaType string, data []byte) error {
 	x, err := newExaminer(m, &m.set.Policy.TrustPolicies[0], nil)

@@ -18,9 +18,9 @@ const (
 // levels that can be asked for, the strongest first.
 var levels = []*trustpolicy.VerificationLevel{trustpolicy.LevelStrict, trustpolicy.LevelPermissive, trustpolicy.LevelAudit}
 
-// levelOf is the strongest named level of which a statement enforces everything:
+// PolicyLevel is the strongest named level of which a statement enforces everything:
 // a strict one whose override only logs revocation is no more than permissive.
-func levelOf(s trustpolicy.SignatureVerification) (string, error) {
+func PolicyLevel(s trustpolicy.SignatureVerification) (string, error) {
 	actual, err := s.GetVerificationLevel()
 	if err != nil {
 		return "", err
@@ -45,6 +45,10 @@ func meets(actual, level *trustpolicy.VerificationLevel) bool {
 	}
 	return true
 }
+
+// LevelMeets reports whether a policy level is enough for a trust that asks for
+// least. skip never is: nothing is verified then.
+func LevelMeets(level, least string) bool { return level != levelSkip && !weaker(level, least) }
 
 // weaker reports whether a level is weaker than another. A name that is not known
 // is the weakest.

@@ -33,12 +33,12 @@ func TestLevel(t *testing.T) {
 		{"audit", override{"revocation": "skip"}, "audit"},
 		{"audit", override{"expiry": "enforce", "revocation": "enforce", "authenticTimestamp": "enforce"}, "audit"},
 	} {
-		got, err := verify.LevelOf(trustpolicy.SignatureVerification{VerificationLevel: tt.level, Override: tt.override})
+		got, err := verify.PolicyLevel(trustpolicy.SignatureVerification{VerificationLevel: tt.level, Override: tt.override})
 		if err != nil || got != tt.want {
 			t.Errorf("%s %v: got %q, %v, want %q", tt.level, tt.override, got, err, tt.want)
 		}
 	}
-	if _, err := verify.LevelOf(trustpolicy.SignatureVerification{VerificationLevel: "lax"}); err == nil {
+	if _, err := verify.PolicyLevel(trustpolicy.SignatureVerification{VerificationLevel: "lax"}); err == nil {
 		t.Error("a level that does not exist has a strength")
 	}
 }

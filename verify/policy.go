@@ -61,13 +61,13 @@ func statementFor(policy *trustpolicy.Document, scope string) *trustpolicy.Trust
 // checkLevel notes statement and level, and refuses what is below the least level
 // of the trust. That is never skip, so that skip is always refused.
 func (q *inquiry) checkLevel(s *trustpolicy.TrustPolicy) error {
-	level, err := levelOf(s.SignatureVerification)
+	level, err := PolicyLevel(s.SignatureVerification)
 	if err != nil {
 		return &Refusal{Kind: ErrMaterial, Name: material.PolicyName, Err: err}
 	}
 	q.verdict.Statement, q.verdict.Level = s.Name, level
 	least := q.applies.Entry.Level()
-	if weaker(level, least) {
+	if !LevelMeets(level, least) {
 		return &Refusal{Kind: ErrLevel, Name: material.PolicyName, Detail: "statement " + s.Name + " has the level " + level + ", the trust asks for " + least}
 	}
 	if level != levelStrict {

@@ -25,7 +25,6 @@ import (
 // beside its trust repository.
 type signed struct {
 	*tuftest.Registry
-	repo  *tuftest.Repo
 	image ocispec.Descriptor
 	env   []string // of tufoci and notation
 	dir   string
@@ -49,26 +48,26 @@ func newSigned(t *testing.T, o tuftest.RegistryOptions) *signed {
 	s.image = must(notationsign.PushIndex(t.Context(), store, []byte("content"), "1.4.2"))
 	must(notationsign.Sign(t.Context(), store, s.image, leaf, notationsign.Options{}))
 
-	s.repo = tuftest.NewRepo(t, tuftest.RepoOptions{Now: time.Now()})
-	s.repo.AddTarget("notation/x509/ca/acme/ca.pem", ca.PEM())
-	s.repo.AddTarget("notation/trustpolicy.json", []byte(policy))
-	s.repo.AddTarget("notation/crl/acme.crl", must(ca.CRL(notationsign.CRLOptions{Number: 1})))
-	s.repo.AddTarget("notation/crl/acme.issuer.pem", ca.PEM())
-	custom := map[string]any{"tufoci": map[string]any{"mediaType": s.image.MediaType}}
-	for _, name := range []string{"images/shop/api:1.4.2", "images/shop/api@" + s.image.Digest.String()} {
-		s.repo.AddEntry("targets", name, s.image.Size, s.image.Digest.Encoded(), custom)
-	}
-	s.repo.Publish()
-	s.Push("acme/trust", "tuf", tuftest.Pack(t, s.repo.Files(), tuftest.PackOptions{}))
-
-	root := filepath.Join(s.dir, "root.json")
-	if err := os.WriteFile(root, s.repo.RootBytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	s.env = []string{
 		"HOME=" + s.dir, "XDG_CONFIG_HOME=" + s.dir + "/config", "XDG_STATE_HOME=" + s.dir + "/state", "XDG_CACHE_HOME=" + s.dir + "/cache",
+		"TUFOCI_WORKSPACE=" + s.dir + "/workspace", "TUFOCI_PASSPHRASE=correct horse battery staple",
 		"DOCKER_CONFIG=" + s.dir, "NOTATION_CONFIG=" + s.dir + "/notation", "NOTATION_CACHE=" + s.dir + "/notation/cache",
 	}
+	for name, content := range map[string][]byte{
+		"ca.pem": ca.PEM(), "acme.crl": must(ca.CRL(notationsign.CRLOptions{Number: 1})), "policy.json": []byte(policy),
+	} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	image := s.Host() + "/shop/api:1.4.2"
+	s.run(t, "tufoci", "init", s.Host()+"/acme/trust", "--profile", "dev", "-y")
+	s.run(t, "tufoci", "cert", "add", "-t", "ca", "-s", "acme", s.dir+"/ca.pem")
+	s.run(t, "tufoci", "crl", "add", s.dir+"/acme.crl", "--cert", s.dir+"/ca.pem", "--url", crlURL)
+	s.run(t, "tufoci", "policy", "set", "notation", s.dir+"/policy.json")
+	s.run(t, "tufoci", "image", "add", image)
+	s.run(t, "tufoci", "publish", "-y")
+	root := s.dir + "/workspace/.tufoci/base/1.root.json"
 	s.run(t, "tufoci", "trust", "add", "acme", s.Host()+"/acme/trust", "--root", root, "--scope", s.Host()+"/**")
 	s.run(t, "tufoci", "trust", "sync", "acme", "--to", "notation", "--dir", s.dir+"/notation")
 	return s

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tufoci/tufoci/internal/notationsign"
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/trust"
 )
 
@@ -49,7 +50,8 @@ func (w *world) content() map[string]string {
 }
 
 // A sync that dies at any step leaves the old generation or the new one to readers
-// of both versions, and the next sync ends where one that never died does.
+// of both versions. The next sync ends where one that never died does, and one of a
+// later generation takes nothing that is left for somebody else's.
 func TestKilledSync(t *testing.T) {
 	t.Parallel()
 	withCRL := func(in Input, number int64) Input {
@@ -58,7 +60,8 @@ func TestKilledSync(t *testing.T) {
 	}
 	first := withCRL(input("acme", 1, 0, 1), 1)
 	second := withCRL(input("acme", 2, 1, 2), 2)
-	beta := input("beta", 1, 4)
+	second.Set.Stores[material.StoreCA]["other"] = second.Set.Stores[material.StoreCA]["ca"]
+	third, beta := input("acme", 3, 3), input("beta", 1, 4)
 	for name, c := range map[string]struct {
 		mode    PolicyMode
 		prepare func(w *world)
@@ -138,6 +141,15 @@ func TestKilledSync(t *testing.T) {
 						t.Errorf("killed at step %d, a reader trusts %v: %v", n, g, err)
 					}
 				}
+				later := newWorld(t).with(c.mode)
+				*later.clock = w.now()
+				if err := os.CopyFS(filepath.Dir(later.o.Config), os.DirFS(filepath.Dir(w.o.Config))); err != nil {
+					t.Fatal(err)
+				}
+				if err := syncOf(third)(later); err != nil {
+					t.Errorf("killed at step %d, a later sync: %v", n, err)
+				}
+				later.expect("acme.example/shop/api", 3)
 				if err := c.act(w); err != nil {
 					t.Fatalf("killed at step %d, the next sync: %v", n, err)
 				}

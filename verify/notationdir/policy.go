@@ -2,6 +2,7 @@ package notationdir
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -37,6 +38,14 @@ func (in Input) statements(names map[storeID]string) (out []trustpolicy.TrustPol
 		return nil, nil, err
 	}
 	for _, st := range in.Set.Policy.TrustPolicies {
+		level, err := verify.PolicyLevel(st.SignatureVerification)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: statement %q: %v", ErrPolicy, st.Name, err)
+		}
+		if least := cmp.Or(in.MinLevel, trustpolicy.LevelStrict.Name); !verify.LevelMeets(level, least) {
+			warnings = append(warnings, fmt.Sprintf("statement %q is left out, so that nothing verifies under it: its level is %s, and the trust asks for %s", st.Name, level, least))
+			continue
+		}
 		scopes, unsaid := in.scopes(st, exact)
 		warnings = append(warnings, unsaid...)
 		if len(scopes) == 0 {
@@ -47,8 +56,8 @@ func (in Input) statements(names map[storeID]string) (out []trustpolicy.TrustPol
 		for _, id := range absent {
 			warnings = append(warnings, fmt.Sprintf("statement %q: store %s has no certificate, so that nothing verifies under the statement", st.Name, id))
 		}
-		if level, err := st.SignatureVerification.GetVerificationLevel(); err == nil && level.Name != trustpolicy.LevelStrict.Name {
-			warnings = append(warnings, fmt.Sprintf("statement %q has level %s: notation lets pass what `tufoci verify` refuses", st.Name, level.Name))
+		if level != trustpolicy.LevelStrict.Name {
+			warnings = append(warnings, fmt.Sprintf("statement %q has level %s, which the trust accepts: notation lets pass what fails above it, without a word", st.Name, level))
 		}
 		st.Name = statementName(in.Trust, st.Name)
 		st.RegistryScopes, st.TrustStores = scopes, stores
@@ -190,10 +199,6 @@ func marshalPolicy(doc *trustpolicy.Document) ([]byte, error) {
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(doc); err != nil {
 		return nil, err
-	}
-	// What is written has to read back, by the strict rules.
-	if _, err := material.ParsePolicy(out.Bytes()); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
 	}
 	return out.Bytes(), nil
 }

@@ -61,35 +61,34 @@ func work(ctx context.Context, o Options, plan func(*session) error) (*Report, e
 		return nil, fmt.Errorf("policy mode %q is not known", o.Policy)
 	}
 	s := newSession(o)
-	_, err := os.Stat(s.config(stateDir, lockFile))
-	known := err == nil
-	if known {
-		unlock, err := s.lock(ctx)
-		if err != nil {
-			return nil, err
+	if !s.hasLock() {
+		err := s.plan(plan)
+		// Beside a first sync that has begun meanwhile, this plan means nothing.
+		if (err != nil || o.DryRun || !s.dirty()) && !s.hasLock() {
+			return s.result(err)
 		}
-		defer unlock()
-	}
-	if err := s.plan(plan); err != nil || o.DryRun || !s.dirty() {
-		return s.result(err)
-	}
-	if !known {
 		if err := s.disk.makeDir(s.config(stateDir)); err != nil {
 			return nil, err
 		}
-		unlock, err := s.lock(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer unlock()
-		if err := s.plan(plan); err != nil {
-			return nil, err
-		}
+	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := s.plan(plan); err != nil || o.DryRun || !s.dirty() {
+		return s.result(err)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	return s.result(s.apply())
+}
+
+// hasLock reports whether a sync has worked in the directory before.
+func (s *session) hasLock() bool {
+	_, err := os.Stat(s.config(stateDir, lockFile))
+	return err == nil
 }
 
 func (s *session) result(err error) (*Report, error) {

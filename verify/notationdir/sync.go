@@ -52,14 +52,18 @@ const DefaultGrace = time.Hour
 
 // Input is one trust with what it delivers, as verify.Load returns it.
 type Input struct {
-	Trust       string
-	Scopes      []trust.Scope
-	Maps        []trust.Map
+	Trust  string
+	Scopes []trust.Scope
+	Maps   []trust.Map
+	// MinLevel is the weakest level of a statement that is taken over, as of the
+	// trust; "" is strict. Weaker ones are left out, so that nothing verifies where
+	// they would apply.
+	MinLevel    string
 	Status      trust.Status
 	Set         *material.Set
 	Revocations *material.Revocations
 	// Repositories are the canonical repositories, HOST/REPOSITORY, that a
-	// statement for "*" is written for.
+	// statement for "*" is written for; those outside the scopes are passed over.
 	Repositories []string
 }
 

@@ -407,12 +407,14 @@ func TestStatements(t *testing.T) {
 			policy("a=ca:ca=*", "b=ca:ca=acme.example/b"),
 			[]string{"acme.example/a", "acme.example/b"},
 			nil,
-			[]string{"a=acme.example/a", "b=acme.example/b"}, 0,
+			[]string{"a=acme.example/a", "b=acme.example/b"},
+			0,
 		},
 		"mirrors": {
 			policy("b=ca:ca=acme.example/b"), nil,
 			[]string{"reg.local/acme=acme.example", "m.example/b=acme.example/b"},
-			[]string{"b=acme.example/b m.example/b reg.local/acme/b"}, 0,
+			[]string{"b=acme.example/b m.example/b reg.local/acme/b"},
+			0,
 		},
 		"mirror that notation has no name for": {policy("b=ca:ca=acme.example/b"), nil, []string{"[::1]:5000=acme.example"}, []string{"b=acme.example/b"}, 1},
 		"star without repositories":            {policy("a=ca:ca=*", "b=ca:ca=acme.example/b"), nil, nil, []string{"b=acme.example/b"}, 1},
@@ -476,6 +478,7 @@ func TestWarnings(t *testing.T) {
 	files := append(revocationList("ended", 0, ended, listURL), revocationList("nowhere", 0, notationsign.CRLOptions{Number: 2})...)
 	in := inputOf("acme", 1, append(files, material.File{Name: material.PolicyName, Data: policy("a=ca:ca=*")}, certificate("ca/ca", 0))...)
 	in.Set.Policy.TrustPolicies[0].SignatureVerification.VerificationLevel = trustpolicy.LevelAudit.Name
+	in.MinLevel = trustpolicy.LevelAudit.Name
 	in.Revocations.Images = []material.RevokedImage{{Digest: "sha256:" + strings.Repeat("a", 64)}}
 	in.Revocations.Certificates = []material.RevokedCertificate{{SHA256: strings.Repeat("b", 64)}}
 	text := strings.Join(w.sync(in).Warnings, "\n")
@@ -486,5 +489,56 @@ func TestWarnings(t *testing.T) {
 	}
 	if strings.Count(text, "\n") != 4 {
 		t.Errorf("warnings:\n%s", text)
+	}
+}
+
+// A statement that is weaker than the trust asks for is not handed over, and no
+// other one takes its place: under it nothing verifies.
+func TestWeakStatementsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	strict := trustpolicy.SignatureVerification{VerificationLevel: trustpolicy.LevelStrict.Name}
+	unrevoked := trustpolicy.SignatureVerification{
+		VerificationLevel: trustpolicy.LevelStrict.Name,
+		Override:          map[trustpolicy.ValidationType]trustpolicy.ValidationAction{trustpolicy.TypeRevocation: trustpolicy.ActionSkip},
+	}
+	level := func(name string) trustpolicy.SignatureVerification {
+		return trustpolicy.SignatureVerification{VerificationLevel: name}
+	}
+	for name, c := range map[string]struct {
+		least     string
+		statement trustpolicy.SignatureVerification
+		kept      bool
+	}{
+		"strict":                         {"", strict, true},
+		"permissive":                     {"", level("permissive"), false},
+		"permissive where that will do":  {"permissive", level("permissive"), true},
+		"audit where permissive will do": {"permissive", level("audit"), false},
+		"strict without revocation":      {"strict", unrevoked, false},
+		"skip":                           {"audit", level("skip"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			in := inputOf("acme", 1, certificate("ca/ca", 0), material.File{
+				Name: material.PolicyName, Data: policy("one=ca:ca=acme.example/shop/api", "rest=ca:ca=*"),
+			})
+			in.MinLevel, in.Repositories = c.least, append(in.Repositories, "acme.example/shop/web")
+			one := &in.Set.Policy.TrustPolicies[0]
+			one.SignatureVerification = c.statement
+			if c.statement.VerificationLevel == "skip" {
+				one.TrustStores, one.TrustedIdentities = nil, nil
+			}
+			w.sync(in)
+			written, err := os.ReadFile(filepath.Join(w.o.Config, policyFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kept := strings.Contains(string(written), "acme.example/shop/api"); kept != c.kept {
+				t.Errorf("kept: %t, want %t: %s", kept, c.kept, written)
+			}
+			if !strings.Contains(string(written), "acme.example/shop/web") {
+				t.Errorf("the other statement is gone: %s", written)
+			}
+		})
 	}
 }

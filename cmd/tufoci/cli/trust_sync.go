@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -211,7 +212,7 @@ func (s *syncer) sync(ctx context.Context, view *trust.View) (*trustSyncResult, 
 		return nil, err
 	}
 	in := notationdir.Input{
-		Trust: s.entry.Name, Scopes: s.entry.Scopes, Maps: s.entry.Maps, Status: view.Status(),
+		Trust: s.entry.Name, Scopes: s.entry.Scopes, Maps: s.entry.Maps, MinLevel: s.entry.Level(), Status: view.Status(),
 		Set: m.Set(), Revocations: m.Revocations(),
 	}
 	if forAll(m) {
@@ -256,17 +257,12 @@ func (s *syncer) repositories(ctx context.Context, view *trust.View) ([]string, 
 	for _, t := range targets {
 		repository, _, _, ok := trust.ParseImageName(t.Path)
 		for _, scope := range s.entry.Scopes {
-			if canonical := scope.Host() + "/" + repository; ok && scope.Match(canonical) {
-				found[canonical] = true
+			if ok {
+				found[scope.Host()+"/"+repository] = true
 			}
 		}
 	}
-	var out []string
-	for repository := range found {
-		out = append(out, repository)
-	}
-	slices.Sort(out)
-	return out, nil
+	return slices.Sorted(maps.Keys(found)), nil
 }
 
 func (s *syncer) result(report *notationdir.Report) *trustSyncResult {
@@ -292,6 +288,9 @@ func (s *syncer) result(report *notationdir.Report) *trustSyncResult {
 // The result is nil if it did not.
 func (s *syncer) failed(ctx context.Context, failure error) *trustSyncResult {
 	a := s.app
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		ctx = context.WithoutCancel(ctx) // who keeps us waiting does not keep us from closing
+	}
 	reason := ""
 	if s.o.failClosed && ctx.Err() == nil {
 		reason = s.staleness(ctx, failure)

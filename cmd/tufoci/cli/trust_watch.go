@@ -10,9 +10,13 @@ import (
 	"github.com/tufoci/tufoci/trust"
 )
 
-// watchPace is how long the agent waits after a failure, and how often it looks
-// whether something is due.
-const watchPace = time.Minute
+const (
+	// watchPace is how long the agent waits after a failure, and how often it looks
+	// whether something is due.
+	watchPace = time.Minute
+	// watchJitter keeps the agents of many machines from asking all at once.
+	watchJitter = 0.2
+)
 
 // agent is a sync that goes on.
 type agent struct {
@@ -64,7 +68,7 @@ func (a *app) watch(ctx context.Context, s *syncer) error {
 // start begins to refresh; it tries again until that succeeds once.
 func (w *agent) start(ctx context.Context, pace time.Duration) (*trust.Refresher, error) {
 	o := trust.RefresherOptions{
-		Min: pace, Max: time.Duration(w.o.interval),
+		Min: pace, Max: time.Duration(w.o.interval), Jitter: watchJitter,
 		OnRefresh: func(view *trust.View, err error) { w.refreshed(ctx, view, err) },
 	}
 	for {
@@ -115,9 +119,9 @@ func (w *agent) tick(ctx context.Context) {
 
 // sync syncs one view, within --timeout, and prints what came of it.
 func (w *agent) sync(ctx context.Context, view *trust.View) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(w.app.global.timeout))
+	bounded, cancel := context.WithTimeout(ctx, time.Duration(w.app.global.timeout))
 	defer cancel()
-	r, err := w.syncer.sync(ctx, view)
+	r, err := w.syncer.sync(bounded, view)
 	if err != nil {
 		w.count(func(m *agentMetrics) { m.healthy = false })
 		w.fail(ctx, err)

@@ -127,32 +127,69 @@ func get(t *testing.T, url string) (int, string) {
 	return answer.StatusCode, string(body)
 }
 
+// running is an agent that runs.
+type running struct {
+	*watched
+	url            string
+	interrupt      func()
+	ended          chan int
+	stdout, stderr console
+}
+
+// watch starts an agent, which says where it listens.
+func (w *watched) watch(flags ...string) *running {
+	w.t.Helper()
+	ctx, interrupt := context.WithCancel(w.t.Context())
+	r := &running{watched: w, interrupt: interrupt, ended: make(chan int, 1)}
+	line := append([]string{
+		"trust", "sync", "acme", "--to", "notation", "--dir", filepath.Join(w.dir, "N"), "--plain-http",
+		"--watch", "--interval", "1s", "--listen", "127.0.0.1:0",
+	}, flags...)
+	go func() { r.ended <- w.run(ctx, &r.stdout, &r.stderr, line...) }()
+	w.t.Cleanup(func() { r.stop() })
+	eventually(w.t, "the agent listens", func() bool {
+		m := regexp.MustCompile(`listening on (\S+)`).FindStringSubmatch(r.stderr.String())
+		if m != nil {
+			r.url = "http://" + m[1]
+		}
+		return m != nil
+	})
+	return r
+}
+
+// stop ends the agent as a signal does, and returns its exit code.
+func (r *running) stop() int {
+	r.interrupt()
+	select {
+	case code := <-r.ended:
+		r.ended <- code // for whoever stops it again
+		return code
+	case <-time.After(10 * time.Second):
+		r.t.Errorf("the agent does not end\n%s", r.stderr.String())
+		return -1
+	}
+}
+
+func (r *running) status(want int) func() bool {
+	return func() bool { code, _ := get(r.t, r.url+"/healthz"); return code == want }
+}
+
+func (r *running) metric(name, value string) func() bool {
+	return func() bool {
+		_, body := get(r.t, r.url+"/metrics")
+		return regexp.MustCompile(`(?m)^` + name + `\{trust="acme"\} ` + value + `$`).MatchString(body)
+	}
+}
+
+func (w *watched) closed() bool { return strings.Contains(w.policy(), `"tufoci/acme/closed"`) }
+
 // An agent follows a rotation, closes when nothing vouches for the trust any more,
 // opens again, says all that to whoever asks, and ends by a signal.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	w := newWatched(t)
-	ctx, interrupt := context.WithCancel(t.Context())
-	var stdout, stderr console
-	ended := make(chan int, 1)
-	go func() {
-		// --timeout does not bound a watch.
-		ended <- w.run(ctx, &stdout, &stderr, "trust", "sync", "acme", "--to", "notation", "--dir", filepath.Join(w.dir, "N"), "--plain-http",
-			"--watch", "--fail-closed", "--interval", "1s", "--listen", "127.0.0.1:0", "--timeout", "2s")
-	}()
-	defer interrupt()
-	var url string
-	eventually(t, "the agent listens", func() bool {
-		m := regexp.MustCompile(`listening on (\S+)`).FindStringSubmatch(stderr.String())
-		if m != nil {
-			url = "http://" + m[1]
-		}
-		return m != nil
-	})
-	status := func(want int) func() bool {
-		return func() bool { code, _ := get(t, url+"/healthz"); return code == want }
-	}
-	eventually(t, "healthy", status(200))
+	r := w.watch("--fail-closed", "--timeout", "2s") // which does not bound a watch
+	eventually(t, "healthy", r.status(200))
 	first := w.policy()
 	if !strings.Contains(first, `"tufoci/acme/all"`) {
 		t.Errorf("policy %s", first)
@@ -165,48 +202,70 @@ func TestWatch(t *testing.T) {
 
 	// The registry is gone; as long as the view is fresh nothing changes.
 	w.registry.KillAt(1, tuftest.Before)
-	metric := func(name, value string) func() bool {
-		return func() bool {
-			_, body := get(t, url+"/metrics")
-			return regexp.MustCompile(`(?m)^` + name + `\{trust="acme"\} ` + value + `$`).MatchString(body)
-		}
-	}
-	eventually(t, "a failure is counted", metric("tufoci_sync_failures_total", "[1-9][0-9]*"))
-	if code, _ := get(t, url+"/healthz"); code != 200 || w.policy() != second {
+	eventually(t, "a failure is counted", r.metric("tufoci_sync_failures_total", "[1-9][0-9]*"))
+	if code, _ := get(t, r.url+"/healthz"); code != 200 || w.policy() != second {
 		t.Errorf("healthz %d while the view is fresh", code)
 	}
 	w.setAhead(2 * time.Hour)
-	eventually(t, "unhealthy", status(503))
-	eventually(t, "closed", func() bool { return strings.Contains(w.policy(), `"tufoci/acme/closed"`) })
-	eventually(t, "closed is said", metric("tufoci_sync_closed", "1"))
+	eventually(t, "unhealthy", r.status(503))
+	eventually(t, "closed", w.closed)
+	eventually(t, "closed is said", r.metric("tufoci_sync_closed", "1"))
 
 	w.setAhead(0)
 	w.registry.Revive()
 	eventually(t, "open again", func() bool { return w.policy() == second })
-	eventually(t, "healthy again", status(200))
+	eventually(t, "healthy again", r.status(200))
 	for name, value := range map[string]string{
 		"tufoci_sync_closed": "0", "tufoci_sync_healthy": "1", "tufoci_sync_syncs_total": "[1-9][0-9]*", "tufoci_sync_drift_total": "0",
 		"tufoci_sync_last_success_timestamp_seconds": "[0-9]{10}", "tufoci_trust_timestamp_version": "3", "tufoci_trust_timestamp_expires_timestamp_seconds": "[0-9]{10}",
 	} {
-		if !metric(name, value)() {
-			_, body := get(t, url+"/metrics")
+		if !r.metric(name, value)() {
+			_, body := get(t, r.url+"/metrics")
 			t.Errorf("%s is not %s in\n%s", name, value, body)
 		}
 	}
-	if code, _ := get(t, url+"/other"); code != 404 {
+	if code, _ := get(t, r.url+"/other"); code != 404 {
 		t.Errorf("another page: %d", code)
 	}
-	interrupt()
-	select {
-	case code := <-ended:
-		if code != exitInterrupted {
-			t.Errorf("exit %d\n%s", code, stderr.String())
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("the agent does not end")
+	if code := r.stop(); code != exitInterrupted {
+		t.Errorf("exit %d\n%s", code, r.stderr.String())
 	}
-	if _, body := get(t, url+"/healthz"); !strings.Contains(body, "refused") {
+	if _, body := get(t, r.url+"/healthz"); !strings.Contains(body, "refused") {
 		t.Errorf("the agent listens still: %s", body)
+	}
+}
+
+// While a refresh hangs, time goes on: what expires is closed all the same.
+func TestWatchClosesWhileARefreshHangs(t *testing.T) {
+	t.Parallel()
+	w := newWatched(t)
+	r := w.watch("--fail-closed")
+	eventually(t, "healthy", r.status(200))
+	held := make(chan struct{}, 1)
+	w.registry.Intercept(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
+		select {
+		case held <- struct{}{}:
+		default:
+		}
+		<-r.Context().Done()
+	})
+	<-held
+	w.setAhead(2 * time.Hour)
+	eventually(t, "closed", w.closed)
+	eventually(t, "unhealthy", r.status(503))
+}
+
+// Without --fail-closed an agent says that the view has expired, and leaves it.
+func TestWatchWithoutFailClosed(t *testing.T) {
+	t.Parallel()
+	w := newWatched(t)
+	r := w.watch("--interval", "1h") // nothing looks at the view but who asks
+	eventually(t, "healthy", r.status(200))
+	before := w.policy()
+	w.setAhead(2 * time.Hour)
+	eventually(t, "unhealthy", r.status(503))
+	if w.policy() != before {
+		t.Errorf("policy %s", w.policy())
 	}
 }
 
@@ -230,5 +289,26 @@ func TestExpiredTrustStaysWithoutFailClosed(t *testing.T) {
 	}
 	if code := w.run(t.Context(), &closed, &out, append(line, "--fail-closed")...); code != exitStale || !strings.Contains(w.policy(), "tufoci/acme/closed") || !strings.Contains(closed.String(), "✗ closed") {
 		t.Errorf("exit %d\n%s", code, closed.String())
+	}
+}
+
+// A registry that keeps its callers waiting does not keep a stale trust open.
+func TestSlowRegistryDoesNotKeepFromClosing(t *testing.T) {
+	t.Parallel()
+	w := newWatched(t)
+	var out console
+	line := []string{"trust", "sync", "acme", "--to", "notation", "--dir", filepath.Join(w.dir, "N"), "--plain-http", "--fail-closed"}
+	if code := w.run(t.Context(), &out, &out, line...); code != 0 {
+		t.Fatal(out.String())
+	}
+	before := w.policy()
+	w.registry.Intercept(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
+	line = append(line, "--timeout", "1s")
+	if code := w.run(t.Context(), &out, &out, line...); code != exitRegistry || w.policy() != before {
+		t.Errorf("fresh: exit %d\n%s", code, out.String())
+	}
+	w.setAhead(2 * time.Hour)
+	if code := w.run(t.Context(), &out, &out, line...); code != exitRegistry || !strings.Contains(w.policy(), "tufoci/acme/closed") {
+		t.Errorf("stale: exit %d\n%s", code, out.String())
 	}
 }
