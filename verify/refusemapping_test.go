@@ -3,6 +3,7 @@ package verify_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -93,6 +94,29 @@ func mappingRefusals() map[string]refusal {
 		"no image": {
 			spoil: func(*world, ocispec.Descriptor) string { return ":3.0" },
 			want:  verify.ErrImageNotFound, text: text("3.0"),
+		},
+		"no image and no fresh trust": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				w.repo.SetExpiry("timestamp", time.Now().Add(-time.Minute))
+				return ":3.0"
+			},
+			want: verify.ErrImageNotFound,
+			check: func(t *testing.T, _ *world, r *verify.Result) {
+				if err := r.Verdicts[0].Err; !errors.Is(err, trust.ErrExpired) {
+					t.Errorf("the trust says %v", err)
+				}
+			},
+		},
+		"index whose entry is of another one": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				index, platforms := w.pushIndex("multi", "2.0")
+				other, _ := w.pushIndex("other", "3.0")
+				w.sign(other)
+				w.entryOf(other, nil, "@"+index.Digest.String())
+				w.entryOf(platforms[0], map[string]any{"index": index.Digest.String()}, "@"+platforms[0].Digest.String())
+				return "@" + platforms[0].Digest.String()
+			},
+			want: verify.ErrDiffers, text: text("images/shop/api@sha256:"),
 		},
 		"index without an entry": {
 			spoil: func(w *world, _ ocispec.Descriptor) string {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tufoci/tufoci/trust"
@@ -43,16 +42,16 @@ func (q *inquiry) checkSignature(ctx context.Context) error {
 // tryAll examines signatures until one is good. What is wrong with one is wrong
 // with that one only.
 func (q *inquiry) tryAll(ctx context.Context, x *examiner, referrers []ocispec.Descriptor, subject ocispec.Descriptor) error {
-	tried := map[digest.Digest]bool{}
+	tried := 0
 	for _, referrer := range referrers {
-		if !plausible(referrer) || tried[referrer.Digest] {
+		if referrer.MediaType != ocispec.MediaTypeImageManifest {
 			continue
 		}
-		if len(tried) == q.v.opts.MaxSignatures {
+		if tried == q.v.opts.MaxSignatures {
 			q.verdict.MoreSignatures = true
 			break
 		}
-		tried[referrer.Digest] = true
+		tried++
 		s, err := q.try(ctx, x, referrer, subject)
 		if errors.Is(err, errNotSignature) {
 			continue
@@ -67,12 +66,6 @@ func (q *inquiry) tryAll(ctx context.Context, x *examiner, referrers []ocispec.D
 		}
 	}
 	return q.none(subject)
-}
-
-// plausible reports whether a referrer can be a signature at all. Whether an entry
-// without a type is one, its manifest says.
-func plausible(referrer ocispec.Descriptor) bool {
-	return isDigest(referrer.Digest) && referrer.MediaType == ocispec.MediaTypeImageManifest
 }
 
 // try examines one signature. The error is that of the signature.
