@@ -127,5 +127,36 @@ func mappingRefusals() map[string]refusal {
 			},
 			want: verify.ErrUnmapped, text: text("the index that the image is a platform of has no entry"),
 		},
+		"index that does not list the image": {
+			// Whoever can sign entries, and no images, borrows a signature.
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				index, _ := w.pushIndex("multi", "2.0")
+				w.mapped(index, "2.0")
+				w.sign(index)
+				other := w.push("other", "3.0")
+				w.entryOf(other, map[string]any{"index": index.Digest.String()}, ":3.0", "@"+other.Digest.String())
+				return ":3.0"
+			},
+			want: verify.ErrDiffers, text: text("it does not list sha256:"),
+		},
+		"image in the place of an index": {
+			spoil: func(w *world, image ocispec.Descriptor) string {
+				other := w.push("other", "3.0")
+				w.entryOf(other, map[string]any{"index": image.Digest.String()}, ":3.0", "@"+other.Digest.String())
+				return "@" + other.Digest.String()
+			},
+			want: verify.ErrDiffers, text: text("it does not list sha256:"),
+		},
+		"index of another length": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				index, platforms := w.pushIndex("multi", "2.0")
+				w.sign(index)
+				w.entryOf(platforms[0], map[string]any{"index": index.Digest.String()}, "@"+platforms[0].Digest.String())
+				index.Size++
+				w.mapped(index, "2.0")
+				return "@" + platforms[0].Digest.String()
+			},
+			want: verify.ErrDiffers, text: text(" bytes, served "),
+		},
 	}
 }
