@@ -75,7 +75,7 @@ func (s signatureReport) text(w io.Writer, now time.Time) {
 			fmt.Fprintf(w, "   %s", printable(s.Chain[0].Subject))
 		}
 		if s.Error != "" {
-			fmt.Fprintf(w, ": %s", printable(s.Error))
+			fmt.Fprintf(w, ": %s", printable(strings.Replace(s.Error, s.Digest+": ", "", 1)))
 		}
 		fmt.Fprintln(w)
 		return
