@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -132,6 +133,9 @@ func (a *app) subjectOf(image string, r *verify.Result, o *verifyFlags) subject 
 	for _, v := range r.Verdicts {
 		if v.Err == r.Err || len(r.Verdicts) == 1 {
 			s.trust, s.source = v.Trust, v.Status.SourceRef
+			if v.Canonical != "" { // its publisher knows no mirrors
+				s.image = v.Canonical + strings.TrimPrefix(r.As.String(), r.As.Name())
+			}
 		}
 	}
 	return s
