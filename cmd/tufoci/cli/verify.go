@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -95,7 +96,7 @@ func (a *app) runVerify(ctx context.Context, args []string, o *verifyFlags) (*ve
 	worst := verify.Gravest(errs...)
 	for i, result := range results {
 		if worst != nil && result.Err == worst {
-			a.subject = a.subjectOf(args[i], result)
+			a.subject = a.subjectOf(args[i], result, o)
 		}
 	}
 	return r, worst
@@ -117,12 +118,24 @@ func (a *app) warnOf(results []*verify.Result) {
 }
 
 // subjectOf names what a refusal is about.
-func (a *app) subjectOf(image string, r *verify.Result) subject {
+func (a *app) subjectOf(image string, r *verify.Result, o *verifyFlags) subject {
 	s := a.subject
-	s.image = image
+	s.image, s.again = r.As.String(), "tufoci verify "+shellWord(image)
+	if o.as != "" {
+		s.again += " --as " + shellWord(o.as)
+	}
+	if o.layout {
+		s.again += " --oci-layout"
+	}
+	if o.offline {
+		s.again += " --offline"
+	}
 	for _, v := range r.Verdicts {
 		if v.Err == r.Err || len(r.Verdicts) == 1 {
 			s.trust, s.source = v.Trust, v.Status.SourceRef
+			if v.Canonical != "" { // its publisher knows no mirrors
+				s.image = v.Canonical + strings.TrimPrefix(r.As.String(), r.As.Name())
+			}
 		}
 	}
 	return s
@@ -337,6 +350,6 @@ func (r *verifyResult) text(w io.Writer, a *app) {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		image.text(w, a)
+		image.text(w, a, len(r.Images) > 1)
 	}
 }
