@@ -84,7 +84,7 @@ func fetchSignatureManifest(ctx context.Context, repo ociremote.Repository, refe
 	layer := manifest.Layers[0]
 	switch {
 	case layer.MediaType != jws.MediaTypeEnvelope && layer.MediaType != cose.MediaTypeEnvelope:
-		return refuse("envelope of the unknown media type %q", shorten(layer.MediaType))
+		return refuse("envelope of the unknown media type %.128q", layer.MediaType)
 	case !isDigest(layer.Digest):
 		return refuse("envelope with an invalid digest")
 	}
@@ -104,13 +104,4 @@ func unreachable(err error) bool {
 	var auth *ociremote.AuthError
 	return errors.As(err, &transport) || errors.As(err, &auth) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// shorten keeps foreign text in an error message readable.
-func shorten(s string) string {
-	const most = 128
-	if len(s) <= most {
-		return s
-	}
-	return s[:most] + "…"
 }

@@ -8,5 +8,6 @@ import (
 
 // NewMaterial makes material without a trust repository.
 func NewMaterial(set *material.Set, r *material.Revocations, now func() time.Time) *Material {
-	return &Material{set: set, revocations: r, now: now}
+	set.Revocations = r
+	return &Material{set: set, now: now}
 }

@@ -34,7 +34,7 @@ func newMapping(t *trust.Target) (Mapping, error) {
 	case !isDigest(m.Digest):
 		return m, malformed(t, fmt.Errorf("an image needs its sha256"))
 	case m.Index != "" && !isDigest(m.Index):
-		return m, malformed(t, fmt.Errorf("invalid digest of an index %q", shorten(string(m.Index))))
+		return m, malformed(t, fmt.Errorf("invalid digest of an index %.128q", m.Index))
 	}
 	return m, nil
 }

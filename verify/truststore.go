@@ -32,7 +32,7 @@ func (s trustStore) GetCertificates(_ context.Context, t truststore.Type, name s
 		return nil, truststore.TrustStoreError{InnerError: fs.ErrNotExist, Msg: fmt.Sprintf("no target provides the trust store %s:%s", t, name)}
 	}
 	good := slices.DeleteFunc(slices.Clone(all), func(c *x509.Certificate) bool {
-		return s.m.revocations.Certificate(material.SHA256(c)) != nil
+		return s.m.set.Revocations.Certificate(material.SHA256(c)) != nil
 	})
 	if len(good) == 0 {
 		return nil, truststore.CertificateError{InnerError: fs.ErrNotExist, Msg: fmt.Sprintf("every certificate of the trust store %s:%s is revoked", t, name)}
