@@ -62,7 +62,7 @@ func anchors(in Input) (map[storeID]map[string][]byte, []string) {
 }
 
 func (in Input) revoked(c *x509.Certificate) bool {
-	return in.Revocations != nil && in.Revocations.Certificate(material.SHA256(c)) != nil
+	return in.Set.Revocations.Certificate(material.SHA256(c)) != nil
 }
 
 // generationName is the name of a store with this content. again is 0; where a
