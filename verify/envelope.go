@@ -85,16 +85,11 @@ func fetchSignatureManifest(ctx context.Context, repo ociremote.Repository, refe
 	switch {
 	case layer.MediaType != jws.MediaTypeEnvelope && layer.MediaType != cose.MediaTypeEnvelope:
 		return refuse("envelope of the unknown media type %.128q", layer.MediaType)
-	case !isDigest(layer.Digest):
+	case !ociremote.IsDigest(layer.Digest.String()):
 		return refuse("envelope with an invalid digest")
 	}
 	// Bytes that a descriptor carries with it are not used: they need no blob.
 	return ocispec.Descriptor{MediaType: layer.MediaType, Digest: layer.Digest, Size: layer.Size}, nil
-}
-
-// isDigest accepts sha256 only, as all of tufoci does.
-func isDigest(d digest.Digest) bool {
-	return d.Validate() == nil && d.Algorithm() == digest.SHA256
 }
 
 // unreachable reports whether an error is of the way to the registry, and says

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
 
@@ -72,7 +73,7 @@ func (q *inquiry) tryAll(ctx context.Context, x *examiner, referrers []ocispec.D
 // plausible reports whether a referrer can be a signature at all. Whether an entry
 // without a type is one, its manifest says.
 func plausible(referrer ocispec.Descriptor) bool {
-	return isDigest(referrer.Digest) && referrer.MediaType == ocispec.MediaTypeImageManifest
+	return ociremote.IsDigest(referrer.Digest.String()) && referrer.MediaType == ocispec.MediaTypeImageManifest
 }
 
 // try examines one signature. The error is that of the signature.
