@@ -96,3 +96,9 @@ func (r *targetReader) material(ctx context.Context, keep func(name string) bool
 	}
 	return files, nil
 }
+
+// isCertificate reports whether a target is a file of a trust store.
+func isCertificate(name string) bool {
+	_, _, _, ok := material.ParseCertificateName(name)
+	return ok
+}
