@@ -451,7 +451,7 @@ func (s *site) generation(g int, always *signer, markers map[string]int) notatio
 		s.t.Fatal(err)
 	}
 	return notationdir.Input{
-		Trust: "acme", Scopes: []trust.Scope{scope}, Maps: []trust.Map{m}, Set: set, Revocations: &material.Revocations{},
+		Trust: "acme", Scopes: []trust.Scope{scope}, Maps: []trust.Map{m}, Set: set,
 	}
 }
 

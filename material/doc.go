@@ -3,5 +3,8 @@
 // Notation trust policy, and revocations. Publishers lint with it before they
 // publish, consumers parse with it after they have verified.
 //
+//	findings := material.Lint(files, material.LintOptions{Previous: published, TimestampExpires: expires, Now: now})
+//	set, err := material.Read(files)
+//
 // It knows names and bytes. It does no I/O, knows no TUF, and verifies no image.
 package material

@@ -42,10 +42,13 @@ const (
 var StoreTypes = []StoreType{StoreCA, StoreSigningAuthority, StoreTSA}
 
 var (
-	// componentRE is the form of a file name in Notation.
-	componentRE = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
-	crlNameRE   = regexp.MustCompile(`^[a-zA-Z0-9_-][a-zA-Z0-9_.-]*$`)
+	fileNameRE = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
+	crlNameRE  = regexp.MustCompile(`^[a-zA-Z0-9_-][a-zA-Z0-9_.-]*$`)
 )
+
+// IsFileName reports whether Notation takes a name for a store or a file in one:
+// [a-zA-Z0-9_.-]+. It takes "." and "..", too.
+func IsFileName(name string) bool { return fileNameRE.MatchString(name) }
 
 // CertificateName is the target of a certificate file:
 // notation/x509/TYPE/STORE/FILE. ErrInvalid for what Notation could not read
@@ -56,7 +59,7 @@ func CertificateName(t StoreType, store, file string) (string, error) {
 		return "", fmt.Errorf("%w: trust store type %q; there are %s, %s and %s", ErrInvalid, t, StoreCA, StoreSigningAuthority, StoreTSA)
 	}
 	for what, name := range map[string]string{"store": store, "file": file} {
-		if !componentRE.MatchString(name) || name == "." || name == ".." || len(name) > maxComponent {
+		if !IsFileName(name) || name == "." || name == ".." || len(name) > maxComponent {
 			return "", fmt.Errorf("%w: %s name %q; want at most %d of a-z, A-Z, 0-9, '_', '.' and '-'", ErrInvalid, what, name, maxComponent)
 		}
 	}

@@ -2,7 +2,6 @@ package metadata
 
 import (
 	"cmp"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -223,7 +222,7 @@ func (n ImageEntry) checkIndex() error {
 	if n.Tag != "" && n.Index != "" {
 		return fmt.Errorf("%w: image %s:%s: the manifest of a platform has no tag", ErrInvalid, n.Repository, n.Tag)
 	}
-	if sum, err := hex.DecodeString(n.Index); n.Index != "" && (err != nil || len(sum) != 32 || hex.EncodeToString(sum) != n.Index) {
+	if n.Index != "" && !isSHA256(n.Index) {
 		return fmt.Errorf("%w: image %s: index %q is not 64 lower-case hex digits", ErrInvalid, n.Repository, n.Index)
 	}
 	return nil

@@ -99,14 +99,11 @@ func readManifest(r io.Reader, desc ocispec.Descriptor, name string) ([]byte, er
 	if desc.Digest != "" && got != desc.Digest {
 		return nil, &MalformedError{What: "manifest", Err: fmt.Errorf("its digest is %s, it was announced as %s", got, shorten(string(desc.Digest)))}
 	}
-	if isDigest(name) && got.String() != name {
+	if IsDigest(name) && got.String() != name {
 		return nil, &MalformedError{What: "manifest", Err: fmt.Errorf("its digest is %s, asked for was %s", got, shorten(name))}
 	}
 	return data, nil
 }
-
-// isDigest tells a digest from a tag.
-func isDigest(name string) bool { return validateDigest(digest.Digest(name)) == nil }
 
 // loadInline fetches the inline layer of a bundle that does not carry it as
 // data. One that the registry has lost is no error: the files are there.

@@ -145,6 +145,10 @@ func IsRepository(s string) bool { return len(s) <= maxRepository && repositoryN
 // IsTag reports whether s is a tag.
 func IsTag(s string) bool { return tagName.MatchString(s) }
 
+// IsDigest reports whether s is "sha256:" and 64 lower-case hex digits, the only
+// algorithm that tufoci takes. No tag is.
+func IsDigest(s string) bool { return validateDigest(digest.Digest(s)) == nil }
+
 // imageHost returns the canonical form of a host that parseHost has read.
 func imageHost(host string) (string, error) {
 	if !strings.ContainsAny(host, ".:") && host != "localhost" {

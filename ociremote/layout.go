@@ -124,7 +124,7 @@ func (l *layoutReader) Resolve(_ context.Context, name string) (ocispec.Descript
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	if isDigest(name) {
+	if IsDigest(name) {
 		return l.resolveDigest(idx, digest.Digest(name))
 	}
 	found, err := idx.find(name)

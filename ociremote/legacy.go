@@ -52,7 +52,7 @@ func FetchLegacyTarget(ctx context.Context, repo Repository, role, name string, 
 
 // fetchLegacy reads a manifest of the older layout.
 func fetchLegacy(ctx context.Context, repo Repository, name string) (*Bundle, error) {
-	if !tagName.MatchString(name) && !isDigest(name) {
+	if !tagName.MatchString(name) && !IsDigest(name) {
 		return nil, notFound(shorten(name))
 	}
 	b, err := FetchBundle(ctx, repo, name, Known{})

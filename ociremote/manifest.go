@@ -22,9 +22,10 @@ type Manifest struct {
 }
 
 // IsIndex reports whether it is an image index or a manifest list.
-func (m *Manifest) IsIndex() bool { return isIndex(m.Descriptor.MediaType) }
+func (m *Manifest) IsIndex() bool { return IsIndex(m.Descriptor.MediaType) }
 
-func isIndex(mediaType string) bool {
+// IsIndex reports whether a media type is that of an image index or a manifest list.
+func IsIndex(mediaType string) bool {
 	return mediaType == ocispec.MediaTypeImageIndex || mediaType == mediaTypeDockerList
 }
 
@@ -130,7 +131,7 @@ func manifestType(served string, top object) (string, error) {
 	case !known:
 		return "", errors.New("neither an index nor an image")
 	}
-	if isIndex(served) != list || isIndex(served) == config {
+	if IsIndex(served) != list || IsIndex(served) == config {
 		return "", fmt.Errorf("served as %s, which it is not", served)
 	}
 	return served, nil

@@ -157,7 +157,7 @@ func (r *registryRepository) describe(resp *http.Response, name string) (ocispec
 	if desc.Digest != "" && validateDigest(desc.Digest) != nil {
 		return desc, r.unexpected(resp, "with an invalid digest in its header")
 	}
-	if desc.Digest != "" && isDigest(name) && desc.Digest.String() != name {
+	if desc.Digest != "" && IsDigest(name) && desc.Digest.String() != name {
 		return desc, &MalformedError{What: "manifest", Err: fmt.Errorf("asked for %s, got %s", name, desc.Digest)}
 	}
 	return desc, nil

@@ -21,7 +21,6 @@ const (
 	// unknownPlatform is what build tools give to manifests of an index that nobody runs, such as attestations.
 	unknownPlatform = "unknown"
 	dockerConfig    = "application/vnd.docker.container.image.v1+json"
-	dockerList      = "application/vnd.docker.distribution.manifest.list.v2+json"
 )
 
 var (

@@ -65,7 +65,7 @@ func (w *manifestWalk) below(ctx context.Context, m *ociremote.Manifest, depth i
 
 // index goes into an index that stands in another one.
 func (w *manifestWalk) index(ctx context.Context, d ocispec.Descriptor, depth int) error {
-	if d.MediaType != ocispec.MediaTypeImageIndex && d.MediaType != dockerList {
+	if !ociremote.IsIndex(d.MediaType) {
 		return nil
 	}
 	if depth == maxIndexDepth {

@@ -3,8 +3,6 @@ package trust
 import (
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/tufoci/tufoci/ociremote"
 )
 
@@ -30,8 +28,7 @@ func ParseImageName(name string) (repository, tag, dgst string, ok bool) {
 		}
 		return repository, value, "", true
 	}
-	d := digest.Digest(value)
-	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
+	if !ociremote.IsDigest(value) {
 		return "", "", "", false
 	}
 	return repository, "", value, true

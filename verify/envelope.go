@@ -84,17 +84,12 @@ func fetchSignatureManifest(ctx context.Context, repo ociremote.Repository, refe
 	layer := manifest.Layers[0]
 	switch {
 	case layer.MediaType != jws.MediaTypeEnvelope && layer.MediaType != cose.MediaTypeEnvelope:
-		return refuse("envelope of the unknown media type %q", shorten(layer.MediaType))
-	case !isDigest(layer.Digest):
+		return refuse("envelope of the unknown media type %.128q", layer.MediaType)
+	case !ociremote.IsDigest(layer.Digest.String()):
 		return refuse("envelope with an invalid digest")
 	}
 	// Bytes that a descriptor carries with it are not used: they need no blob.
 	return ocispec.Descriptor{MediaType: layer.MediaType, Digest: layer.Digest, Size: layer.Size}, nil
-}
-
-// isDigest accepts sha256 only, as all of tufoci does.
-func isDigest(d digest.Digest) bool {
-	return d.Validate() == nil && d.Algorithm() == digest.SHA256
 }
 
 // unreachable reports whether an error is of the way to the registry, and says
@@ -104,13 +99,4 @@ func unreachable(err error) bool {
 	var auth *ociremote.AuthError
 	return errors.As(err, &transport) || errors.As(err, &auth) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// shorten keeps foreign text in an error message readable.
-func shorten(s string) string {
-	const most = 128
-	if len(s) <= most {
-		return s
-	}
-	return s[:most] + "…"
 }

@@ -12,7 +12,8 @@ import (
 
 // NewMaterial makes material without a trust repository.
 func NewMaterial(set *material.Set, r *material.Revocations, now func() time.Time) *Material {
-	return &Material{set: set, revocations: r, now: now}
+	set.Revocations = r
+	return &Material{set: set, now: now}
 }
 
 // Examine examines an envelope by the only statement of the material's policy.

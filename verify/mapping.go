@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
 
@@ -31,10 +32,10 @@ func newMapping(t *trust.Target) (Mapping, error) {
 	}
 	m.MediaType, m.Index = custom.Tufoci.MediaType, custom.Tufoci.Index
 	switch {
-	case !isDigest(m.Digest):
+	case !ociremote.IsDigest(m.Digest.String()):
 		return m, malformed(t, fmt.Errorf("an image needs its sha256"))
-	case m.Index != "" && !isDigest(m.Index):
-		return m, malformed(t, fmt.Errorf("invalid digest of an index %q", shorten(string(m.Index))))
+	case m.Index != "" && !ociremote.IsDigest(m.Index.String()):
+		return m, malformed(t, fmt.Errorf("invalid digest of an index %.128q", m.Index))
 	}
 	return m, nil
 }

@@ -32,9 +32,8 @@ const (
 // Material is what Notation needs, as one verified view of a trust repository
 // delivers it. It never changes and is safe for concurrent use.
 type Material struct {
-	set         *material.Set
-	revocations *material.Revocations
-	now         func() time.Time // for the age of CRLs
+	set *material.Set    // with the revocations of the view
+	now func() time.Time // for the age of CRLs
 }
 
 // Load reads the material of a view. Scopes are those of the trust: a policy
@@ -59,7 +58,7 @@ func load(ctx context.Context, view *trust.View, scopes []trust.Scope, revocatio
 		return nil, &Refusal{Kind: ErrMaterial, Err: err}
 	}
 	set.Revocations = revocations
-	m := &Material{set: set, revocations: revocations, now: now}
+	m := &Material{set: set, now: now}
 	return m, m.checkScopes(scopes)
 }
 
@@ -126,7 +125,7 @@ func within(repository string, scopes []trust.Scope) bool {
 func (m *Material) Set() *material.Set { return m.set }
 
 // Revocations of images and certificates.
-func (m *Material) Revocations() *material.Revocations { return m.revocations }
+func (m *Material) Revocations() *material.Revocations { return m.set.Revocations }
 
 // Policy is the trust policy; nil if there is none. It is not to be changed.
 func (m *Material) Policy() *trustpolicy.Document { return m.set.Policy }

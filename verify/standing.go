@@ -46,7 +46,7 @@ func (m *Material) standings(chain []*x509.Certificate, signed time.Time) []stan
 // that lists it counts however old it is and whatever its scope. Only a CRL whose
 // scope it is in says that it is good.
 func (m *Material) standing(cert *x509.Certificate, root bool, signed time.Time) standing {
-	if e := m.revocations.Certificate(material.SHA256(cert)); e != nil {
+	if e := m.set.Revocations.Certificate(material.SHA256(cert)); e != nil {
 		return standing{result: result.ResultRevoked, reason: e.Reason, time: e.Time}
 	}
 	if root {

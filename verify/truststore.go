@@ -5,16 +5,12 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 
 	"github.com/notaryproject/notation-go/verifier/truststore"
 
 	"github.com/tufoci/tufoci/material"
 )
-
-// storeName is what Notation takes as the name of a store.
-var storeName = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
 
 // trustStore is the trust store of notation-go in memory.
 type trustStore struct{ m *Material }
@@ -28,7 +24,7 @@ func (s trustStore) GetCertificates(_ context.Context, t truststore.Type, name s
 	if !slices.Contains(truststore.Types, t) {
 		return nil, truststore.TrustStoreError{Msg: fmt.Sprintf("unsupported trust store type: %s", t)}
 	}
-	if !storeName.MatchString(name) {
+	if !material.IsFileName(name) {
 		return nil, truststore.TrustStoreError{Msg: fmt.Sprintf("invalid trust store name %q", name)}
 	}
 	all, ok := s.m.set.Stores[material.StoreType(t)][name]
@@ -36,7 +32,7 @@ func (s trustStore) GetCertificates(_ context.Context, t truststore.Type, name s
 		return nil, truststore.TrustStoreError{InnerError: fs.ErrNotExist, Msg: fmt.Sprintf("no target provides the trust store %s:%s", t, name)}
 	}
 	good := slices.DeleteFunc(slices.Clone(all), func(c *x509.Certificate) bool {
-		return s.m.revocations.Certificate(material.SHA256(c)) != nil
+		return s.m.set.Revocations.Certificate(material.SHA256(c)) != nil
 	})
 	if len(good) == 0 {
 		return nil, truststore.CertificateError{InnerError: fs.ErrNotExist, Msg: fmt.Sprintf("every certificate of the trust store %s:%s is revoked", t, name)}

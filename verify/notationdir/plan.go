@@ -115,11 +115,8 @@ func storePath(store string) string { return path.Join("truststore/x509", store)
 
 // notTakenOver warns of what `tufoci verify` refuses and stock notation does not.
 func (in Input) notTakenOver() []string {
-	if in.Revocations == nil {
-		return nil
-	}
 	var warnings []string
-	if n := len(in.Revocations.Images); n > 0 {
+	if n := len(in.Set.Revocations.Images); n > 0 {
 		warnings = append(warnings, countOf(n, "image")+" revoked by list: notation does not know of it, `tufoci verify` does")
 	}
 	stores := map[string]bool{}
@@ -131,7 +128,7 @@ func (in Input) notTakenOver() []string {
 		}
 	}
 	leafs := 0
-	for _, c := range in.Revocations.Certificates {
+	for _, c := range in.Set.Revocations.Certificates {
 		if !stores[c.SHA256] {
 			leafs++
 		}

@@ -164,7 +164,7 @@ func closedStatement(trustName string, scopes []string) trustpolicy.TrustPolicy 
 		SignatureVerification: trustpolicy.SignatureVerification{VerificationLevel: trustpolicy.LevelStrict.Name},
 		TrustedIdentities:     []string{wildcard},
 	}
-	for _, kind := range []material.StoreType{material.StoreCA, material.StoreSigningAuthority, material.StoreTSA} {
+	for _, kind := range material.StoreTypes {
 		closed.TrustStores = append(closed.TrustStores, string(kind)+":"+absentStore(trustName, "closed"))
 	}
 	return closed

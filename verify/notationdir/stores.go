@@ -25,15 +25,11 @@ const (
 	maxGenerations = 16
 )
 
-// storeName is what Notation reads from disk.
-var storeName = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
-
 // splitStore takes TYPE/NAME apart.
 func splitStore(path string) (t material.StoreType, name string, ok bool) {
 	kind, name, _ := strings.Cut(path, "/")
 	t = material.StoreType(kind)
-	known := t == material.StoreCA || t == material.StoreSigningAuthority || t == material.StoreTSA
-	return t, name, known && storeName.MatchString(name) && name != "." && name != ".."
+	return t, name, slices.Contains(material.StoreTypes, t) && material.IsFileName(name) && name != "." && name != ".."
 }
 
 // storeID is a store of the trust, as its policy names it: TYPE:NAME.
@@ -67,7 +63,7 @@ func anchors(in Input) (map[storeID]map[string][]byte, []string) {
 }
 
 func (in Input) revoked(c *x509.Certificate) bool {
-	return in.Revocations != nil && in.Revocations.Certificate(material.SHA256(c)) != nil
+	return in.Set.Revocations.Certificate(material.SHA256(c)) != nil
 }
 
 // generationName is the name of a store with this content. again is 0; where a
@@ -154,7 +150,7 @@ func sums(files map[string][]byte) map[string]string {
 func (s *session) orphans(trustName string) ([]string, error) {
 	form := regexp.MustCompile(`^` + regexp.QuoteMeta(generationPrefix(trustName)) + fmt.Sprintf(`.+\.[0-9a-f]{%d}$`, generationDigits))
 	var found []string
-	for _, kind := range []material.StoreType{material.StoreCA, material.StoreSigningAuthority, material.StoreTSA} {
+	for _, kind := range material.StoreTypes {
 		entries, err := os.ReadDir(s.storeDir(string(kind)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err

@@ -58,10 +58,9 @@ type Input struct {
 	// MinLevel is the weakest level of a statement that is taken over, as of the
 	// trust; "" is strict. Weaker ones are left out, so that nothing verifies where
 	// they would apply.
-	MinLevel    string
-	Status      trust.Status
-	Set         *material.Set
-	Revocations *material.Revocations
+	MinLevel string
+	Status   trust.Status
+	Set      *material.Set
 	// Repositories are the canonical repositories, HOST/REPOSITORY, that a
 	// statement for "*" is written for; those outside the scopes are passed over.
 	Repositories []string

@@ -462,7 +462,7 @@ func TestRevokedAnchors(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			in := inputOf("acme", 1, append(c.files, material.File{Name: material.PolicyName, Data: policy("a=" + c.stores + "=*")})...)
-			in.Revocations.Certificates = []material.RevokedCertificate{{SHA256: material.SHA256(authorities[0].Certificate)}}
+			in.Set.Revocations.Certificates = []material.RevokedCertificate{{SHA256: material.SHA256(authorities[0].Certificate)}}
 			r := w.sync(in)
 			w.expect("acme.example/shop/api", c.want...)
 			if len(r.Warnings) == 0 {
@@ -481,8 +481,8 @@ func TestWarnings(t *testing.T) {
 	in := inputOf("acme", 1, append(files, material.File{Name: material.PolicyName, Data: policy("a=ca:ca=*")}, certificate("ca/ca", 0))...)
 	in.Set.Policy.TrustPolicies[0].SignatureVerification.VerificationLevel = trustpolicy.LevelAudit.Name
 	in.MinLevel = trustpolicy.LevelAudit.Name
-	in.Revocations.Images = []material.RevokedImage{{Digest: "sha256:" + strings.Repeat("a", 64)}}
-	in.Revocations.Certificates = []material.RevokedCertificate{{SHA256: strings.Repeat("b", 64)}}
+	in.Set.Revocations.Images = []material.RevokedImage{{Digest: "sha256:" + strings.Repeat("a", 64)}}
+	in.Set.Revocations.Certificates = []material.RevokedCertificate{{SHA256: strings.Repeat("b", 64)}}
 	text := strings.Join(w.sync(in).Warnings, "\n")
 	for _, want := range []string{"level audit", "CRL ended ended", "CRL nowhere has no URL", "1 image revoked", "1 certificate revoked"} {
 		if !strings.Contains(text, want) {

@@ -93,7 +93,6 @@ func inputOf(name string, version int64, files ...material.File) Input {
 		Scopes:       []trust.Scope{must(trust.ParseScope(host + "/**"))},
 		Status:       trust.Status{Root: role, Timestamp: role, Snapshot: role, Targets: role, RootSHA256: strings.Repeat("1", 64)},
 		Set:          must(material.Read(files)),
-		Revocations:  &material.Revocations{},
 		Repositories: []string{host + "/shop/api"},
 	}
 }

@@ -120,10 +120,7 @@ func (r *targetReader) checkCRL(ctx context.Context, c *material.CRL, old []held
 			return err
 		}
 	}
-	files, err := r.material(ctx, func(name string) bool {
-		_, _, _, ok := material.ParseCertificateName(name)
-		return ok
-	})
+	files, err := r.material(ctx, isCertificate)
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,6 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"workspace": s.cmdWorkspace,
 		"lock":      s.cmdLock,
 		"copydir":   s.cmdCopyDir,
-		"authority": cmdAuthority,
 		"pki":       s.cmdPKI,
 	}
 }

@@ -22,7 +22,7 @@ const (
 
 const (
 	// sigstoreName is the trusted root of Sigstore, as cosign takes it with --trusted-root.
-	sigstoreName = "sigstore/trusted_root.json"
+	sigstoreName = sigstorePrefix + trustedRoot
 	// policyTree holds policies of other programs.
 	policyTree = "policy/"
 )

@@ -61,10 +61,7 @@ here, and refused by publish.`,
 // warnPolicy says what publish would say about a policy beside the trust stores
 // that are there.
 func (a *app) warnPolicy(ctx context.Context, r *targetReader, policy []byte) error {
-	files, err := r.material(ctx, func(name string) bool {
-		_, _, _, ok := material.ParseCertificateName(name)
-		return ok
-	})
+	files, err := r.material(ctx, isCertificate)
 	if err != nil {
 		return err
 	}

@@ -120,15 +120,22 @@ func (a *app) runPublish(ctx context.Context, w *metadata.Workspace, o *publishO
 
 // writable opens a registry repository to push to.
 func (a *app) writable(ctx context.Context, repository string, flags *registryFlags) (ociremote.WritableRepository, error) {
-	ref, err := ociremote.ParseReference(repository)
-	if err != nil {
-		return nil, err
-	}
-	client, err := a.client(ctx, flags)
+	ref, client, err := a.repositoryClient(ctx, repository, flags)
 	if err != nil {
 		return nil, err
 	}
 	return openWritable(ctx, client, ref)
+}
+
+// repositoryClient reads the name of a registry repository, and makes the client
+// that the flags describe.
+func (a *app) repositoryClient(ctx context.Context, repository string, flags *registryFlags) (ociremote.Reference, *ociremote.Client, error) {
+	ref, err := ociremote.ParseReference(repository)
+	if err != nil {
+		return ref, nil, err
+	}
+	client, err := a.client(ctx, flags)
+	return ref, client, err
 }
 
 func openWritable(ctx context.Context, client *ociremote.Client, ref ociremote.Reference) (ociremote.WritableRepository, error) {

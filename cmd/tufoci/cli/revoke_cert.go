@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,8 +12,6 @@ import (
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
 )
-
-var certificateDigest = regexp.MustCompile(`^sha256:([0-9a-f]{64})$`)
 
 func (a *app) newRevokeCertificate() *cobra.Command {
 	var o revokeFlags
@@ -50,8 +47,8 @@ that it made are refused, also those made before.`,
 
 // certificateSum is the hex sha256 of a certificate that is named by it, or that a file holds.
 func certificateSum(arg string) (string, error) {
-	if m := certificateDigest.FindStringSubmatch(arg); m != nil {
-		return m[1], nil
+	if checksumForm.MatchString(arg) {
+		return strings.TrimPrefix(arg, "sha256:"), nil
 	}
 	if strings.HasPrefix(arg, "sha256:") {
 		return "", usagef("%q: want sha256: and 64 lower-case hex digits", arg)

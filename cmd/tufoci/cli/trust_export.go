@@ -208,8 +208,8 @@ const (
 
 // writeSigstore writes the trusted root, and what else is below sigstore/.
 func writeSigstore(ctx context.Context, e *exporter) error {
-	e.app.subject.target = sigstorePrefix + trustedRoot
-	data, _, missing := e.view.Get(ctx, sigstorePrefix+trustedRoot)
+	e.app.subject.target = sigstoreName
+	data, _, missing := e.view.Get(ctx, sigstoreName)
 	err := missing
 	if errors.Is(err, trust.ErrTargetNotFound) {
 		data, _, err = e.view.Get(ctx, trustedRoot)

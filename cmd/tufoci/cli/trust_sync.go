@@ -214,7 +214,7 @@ func (s *syncer) sync(ctx context.Context, view *trust.View) (*trustSyncResult, 
 	}
 	in := notationdir.Input{
 		Trust: s.entry.Name, Scopes: s.entry.Scopes, Maps: s.entry.Maps, MinLevel: s.entry.Level(), Status: view.Status(),
-		Set: m.Set(), Revocations: m.Revocations(),
+		Set: m.Set(),
 	}
 	if forAll(m) {
 		if in.Repositories, err = s.repositories(ctx, view); err != nil {

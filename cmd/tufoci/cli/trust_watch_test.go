@@ -188,7 +188,7 @@ func (w *watched) closed() bool { return strings.Contains(w.policy(), `"tufoci/a
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	w := newWatched(t)
-	r := w.watch("--fail-closed", "--timeout", "2s") // which does not bound a watch
+	r := w.watch("--fail-closed")
 	eventually(t, "healthy", r.status(200))
 	first := w.policy()
 	if !strings.Contains(first, `"tufoci/acme/all"`) {
@@ -232,6 +232,25 @@ func TestWatch(t *testing.T) {
 	}
 	if _, body := get(t, r.url+"/healthz"); !strings.Contains(body, "refused") {
 		t.Errorf("the agent listens still: %s", body)
+	}
+}
+
+// --timeout is for one sync, not for the agent.
+func TestWatchOutlivesTimeout(t *testing.T) {
+	t.Parallel()
+	const timeout = time.Second
+	w := newWatched(t)
+	r := w.watch("--timeout", timeout.String())
+	start := time.Now()
+	eventually(t, "the agent answers after the timeout", func() bool {
+		code, _ := get(t, r.url+"/healthz")
+		return time.Since(start) > 2*timeout && code != 0
+	})
+	select {
+	case code := <-r.ended:
+		t.Errorf("exit %d\n%s", code, r.stderr.String())
+		r.ended <- code
+	default:
 	}
 }
 

@@ -50,11 +50,7 @@ func (r *targetReader) read(ctx context.Context, t metadata.Target) ([]byte, err
 
 // readable opens a registry repository to read from.
 func (a *app) readable(ctx context.Context, repository string, flags *registryFlags) (ociremote.Repository, error) {
-	ref, err := ociremote.ParseReference(repository)
-	if err != nil {
-		return nil, err
-	}
-	client, err := a.client(ctx, flags)
+	ref, client, err := a.repositoryClient(ctx, repository, flags)
 	if err != nil {
 		return nil, err
 	}
@@ -99,4 +95,10 @@ func (r *targetReader) material(ctx context.Context, keep func(name string) bool
 		files = append(files, material.File{Name: t.Path, Data: data, Custom: t.Custom})
 	}
 	return files, nil
+}
+
+// isCertificate reports whether a target is a file of a trust store.
+func isCertificate(name string) bool {
+	_, _, _, ok := material.ParseCertificateName(name)
+	return ok
 }
