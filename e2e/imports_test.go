@@ -51,6 +51,7 @@ var homes = map[string][]string{
 	"github.com/notaryproject/notation-go":              {"verify", "verify/notationdir", "material", "internal/notationsign"},
 	"github.com/notaryproject/notation-core-go":         {"verify", "internal/notationsign"},
 	"github.com/notaryproject/tspclient-go":             {"verify", "internal/notationsign", "internal/tuftest"},
+	"github.com/veraison/go-cose":                       {"verify"},
 	"github.com/digitorus/timestamp":                    {"internal/tuftest"},
 	"github.com/opencontainers/image-spec":              {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli"},
 	"github.com/opencontainers/go-digest":               {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli"},

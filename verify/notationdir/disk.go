@@ -13,11 +13,11 @@ import (
 // What is read back from directories that others write to is bounded. The limits
 // are far above what Notation's files have in practice.
 const (
-	maxPolicyFile      = 16 << 20 // bytes of a policy: 100,000 repositories
-	maxStateFile       = 64 << 20 // bytes of state.json, which repeats the policies
-	maxCRLFile         = 96 << 20 // bytes of a CRL file: 32 MiB each of base and delta, in base64
-	maxCertificateFile = 1 << 20  // bytes of a file in a store
-	maxStoreFiles      = 10_000   // files in a store
+	maxPolicyFile      = 64 << 20  // bytes of a policy: eight trusts with as many repositories as a sync takes
+	maxStateFile       = 128 << 20 // bytes of state.json, which repeats the policies
+	maxCRLFile         = 96 << 20  // bytes of a CRL file: 32 MiB each of base and delta, in base64
+	maxCertificateFile = 1 << 20   // bytes of a file in a store
+	maxStoreFiles      = 10_000    // files in a store
 )
 
 // disk does every change to the file system. Readers, also after a crash, find a

@@ -31,6 +31,9 @@ func (s *session) planPolicy(trustName string) error {
 	if err != nil {
 		return err
 	}
+	if len(want) > maxPolicyFile {
+		return fmt.Errorf("%w: %d bytes, of which the next sync would read %d", ErrPolicy, len(want), maxPolicyFile)
+	}
 	for _, file := range []string{policyFile, policyFileOCI} {
 		if err := s.planPolicyFile(file, want); err != nil {
 			return err

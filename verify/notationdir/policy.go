@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -96,15 +97,27 @@ func (in Input) speaksFor(repository string) bool {
 	return slices.ContainsFunc(in.Scopes, func(s trust.Scope) bool { return s.Match(repository) })
 }
 
+// maxScopes bounds the names of repositories that "*" stands for, in bytes with their
+// quotes and indentation: some 100,000 names. Who may sign entries for images decides
+// how many there are, and must not keep a sync from what it withdraws.
+const (
+	maxScopes     = 8 << 20
+	scopeOverhead = 16
+)
+
 // scopes are the names of the repositories of a statement. "*" stands for those
 // that the trust's image targets name and no other statement does.
 func (in Input) scopes(st trustpolicy.TrustPolicy, exact map[string]bool) (scopes, warnings []string) {
-	repositories := st.RegistryScopes
+	repositories, left := st.RegistryScopes, math.MaxInt
 	if slices.Contains(repositories, wildcard) {
-		repositories = slices.DeleteFunc(slices.Clone(in.Repositories), func(r string) bool { return exact[r] || !in.speaksFor(r) })
+		repositories, left = slices.DeleteFunc(slices.Sorted(slices.Values(in.Repositories)), func(r string) bool { return exact[r] || !in.speaksFor(r) }), maxScopes
 	}
-	for _, repository := range repositories {
+	for n, repository := range repositories {
 		for _, name := range trust.Known(repository, in.Maps) {
+			if left -= len(name) + scopeOverhead; left < 0 {
+				warnings = append(warnings, fmt.Sprintf("%s are left out of %q, from %s on: they are too many for a policy", countOf(len(repositories)-n, "name"), wildcard, repository))
+				return slices.Compact(slices.Sorted(slices.Values(scopes))), warnings
+			}
 			if !expressible(name) {
 				warnings = append(warnings, fmt.Sprintf("%s: notation can have no policy for this name", name))
 				continue

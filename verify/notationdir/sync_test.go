@@ -2,6 +2,7 @@ package notationdir
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -542,5 +543,24 @@ func TestWeakStatementsAreLeftOut(t *testing.T) {
 				t.Errorf("the other statement is gone: %s", written)
 			}
 		})
+	}
+}
+
+// Whoever signs entries for very many repositories keeps nobody from a withdrawal:
+// the next sync reads what this one writes.
+func TestVeryManyRepositories(t *testing.T) {
+	t.Parallel()
+	in := input("acme", 1, 0)
+	for i := range 34_000 {
+		in.Repositories = append(in.Repositories, fmt.Sprintf("acme.example/%s/%d", strings.Repeat("x", 230), i))
+	}
+	in.Repositories = append(in.Repositories, "acme.example/a")
+	statements, warnings, err := in.statements(map[storeID]string{{material.StoreCA, "ca"}: "x"})
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "too many for a policy") {
+		t.Fatalf("%v, %.1000q", err, warnings)
+	}
+	data := must(marshalPolicy(&trustpolicy.Document{Version: policyVersion, TrustPolicies: statements}))
+	if n := len(statements[0].RegistryScopes); statements[0].RegistryScopes[0] != "acme.example/a" || n < 30_000 || len(data) > maxPolicyFile/8 {
+		t.Errorf("%d scopes, %d bytes", n, len(data))
 	}
 }
