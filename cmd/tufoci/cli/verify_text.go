@@ -50,16 +50,16 @@ func (v verdictReport) text(w io.Writer, image imageReport, now time.Time) {
 
 // basis is what the verdict of a trust rests on.
 func (v verdictReport) basis(now time.Time) string {
-	out := "trust " + v.Trust + ", " + v.Source
+	parts := []string{"trust " + v.Trust, v.Source}
 	for _, r := range v.Roles {
 		if r.Role == "timestamp" {
-			out += fmt.Sprintf(", timestamp v%d, %s", r.Version, expiry(r.Expires.Time, now))
+			parts = append(parts, fmt.Sprintf("timestamp v%d", r.Version), expiry(r.Expires.Time, now))
 		}
 	}
 	if v.Stale {
-		out += ", stale"
+		parts = append(parts, "stale")
 	}
-	return out
+	return strings.Join(parts, ", ")
 }
 
 func (s signatureReport) text(w io.Writer, now time.Time) {
