@@ -293,6 +293,18 @@ func (r *Revocations) Image(digest, repository string) *RevokedImage {
 	return nil
 }
 
+// ImagesOf returns the entries that count in a repository (its path without host),
+// by digest: for who asks about many. They are those that Image returns.
+func (r *Revocations) ImagesOf(repository string) map[string]*RevokedImage {
+	all := map[string]*RevokedImage{}
+	for n, i := range r.Images {
+		if all[i.Digest] == nil && (i.Repository == "" || i.Repository == repository) {
+			all[i.Digest] = &r.Images[n]
+		}
+	}
+	return all
+}
+
 // Certificate returns the entry that revokes the certificate with this hex
 // sha256, or nil.
 func (r *Revocations) Certificate(sha256 string) *RevokedCertificate {

@@ -248,6 +248,9 @@ func TestRevoked(t *testing.T) {
 		if got != test.want {
 			t.Errorf("%s in %q: %q, want %q", test.digest, test.repository, got, test.want)
 		}
+		if i := r.ImagesOf(test.repository)[test.digest]; i != r.Image(test.digest, test.repository) {
+			t.Errorf("%s of those in %q: %v", test.digest, test.repository, i)
+		}
 	}
 	if c := r.Certificate(hexA); c == nil || c.Reason != "leaf" {
 		t.Errorf("certificate: %v", c)

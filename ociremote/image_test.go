@@ -68,7 +68,7 @@ func TestParseImageRefuses(t *testing.T) {
 		"registry.acme.io/a@sha512:" + strings.Repeat("ab", 64),
 		"registry.acme.io/A:t", "registry.acme.io/a//b:t", "registry.acme.io/../a:t", "registry.acme.io/a/:t", "registry.acme.io/:t",
 		"registry.acme.io:0/a:t", "registry.acme.io./a:t", "user@registry.acme.io/a:t", "https://registry.acme.io/a:t",
-		"reg\u0456stry.acme.io/a:t", "registry.acme.io/a\x00:t", " registry.acme.io/a:t",
+		"reg\u0456stry.acme.io/a:t", "reg\u0130stry.acme.io/a:t", "\u212Aegistry.acme.io/a:t", "registry.acme.io/a\x00:t", " registry.acme.io/a:t",
 		"registry.acme.io/" + strings.Repeat("a", 255) + ":t", "docker.io/" + strings.Repeat("a", 245) + ":t",
 	} {
 		if got, err := ParseImage(in); !errors.Is(err, ErrInvalidReference) || got != (ImageReference{}) {

@@ -161,6 +161,9 @@ func splitPath(kind Kind, s string) (Reference, suffix, error) {
 // parseHost checks HOST[:PORT] and returns its canonical form.
 func parseHost(s string) (string, error) {
 	invalid := fmt.Errorf("invalid registry host %q", shorten(s))
+	if strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return "", invalid // the lower case of a few letters is another one, of which the reader knows nothing
+	}
 	host, port, hasPort := strings.ToLower(s), "", false
 	if strings.HasPrefix(host, "[") {
 		inner, rest, ok := strings.Cut(host[1:], "]")

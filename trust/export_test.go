@@ -26,3 +26,6 @@ var ErrReadOnly = os.ErrPermission
 
 // Spread is the wait of a Refresher with its jitter.
 var Spread = spread
+
+// PublicKey checks a public key of a metadata file.
+var PublicKey = publicKey

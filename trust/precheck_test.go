@@ -2,9 +2,13 @@ package trust_test
 
 import (
 	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -252,6 +256,13 @@ func TestPrecheckRefuses(t *testing.T) {
 				key.(map[string]any)["keytype"] = "ecdsa-sha2-nistp256"
 			}
 		}), "hex-encoded"},
+		"a key of 8193 bits": {"root", edit("root", func(s map[string]any) {
+			large, _ := rsaPEM(t, 8193)
+			for _, key := range s["keys"].(map[string]any) {
+				key := key.(map[string]any)
+				key["keytype"], key["keyval"] = "rsa", map[string]any{"public": large}
+			}
+		}), "8193 bits"},
 	}
 	for name, test := range tests {
 		err := trust.Precheck(test.role, test.data)
@@ -428,6 +439,32 @@ func TestPrecheckMessagesAreShort(t *testing.T) {
 	} {
 		if err := trust.Precheck("targets", []byte(data)); err == nil || len(err.Error()) > 1000 || !utf8.ValidString(err.Error()) {
 			t.Errorf("a message of %d bytes for a file of %d", len(err.Error()), len(data))
+		}
+	}
+}
+
+// rsaPEM is an RSA key with so many bits, which nobody has, in both of its forms.
+func rsaPEM(t *testing.T, bits uint) (pkix, pkcs1 string) {
+	t.Helper()
+	n := new(big.Int).Lsh(big.NewInt(1), bits-1)
+	key := &rsa.PublicKey{N: n.SetBit(n, 0, 1), E: 65537}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(key)}))
+}
+
+// A signature by a key that is too large takes hours to verify.
+func TestPrecheckLargeKey(t *testing.T) {
+	t.Parallel()
+	for bits, good := range map[uint]bool{8192: true, 8193: false, 100_000: false} {
+		pkix, pkcs1 := rsaPEM(t, bits)
+		for _, key := range []string{pkix, pkcs1} {
+			if err := trust.PublicKey("rsa", key); (err == nil) != good {
+				t.Errorf("%d bits: %v", bits, err)
+			}
 		}
 	}
 }

@@ -1,8 +1,11 @@
 package trust
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"strconv"
@@ -198,6 +201,32 @@ func publicKey(keyType, public string) error {
 		if !strings.Contains(public, "-----BEGIN ") {
 			return fmt.Errorf("%s keys are read in PEM only; hex-encoded ones, as in the first roots of Sigstore, are not: pin a later root", keyType)
 		}
+	}
+	if keyType == tuf.KeyTypeRSASSA_PSS_SHA256 {
+		return rsaSize(public)
+	}
+	return nil
+}
+
+// maxKeyBits is the size of an RSA key, in bits, as in crypto/tls. Whoever may
+// delegate could else name a key with which one signature takes hours to verify, and
+// no deadline interrupts that.
+const maxKeyBits = 8192
+
+// rsaSize refuses a key that is too large. What is none is left to the verification.
+func rsaSize(public string) error {
+	block, _ := pem.Decode([]byte(public))
+	if block == nil {
+		return nil
+	}
+	var key *rsa.PublicKey
+	if parsed, err := x509.ParsePKIXPublicKey(block.Bytes); err == nil {
+		key, _ = parsed.(*rsa.PublicKey)
+	} else {
+		key, _ = x509.ParsePKCS1PublicKey(block.Bytes)
+	}
+	if key != nil && key.N.BitLen() > maxKeyBits {
+		return fmt.Errorf("a key of %d bits, at most %d are allowed", key.N.BitLen(), maxKeyBits)
 	}
 	return nil
 }

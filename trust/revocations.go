@@ -12,6 +12,10 @@ import (
 	"github.com/tufoci/tufoci/material"
 )
 
+// maxRevocations bounds all lists of revocations together, in bytes: the role that may
+// only deny can list many.
+const maxRevocations = 4 * material.MaxRevocationsSize
+
 // Reserved returns the effective targets under reserved names, sorted: those that
 // the own list of the role targets has, and of the role revocations what it may
 // list. It reads no other role. If that one cannot be read, the error is
@@ -86,6 +90,12 @@ func (v *View) Revocations(ctx context.Context) (*material.Revocations, error) {
 	all = slices.DeleteFunc(all, func(l listed) bool {
 		return l.name != material.RevocationsName && !strings.HasPrefix(l.name, revocationsPrefix)
 	})
+	var total int64
+	for _, l := range all {
+		if total += l.role.meta.Signed.Targets[l.name].Length; total > maxRevocations {
+			return nil, unreadable(v.mismatch(l.role, l.name, nil, fmt.Errorf("lists of more than %d bytes together", maxRevocations)))
+		}
+	}
 	v.prefetchListed(ctx, all)
 	together := &material.Revocations{}
 	for _, l := range all {

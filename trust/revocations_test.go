@@ -235,6 +235,22 @@ func TestRevocationsTooLarge(t *testing.T) {
 	}
 }
 
+// Nor are many lists that are large together, whoever has them.
+func TestRevocationsTooLargeTogether(t *testing.T) {
+	t.Parallel()
+	w := revocationWorld(t)
+	for i := range 4 {
+		w.AddEntry("revocations", fmt.Sprintf("revocations/%d.json", i), material.MaxRevocationsSize, imageSum(i)[7:], nil)
+	}
+	w.publish()
+	view := w.mustRefresh()
+	w.at.reset()
+	_, err := view.Revocations(t.Context())
+	if refused(t, err, trust.ErrRevocations); w.at.requests() != 0 || !strings.Contains(err.Error(), "together") {
+		t.Errorf("%d requests, %v", w.at.requests(), err)
+	}
+}
+
 // withoutFile loses a target file.
 func withoutFile(base string) func(map[string][]byte) {
 	return func(files map[string][]byte) {

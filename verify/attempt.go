@@ -73,9 +73,12 @@ func (v *Verifier) notRead(r *Result, err error) error {
 func (v *Verifier) gather(ctx context.Context, as ociremote.ImageReference, selected []trust.Applicable, a *artifact, seen map[string]*sight) (*ociremote.Manifest, error) {
 	var round sync.WaitGroup
 	for _, subject := range v.guesses(ctx, as, selected) {
-		// An error is that of who needs the list, if it turns out to be the right
+		// An error is that of who needs the answer, if it turns out to be the right
 		// one.
-		round.Go(func() { _, _ = a.listReferrers(ctx, ocispec.Descriptor{Digest: subject}) })
+		round.Go(func() { _, _ = a.listReferrers(ctx, ocispec.Descriptor{Digest: subject.digest}) })
+		if subject.index {
+			round.Go(func() { _, _ = a.fetchIndex(ctx, subject.digest) })
+		}
 	}
 	looks := make([]*sight, len(selected))
 	for i, s := range selected {
@@ -89,11 +92,17 @@ func (v *Verifier) gather(ctx context.Context, as ociremote.ImageReference, sele
 	return manifest, err
 }
 
+// guess is a digest whose signatures will probably be needed.
+type guess struct {
+	digest digest.Digest
+	index  bool // it is the index that an image is a platform of
+}
+
 // guesses are the digests whose signatures will probably be needed: what the
 // stored state signs as this tag, the index that it names, or what was asked for.
-func (v *Verifier) guesses(ctx context.Context, as ociremote.ImageReference, selected []trust.Applicable) []digest.Digest {
-	var subjects []digest.Digest
-	known := map[digest.Digest]bool{}
+func (v *Verifier) guesses(ctx context.Context, as ociremote.ImageReference, selected []trust.Applicable) []guess {
+	var subjects []guess
+	known := map[guess]bool{}
 	for _, s := range selected {
 		if !v.requires(s.Entry, trust.RequireSignature) {
 			continue
@@ -102,13 +111,13 @@ func (v *Verifier) guesses(ctx context.Context, as ociremote.ImageReference, sel
 		if as.Digest != "" {
 			name = trust.ImageDigest(inHost(s.Canonical), as.Digest.String())
 		}
-		subject := as.Digest
+		subject := guess{digest: as.Digest}
 		if t := v.followers[s.Entry.Name].guess(ctx, name); t != nil {
 			if m, err := newMapping(t); err == nil {
-				subject = m.subject()
+				subject = guess{m.subject(), m.Index != "" && m.Index != m.Digest}
 			}
 		}
-		if subject != "" && !known[subject] {
+		if subject.digest != "" && !known[subject] {
 			known[subject] = true
 			subjects = append(subjects, subject)
 		}

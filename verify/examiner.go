@@ -50,6 +50,9 @@ func (x *examiner) examine(ctx context.Context, s *Signature, subject ocispec.De
 		}
 	}()
 	s.MediaType = e.mediaType
+	if err := e.checkWeight(); err != nil {
+		return &Refusal{Kind: ErrEnvelope, Name: s.Digest.String(), Err: err}
+	}
 	code := &recorder{m: x.m, p: purpose.CodeSigning, online: x.online}
 	tsa := &recorder{m: x.m, p: purpose.Timestamping, online: x.online}
 	v, err := verifier.NewWithOptions(x.policy, x.m.TrustStore(), nil, verifier.VerifierOptions{

@@ -210,6 +210,25 @@ func TestPaddedWithSignatures(t *testing.T) {
 	}
 }
 
+// An index is no signature, and not looked at.
+func TestPaddedWithIndexes(t *testing.T) {
+	t.Parallel()
+	w, image := good(t, withReferrers)
+	signed := must(referrersOf(w, image))[0]
+	var list []any
+	for i := range 60 {
+		list = append(list, ocispec.Descriptor{
+			MediaType: ocispec.MediaTypeImageIndex, ArtifactType: signatureType, Digest: digest.FromString(fmt.Sprint(i)), Size: 100,
+		})
+	}
+	w.publish()
+	w.lie(append(list, asSignature(signed))...)
+	if r := w.verify(":1.0"); r.Err != nil || len(w.requests()) > 5 {
+		t.Errorf("%d requests, %v", len(w.requests()), r.Err)
+	}
+}
+
+// referrersOf are those of an image.
 func referrersOf(w *world, image ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 	client := must(ociremote.NewClient(ociremote.Options{}))
 	ref, _ := w.image(":1.0")

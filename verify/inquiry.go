@@ -149,8 +149,9 @@ func (q *inquiry) checkRevoked() error {
 	for _, child := range q.manifest.Children {
 		digests = append(digests, child.Digest)
 	}
+	revoked := q.revocations.ImagesOf(q.repository())
 	for _, dgst := range digests {
-		if e := q.revocations.Image(dgst.String(), q.repository()); e != nil {
+		if e := revoked[dgst.String()]; e != nil {
 			return &Refusal{Kind: ErrRevoked, Name: dgst.String(), Reason: e.Reason, Time: e.Time.UTC().Format(time.RFC3339)}
 		}
 	}

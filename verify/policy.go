@@ -59,7 +59,7 @@ func statementFor(policy *trustpolicy.Document, scope string) *trustpolicy.Trust
 }
 
 // checkLevel notes statement and level, and refuses what is below the least level
-// of the trust. That is never skip, so that skip is always refused.
+// of the trust, skip always.
 func (q *inquiry) checkLevel(s *trustpolicy.TrustPolicy) error {
 	level, err := PolicyLevel(s.SignatureVerification)
 	if err != nil {

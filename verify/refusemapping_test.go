@@ -3,6 +3,7 @@ package verify_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -94,6 +95,29 @@ func mappingRefusals() map[string]refusal {
 			spoil: func(*world, ocispec.Descriptor) string { return ":3.0" },
 			want:  verify.ErrImageNotFound, text: text("3.0"),
 		},
+		"no image and no fresh trust": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				w.repo.SetExpiry("timestamp", time.Now().Add(-time.Minute))
+				return ":3.0"
+			},
+			want: verify.ErrImageNotFound,
+			check: func(t *testing.T, _ *world, r *verify.Result) {
+				if err := r.Verdicts[0].Err; !errors.Is(err, trust.ErrExpired) {
+					t.Errorf("the trust says %v", err)
+				}
+			},
+		},
+		"index whose entry is of another one": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				index, platforms := w.pushIndex("multi", "2.0")
+				other, _ := w.pushIndex("other", "3.0")
+				w.sign(other)
+				w.entryOf(other, nil, "@"+index.Digest.String())
+				w.entryOf(platforms[0], map[string]any{"index": index.Digest.String()}, "@"+platforms[0].Digest.String())
+				return "@" + platforms[0].Digest.String()
+			},
+			want: verify.ErrDiffers, text: text("images/shop/api@sha256:"),
+		},
 		"index without an entry": {
 			spoil: func(w *world, _ ocispec.Descriptor) string {
 				index, platforms := w.pushIndex("multi", "2.0")
@@ -102,6 +126,37 @@ func mappingRefusals() map[string]refusal {
 				return "@" + platforms[0].Digest.String()
 			},
 			want: verify.ErrUnmapped, text: text("the index that the image is a platform of has no entry"),
+		},
+		"index that does not list the image": {
+			// Whoever can sign entries, and no images, borrows a signature.
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				index, _ := w.pushIndex("multi", "2.0")
+				w.mapped(index, "2.0")
+				w.sign(index)
+				other := w.push("other", "3.0")
+				w.entryOf(other, map[string]any{"index": index.Digest.String()}, ":3.0", "@"+other.Digest.String())
+				return ":3.0"
+			},
+			want: verify.ErrDiffers, text: text("it does not list sha256:"),
+		},
+		"image in the place of an index": {
+			spoil: func(w *world, image ocispec.Descriptor) string {
+				other := w.push("other", "3.0")
+				w.entryOf(other, map[string]any{"index": image.Digest.String()}, ":3.0", "@"+other.Digest.String())
+				return "@" + other.Digest.String()
+			},
+			want: verify.ErrDiffers, text: text("it does not list sha256:"),
+		},
+		"index of another length": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				index, platforms := w.pushIndex("multi", "2.0")
+				w.sign(index)
+				w.entryOf(platforms[0], map[string]any{"index": index.Digest.String()}, "@"+platforms[0].Digest.String())
+				index.Size++
+				w.mapped(index, "2.0")
+				return "@" + platforms[0].Digest.String()
+			},
+			want: verify.ErrDiffers, text: text(" bytes, served "),
 		},
 	}
 }

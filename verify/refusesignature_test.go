@@ -34,6 +34,13 @@ func signatureRefusals() map[string]refusal {
 			},
 			want: verify.ErrNoSignature,
 		},
+		"nothing but an artifact without a type": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				w.attach(unsigned(w), func(*ocispec.Manifest) {})
+				return ""
+			},
+			want: verify.ErrNoSignature,
+		},
 		"signature of the platform instead of its index": {
 			spoil: func(w *world, _ ocispec.Descriptor) string {
 				index, platforms := w.pushIndex("multi", "2.0")

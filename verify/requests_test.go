@@ -242,3 +242,32 @@ func TestRequestsOfTheNextImage(t *testing.T) {
 		t.Errorf("%v; not made: %v", got, rest())
 	}
 }
+
+// The index of a platform is read at the same time as what refers to it, and with
+// all else where an earlier run has seen it.
+func TestRequestsOfPlatform(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withReferrers)
+	index, platforms := w.pushIndex("multi", "2.0")
+	w.mapped(index, "2.0")
+	s := w.signBy(index, w.leaf, notationsign.Options{})
+	w.entryOf(platforms[0], map[string]any{"index": index.Digest.String()}, ":2.0-amd64")
+	must(platforms[0], w.images.Tag(w.ctx(), platforms[0], "2.0-amd64"))
+	w.publish()
+	const bundle, tag = "acme/trust/manifests/tuf", "/manifests/2.0-amd64"
+	list, refers := "/manifests/"+index.Digest.String(), "/referrers/"+index.Digest.String()
+	signature, envelope := "/manifests/"+s.Digest.String(), "/blobs/"+w.envelopeOf(s)
+	for _, rounds := range [][][]string{
+		{{bundle, tag}, {list, refers}, {signature}, {envelope}},
+		{{bundle, tag, list, refers}, {signature}, {envelope}},
+	} {
+		w.registry.Reset()
+		rest := w.rounds(t, rounds)
+		if r := w.verify(":2.0-amd64"); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		if got := w.requests(); len(got) != 6 || len(rest()) != 0 {
+			t.Errorf("%v; not made: %v", got, rest())
+		}
+	}
+}

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
 
@@ -44,16 +43,16 @@ func (q *inquiry) checkSignature(ctx context.Context) error {
 // tryAll examines signatures until one is good. What is wrong with one is wrong
 // with that one only.
 func (q *inquiry) tryAll(ctx context.Context, x *examiner, referrers []ocispec.Descriptor, subject ocispec.Descriptor) error {
-	tried := map[digest.Digest]bool{}
+	tried := 0
 	for _, referrer := range referrers {
-		if !plausible(referrer) || tried[referrer.Digest] {
+		if referrer.MediaType != ocispec.MediaTypeImageManifest {
 			continue
 		}
-		if len(tried) == q.v.opts.MaxSignatures {
+		if tried == q.v.opts.MaxSignatures {
 			q.verdict.MoreSignatures = true
 			break
 		}
-		tried[referrer.Digest] = true
+		tried++
 		s, err := q.try(ctx, x, referrer, subject)
 		if errors.Is(err, errNotSignature) {
 			continue
@@ -68,12 +67,6 @@ func (q *inquiry) tryAll(ctx context.Context, x *examiner, referrers []ocispec.D
 		}
 	}
 	return q.none(subject)
-}
-
-// plausible reports whether a referrer can be a signature at all. Whether an entry
-// without a type is one, its manifest says.
-func plausible(referrer ocispec.Descriptor) bool {
-	return ociremote.IsDigest(referrer.Digest.String()) && referrer.MediaType == ocispec.MediaTypeImageManifest
 }
 
 // try examines one signature. The error is that of the signature.
@@ -117,25 +110,38 @@ func (q *inquiry) subject(ctx context.Context) (ocispec.Descriptor, error) {
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	index, err := newMapping(t)
+	entry, err := newMapping(t)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	if index.Digest != q.index {
+	if entry.Digest != q.index {
 		return ocispec.Descriptor{}, &Refusal{
-			Kind: ErrDiffers, Name: name, Role: t.Role, RoleVersion: t.RoleVersion, Signed: index.Digest.String(), Served: q.index.String(),
+			Kind: ErrDiffers, Name: name, Role: t.Role, RoleVersion: t.RoleVersion, Signed: entry.Digest.String(), Served: q.index.String(),
 		}
 	}
-	desc := ocispec.Descriptor{MediaType: index.MediaType, Digest: index.Digest, Size: index.Length}
-	if desc.MediaType == "" {
-		// Signatures name the media type, so the bytes have to tell it.
-		served, err := q.artifact.fetchIndex(ctx, index.Digest)
-		if err != nil {
-			return desc, fmt.Errorf("index %s: %w", index.Digest, err)
-		}
-		desc.MediaType = served.Descriptor.MediaType
+	return q.listing(ctx, &entry)
+}
+
+// listing reads an index and describes it, if it lists the image. Who signs entries
+// could else lend an image the signature of any index.
+func (q *inquiry) listing(ctx context.Context, entry *Mapping) (ocispec.Descriptor, error) {
+	var ahead sync.WaitGroup
+	defer ahead.Wait()
+	ahead.Go(func() { _, _ = q.artifact.listReferrers(ctx, ocispec.Descriptor{Digest: entry.Digest}) })
+	index, err := q.artifact.fetchIndex(ctx, entry.Digest)
+	if err != nil {
+		return ocispec.Descriptor{}, fmt.Errorf("index %s: %w", entry.Digest, err)
 	}
-	return desc, nil
+	refusal := &Refusal{Kind: ErrDiffers, Name: entry.Name, Role: entry.Role, RoleVersion: entry.RoleVersion}
+	if refusal.Signed, refusal.Served = entry.difference(index.Descriptor); refusal.Signed != "" {
+		return ocispec.Descriptor{}, refusal
+	}
+	image := q.manifest.Descriptor.Digest
+	if !slices.ContainsFunc(index.Children, func(d ocispec.Descriptor) bool { return d.Digest == image }) {
+		refusal.Detail = "it does not list " + image.String() + ", whose entry says so"
+		return ocispec.Descriptor{}, refusal
+	}
+	return index.Descriptor, nil
 }
 
 // reservations are warnings about a good signature: checks that failed and were not

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tufoci/tufoci/internal/notationsign"
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
@@ -316,6 +318,22 @@ func TestStrangeEnvelopes(t *testing.T) {
 	w.sign(image)
 	if r := w.verify(":1.0"); r.Err != nil {
 		t.Error(r.Err)
+	}
+}
+
+// A parser that stops in its tracks stops one signature.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	w, image := good(t, withReferrers)
+	s := &material.Set{Policy: &w.policy, Stores: map[material.StoreType]map[string][]*x509.Certificate{"ca": {"acme": {w.ca.Certificate}}}}
+	m := verify.NewMaterial(s, &material.Revocations{}, time.Now)
+	envelope := must(notationsign.Envelope(w.ctx(), image, w.leaf, notationsign.Options{}))
+	if err := verify.Examine(t.Context(), m, image, notationsign.JWS, envelope); err != nil {
+		t.Fatal(err)
+	}
+	s.Stores["ca"]["acme"] = []*x509.Certificate{nil}
+	if err := verify.Examine(t.Context(), m, image, notationsign.JWS, envelope); !errors.Is(err, verify.ErrEnvelope) {
+		t.Errorf("got %v", err)
 	}
 }
 

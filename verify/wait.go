@@ -23,7 +23,7 @@ func (v *Verifier) persist(ctx context.Context, r *Result) {
 	seen := map[string]*sight{}
 	for {
 		v.attempt(ctx, r, seen)
-		if v.opts.Wait == 0 || !errors.Is(r.Err, ErrNotVouched) || rank(r.Err) != rank(ErrNotVouched) {
+		if v.opts.Wait == 0 || !errors.Is(r.Err, ErrNotVouched) {
 			return
 		}
 		again := time.NewTimer(pause)

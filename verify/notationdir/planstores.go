@@ -59,6 +59,11 @@ func (s *session) planGeneration(trustName string, id storeID, files map[string]
 
 // planPlain plans the changes of a store in place.
 func (s *session) planPlain(trustName string, id storeID, files map[string][]byte) (string, error) {
+	if strings.HasPrefix(strings.ToLower(id.name), storePrefix) {
+		// It could be one that a closed statement of another trust names, since there
+		// is none of that name.
+		return "", fmt.Errorf("%w: store %s: names that start with %s are for stores that tufoci's policies name", ErrForeign, id, storePrefix)
+	}
 	store := string(id.kind) + "/" + id.name
 	recorded := s.state.Stores[store]
 	there, odd, err := readStore(s.storeDir(store))

@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	generationDigits = 12 // hex digits of the content in the name of a store
+	storePrefix      = "tufoci." // starts the names of stores that our policies name
+	generationDigits = 12        // hex digits of the content in the name of a store
 	// maxGenerations is how many stores of one content are told apart: more than
 	// one there is only after somebody has changed the first.
 	maxGenerations = 16
@@ -80,7 +81,7 @@ func generationName(trustName, store string, files map[string][]byte, again int)
 
 // generationPrefix starts the names of all stores of a trust. The name of a trust
 // has no dot.
-func generationPrefix(trustName string) string { return "tufoci." + trustName + "." }
+func generationPrefix(trustName string) string { return storePrefix + trustName + "." }
 
 // absentStore is the name of a store that is never made: nothing verifies under a
 // statement that names it.

@@ -183,20 +183,22 @@ func TestRefusals(t *testing.T) {
 		prepare func(w *world)
 		want    error
 	}{
-		"foreign policy":               {PolicyAuto, next, func(w *world) { os.RemoveAll(w.o.Config); changed(w) }, ErrForeign},
-		"foreign policy, merge":        {PolicyMerge, next, func(w *world) { os.RemoveAll(w.o.Config); changed(w) }, ErrForeign},
-		"policy changed since":         {PolicyAuto, next, changed, ErrForeign},
-		"foreign policy of v2":         {PolicyAuto, next, func(w *world) { w.write(policyFileOCI, "{}") }, ErrForeign},
-		"policy is a link":             {PolicyAuto, next, func(w *world) { link(w, policyFile) }, ErrForeign},
-		"statement outside":            {PolicyAuto, outside, nil, verify.ErrPolicyScope},
-		"statement outside, replace":   {PolicyReplace, outside, nil, verify.ErrPolicyScope},
-		"no policy":                    {PolicyAuto, noPolicy, nil, verify.ErrNoPolicy},
-		"no scope":                     {PolicyAuto, noScope, nil, trust.ErrNoScope},
-		"older view":                   {PolicyAuto, input("acme", 0, 1), nil, trust.ErrRollback},
-		"older view, replace":          {PolicyReplace, input("acme", 0, 1), nil, trust.ErrRollback},
-		"damaged record":               {PolicyAuto, next, func(w *world) { w.write(".tufoci/state.json", "{") }, ErrState},
-		"record of a later version":    {PolicyReplace, next, func(w *world) { w.write(".tufoci/state.json", `{"version":2}`) }, ErrState},
-		"plain stores beside a policy": {PolicyNone, next, nil, ErrForeign},
+		"foreign policy":                    {PolicyAuto, next, func(w *world) { os.RemoveAll(w.o.Config); changed(w) }, ErrForeign},
+		"foreign policy, merge":             {PolicyMerge, next, func(w *world) { os.RemoveAll(w.o.Config); changed(w) }, ErrForeign},
+		"policy changed since":              {PolicyAuto, next, changed, ErrForeign},
+		"foreign policy of v2":              {PolicyAuto, next, func(w *world) { w.write(policyFileOCI, "{}") }, ErrForeign},
+		"policy is a link":                  {PolicyAuto, next, func(w *world) { link(w, policyFile) }, ErrForeign},
+		"statement outside":                 {PolicyAuto, outside, nil, verify.ErrPolicyScope},
+		"statement outside, replace":        {PolicyReplace, outside, nil, verify.ErrPolicyScope},
+		"no policy":                         {PolicyAuto, noPolicy, nil, verify.ErrNoPolicy},
+		"no scope":                          {PolicyAuto, noScope, nil, trust.ErrNoScope},
+		"older view":                        {PolicyAuto, input("acme", 0, 1), nil, trust.ErrRollback},
+		"older view, replace":               {PolicyReplace, input("acme", 0, 1), nil, trust.ErrRollback},
+		"damaged record":                    {PolicyAuto, next, func(w *world) { w.write(".tufoci/state.json", "{") }, ErrState},
+		"record of a later version":         {PolicyReplace, next, func(w *world) { w.write(".tufoci/state.json", `{"version":2}`) }, ErrState},
+		"plain stores beside a policy":      {PolicyNone, next, nil, ErrForeign},
+		"plain store of a closed statement": {PolicyNone, inputOf("beta", 1, certificate("ca/tufoci.acme.closed.absent", 1)), nil, ErrForeign},
+		"plain store in other letters":      {PolicyNone, inputOf("beta", 1, certificate("tsa/TUFOCI.acme.x", 1)), nil, ErrForeign},
 		"foreign plain store": {PolicyNone, next, func(w *world) {
 			os.RemoveAll(w.o.Config)
 			w.write("truststore/x509/ca/ca/mine.pem", string(authorities[0].PEM()))

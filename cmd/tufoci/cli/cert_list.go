@@ -20,6 +20,7 @@ func (a *app) newCertList() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the certificates of the trust stores",
+		Example: "  tufoci cert list -t ca",
 		Args:    cobra.NoArgs,
 	}
 	s.add(cmd)

@@ -21,6 +21,7 @@ func (a *app) newCRLList() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the CRLs of the workspace",
+		Example: "  tufoci crl list",
 		Args:    cobra.NoArgs,
 	}
 	flags.add(cmd, "")

@@ -17,7 +17,8 @@ func (a *app) newCRLRemove() *cobra.Command {
 		Short:   "Stage the removal of CRLs",
 		Long: `Stage the removal of CRLs with their issuers. Once published, what they revoke
 is accepted again where nothing else refuses it; publish warns of that.`,
-		Args: cobra.MinimumNArgs(1),
+		Example: "  tufoci crl rm acme",
+		Args:    cobra.MinimumNArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			return a.withWorkspace(ctx, false, func(w *metadata.Workspace) error {
 				removed, err := removeCRLs(w, args)

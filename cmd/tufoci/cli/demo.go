@@ -35,7 +35,8 @@ func (a *app) newDemo() *cobra.Command {
 an image, sign it with Notation, and verify it; move its tag, which is refused;
 replace the certificate authority; revoke a signer, who is refused. Rotate a root
 key, and attack: a tampered bundle and a rolled back one are refused. Every command shown is run as shown. Nothing else on this machine is touched.`,
-		Args: cobra.NoArgs,
+		Example: "  tufoci demo --keep",
+		Args:    cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			r, err := a.runDemo(ctx, keep)
 			if err != nil {

@@ -56,8 +56,11 @@ type subject struct {
 	host    string
 	keys    string
 	image   string
+	again   string // verifies image once more: "tufoci verify ..."
+	noun    string // what the command is about: image, cert, crl or target
 	scope   string // that would let a trust speak for image
 	reason  string // why none does
+	pin     string // how to add the first trust
 }
 
 // usageError is a wrong command line, or a question that cannot be asked.
@@ -123,7 +126,7 @@ func (s subject) fill(template string) string {
 	for placeholder, value := range map[string]string{
 		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
 		"{target}": s.target, "{key}": s.key, "{host}": s.host, "{keys}": s.keys,
-		"{image}": s.image, "{scope}": s.scope, "{reason}": s.reason,
+		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin,
 	} {
 		if !strings.Contains(template, placeholder) {
 			continue

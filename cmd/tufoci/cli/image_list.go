@@ -21,6 +21,7 @@ func (a *app) newImageList() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the images of the workspace",
+		Example: "  tufoci image list --repo shop/api",
 		Args:    cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			return a.withWorkspace(ctx, true, func(w *metadata.Workspace) error {

@@ -12,9 +12,9 @@ import (
 // signatureVerifier asks of an image what a client of the workspace's repository would ask, but for its mapping, which
 // is about to be made: that its signature verifies, and that nothing is revoked. What is staged does not count.
 func (a *app) signatureVerifier(w *metadata.Workspace, host string, client *ociremote.Client) (func(context.Context, ociremote.ImageReference) error, error) {
-	if base, err := w.Base(); err != nil {
+	if st, err := w.Status(); err != nil { // Base is empty after a reset, too
 		return nil, err
-	} else if base == nil {
+	} else if st.Published == nil {
 		return nil, usagef("--verified asks what is published, and nothing is: `tufoci publish` first")
 	}
 	root, err := w.Root1()

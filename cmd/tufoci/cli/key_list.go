@@ -20,6 +20,7 @@ func (a *app) newKeyList() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the keys and the roles that they may sign",
+		Example: "  tufoci key list",
 		Args:    cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			return a.withWorkspace(ctx, true, func(w *metadata.Workspace) error {

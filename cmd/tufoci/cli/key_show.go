@@ -10,9 +10,10 @@ import (
 
 func (a *app) newKeyShow() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show NAME",
-		Short: "Show one key",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show NAME",
+		Short:   "Show one key",
+		Example: "  tufoci key show root-a",
+		Args:    cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			return a.withWorkspace(ctx, true, func(w *metadata.Workspace) error {
 				return a.printKey(w.Key(args[0]))

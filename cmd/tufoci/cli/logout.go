@@ -11,9 +11,10 @@ import (
 func (a *app) newLogout() *cobra.Command {
 	var config string
 	cmd := &cobra.Command{
-		Use:   "logout REGISTRY",
-		Short: "Remove the stored credentials of a registry",
-		Args:  cobra.ExactArgs(1),
+		Use:     "logout REGISTRY",
+		Short:   "Remove the stored credentials of a registry",
+		Example: "  tufoci logout registry.acme.io",
+		Args:    cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			client, err := ociremote.NewClient(ociremote.Options{
 				RegistryConfig: a.registryConfig(config),

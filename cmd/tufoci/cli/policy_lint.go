@@ -25,7 +25,8 @@ func (a *app) newPolicyLint() *cobra.Command {
 		Long: `Check the Notation trust policy, the trust stores, the CRLs and the revocations
 of the workspace, each for itself and together, as publish does before it sends
 anything. With FILE, as if that was the policy. Nothing is changed.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  tufoci policy lint trustpolicy.json",
+		Args:    cobra.MaximumNArgs(1),
 	}
 	flags.add(cmd, "")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {

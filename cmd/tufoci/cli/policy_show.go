@@ -23,10 +23,11 @@ type policyResult struct {
 func (a *app) newPolicyShow() *cobra.Command {
 	var flags registryFlags
 	cmd := &cobra.Command{
-		Use:   "show [notation|sigstore]",
-		Short: "Show a policy of the workspace",
-		Long:  "Show a policy of the workspace, that of Notation if none is named.",
-		Args:  cobra.MaximumNArgs(1),
+		Use:     "show [notation|sigstore]",
+		Short:   "Show a policy of the workspace",
+		Long:    "Show a policy of the workspace, that of Notation if none is named.",
+		Example: "  tufoci policy show > trustpolicy.json",
+		Args:    cobra.MaximumNArgs(1),
 	}
 	flags.add(cmd, "")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {

@@ -21,6 +21,7 @@ func (a *app) newRoleList() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the roles in the order in which a lookup walks them",
+		Example: "  tufoci role list",
 		Args:    cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			return a.withWorkspace(ctx, true, func(w *metadata.Workspace) error {

@@ -18,9 +18,10 @@ type roleResult struct {
 
 func (a *app) newRoleShow() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show ROLE",
-		Short: "Show one role",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show ROLE",
+		Short:   "Show one role",
+		Example: "  tufoci role show apps-shop",
+		Args:    cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			return a.withWorkspace(ctx, true, func(w *metadata.Workspace) error {
 				role, err := w.Role(args[0])

@@ -55,18 +55,18 @@ var rules = []rule{
 
 	// Why an image is refused, the gravest first.
 	{is(verify.ErrRevoked), exitRevoked, "whoever may revoke has said so; that overrides every role and policy", []string{"run another version; `tufoci inspect {trust}` shows what the decision rests on"}},
-	{is(verify.ErrDiffers), exitDiffers, "the tag was moved after it was signed, or the registry serves something else", []string{"`tufoci verify {image} --format json` has both digests; tell its publisher, who knows which is right"}},
-	{is(verify.ErrEnvelope), exitDiffers, "the signature was changed, or is that of another image", []string{"ask its publisher to sign it again; `tufoci verify {image} --format json` has the evidence"}},
-	{is(verify.ErrUntrusted), exitUntrusted, "the signature does not hold up against what the trust delivers", []string{"`tufoci verify {image} --format json` has the evidence of each signature; tell its publisher"}},
+	{is(verify.ErrDiffers), exitDiffers, "the tag was moved after it was signed, or something else is served", []string{"`{again} --format json` has both digests; tell its publisher, who knows which is right"}},
+	{is(verify.ErrEnvelope), exitDiffers, "the signature was changed, or is that of another image", []string{"ask its publisher to sign it again; `{again} --format json` has the evidence"}},
+	{is(verify.ErrUntrusted), exitUntrusted, "the signature does not hold up against what the trust delivers", []string{"`{again} --format json` has the evidence of each signature; tell its publisher"}},
 	{is(verify.ErrNoStatement), exitUntrusted, "the trust policy that the trust delivers does not speak of this repository", []string{"ask the publisher of the trust: `tufoci policy show`"}},
 	{is(verify.ErrLevel), exitNotVouched, "the trust policy lets it pass without verifying it", []string{"ask the publisher of the trust for a strict statement: `tufoci policy show`"}},
 	{is(verify.ErrUnmapped), exitNotVouched, "no role that may speak for this name has signed it, or its signature has not arrived yet", []string{"its publisher: `tufoci image add {image}`, then `tufoci publish`"}},
-	{is(verify.ErrNoSignature), exitNotVouched, "nobody has signed it with Notation, or the signature was not copied along", []string{"its publisher signs it with notation; a copy needs its signatures: `tufoci verify {image}` again, then"}},
+	{is(verify.ErrNoSignature), exitNotVouched, "nobody has signed it with Notation, or the signature was not copied along", []string{"its publisher signs it with notation, and a copy needs its signatures too; then `{again}`"}},
 	{is(verify.ErrNoPolicy), exitRefused, "a signature is required, and nothing says whose", []string{"the publisher of the trust: `tufoci policy set notation trustpolicy.json`, then `tufoci publish`"}},
 	{is(verify.ErrPolicyScope), exitRefused, "a policy that reaches beyond its trust could speak for images of others", []string{"compare with the scopes of `tufoci trust show {trust}`; tell the publisher of the trust"}},
-	{is(verify.ErrImageNotFound), exitAbsent, "the registry has no such tag or digest", []string{"compare the reference with the one that its publisher gives, then `tufoci verify {image}`"}},
+	{is(verify.ErrImageNotFound), exitAbsent, "no such tag or digest is there", []string{"compare the reference with the one that its publisher gives, then `{again}`"}},
 	{is(verify.ErrMaterial, trust.ErrRevocations), exitMalformed, "what decides about images cannot be read as a whole, so nothing passes", []string{"tell the publisher of the trust, and which tufoci refused it: `tufoci version`"}},
-	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope '{scope}'`", "`tufoci trust list` shows the scopes that there are"}},
+	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope '{scope}'`", "pin the root of its publisher: `{pin}`", "`tufoci trust list` shows the scopes that there are"}},
 	{as[*notDecidingError], exitNoTrust, "the trust with the most particular scope decides, and no command line takes its say", []string{"`tufoci trust list` shows the scopes that there are"}},
 	{is(trust.ErrScopeTaken), exitNoTrust, "two trusts on one scope must both accept, which is said with --also", []string{"`tufoci trust list` shows the scopes that there are"}},
 
@@ -120,7 +120,7 @@ var rules = []rule{
 	{is(metadata.ErrWorkspaceExists), exitUsage, "a workspace is never written over", []string{"`tufoci status`"}},
 	{is(metadata.ErrInvalid), exitUsage, "a name, path, pattern or value is refused", []string{"`{command} --help`"}},
 	{is(metadata.ErrNoRole, metadata.ErrRoleExists), exitUsage, "roles are named as in the list", []string{"`tufoci role list`"}},
-	{is(metadata.ErrNoTarget), exitUsage, "targets are named as in the list", []string{"`tufoci target list`"}},
+	{is(metadata.ErrNoTarget), exitUsage, "they are named as in the list", []string{"`tufoci {noun} list`"}},
 	{is(metadata.ErrDamaged), exitOther, "somebody or something else wrote it; nothing was changed", []string{"restore the workspace from its backup, then `tufoci status`"}},
 	{as[*noRoleError], exitOther, "roles are named as in the list", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`"}},
 	{as[*noVersionError], exitOther, "a bundle holds the current version of each role, and every root", []string{"name the bundle of that time by its history tag: `tufoci inspect --help`"}},
@@ -162,7 +162,10 @@ func (s *subject) learn(err error) {
 // learnScope names a trust that speaks for no image yet. One that speaks for others
 // is not to be widened in passing: the image may be of a host that only looks alike.
 func (s *subject) learnScope(e *trust.NoScopeError) {
-	s.reason, s.trust, s.source, s.scope = e.Reason(), "", "", ""
+	s.reason, s.trust, s.source, s.scope, s.pin = e.Reason(), "", "", "", ""
+	if len(e.Entries) == 0 {
+		s.pin = "tufoci trust add --help"
+	}
 	i := slices.IndexFunc(e.Entries, func(e trust.Entry) bool { return len(e.Scopes) == 0 })
 	if i < 0 {
 		return

@@ -47,7 +47,7 @@ func TestNextLinesNameWhatExists(t *testing.T) {
 func checkNext(t *testing.T, root *cobra.Command, next string) {
 	t.Helper()
 	for _, m := range commandInText.FindAllStringSubmatch(next, -1) {
-		line := strings.ReplaceAll(m[1], "{command}", "tufoci get")
+		line := strings.NewReplacer("{command}", "tufoci get", "{again}", "tufoci verify IMAGE", "{noun}", "image", "{pin}", "tufoci trust add --help").Replace(m[1])
 		for _, word := range loosening {
 			if strings.Contains(line, word) {
 				t.Errorf("%q loosens a check", next)
@@ -247,4 +247,22 @@ func TestAliases(t *testing.T) {
 	if !slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == "demo" }) {
 		t.Error("no demo")
 	}
+}
+
+// Whoever asks a command for help sees one that can be run.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	t.Parallel()
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, c := range cmd.Commands() {
+			walk(c)
+		}
+		if cmd.HasSubCommands() || cmd.Hidden || cmd.Name() == "help" {
+			return
+		}
+		if !strings.Contains(cmd.Example, cmd.CommandPath()) {
+			t.Errorf("%s: no example", cmd.CommandPath())
+		}
+	}
+	walk(newApp(World{}).newRoot())
 }

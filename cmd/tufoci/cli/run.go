@@ -13,6 +13,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,6 +98,7 @@ func Run(ctx context.Context, args []string, w World) int {
 		return exitOK
 	}
 	a.subject.command = cmd.CommandPath()
+	a.subject.noun = nounOf(cmd)
 	if !a.started {
 		err = &usageError{err: err}
 	}
@@ -104,6 +106,16 @@ func Run(ctx context.Context, args []string, w World) int {
 		err = &interruptedError{err: err}
 	}
 	return a.fail(err)
+}
+
+// nounOf is the kind of targets that a command is about.
+func nounOf(cmd *cobra.Command) string {
+	for c := cmd; c != nil; c = c.Parent() { // revoke image, image rm
+		if slices.Contains([]string{"image", "cert", "crl"}, c.Name()) {
+			return c.Name()
+		}
+	}
+	return "target"
 }
 
 func newApp(w World) *app {

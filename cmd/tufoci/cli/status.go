@@ -60,9 +60,10 @@ func (k keyRef) String() string {
 
 func (a *app) newStatus() *cobra.Command {
 	return &cobra.Command{
-		Use:   "status",
-		Short: "Show what is staged, who must sign and what expires when",
-		Args:  cobra.NoArgs,
+		Use:     "status",
+		Short:   "Show what is staged, who must sign and what expires when",
+		Example: "  tufoci status",
+		Args:    cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			return a.withWorkspace(ctx, true, func(w *metadata.Workspace) error {
 				st, err := w.Status()

@@ -21,6 +21,7 @@ func (a *app) newTargetList() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the targets of the workspace",
+		Example: "  tufoci target list --staged",
 		Args:    cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
 			return a.withWorkspace(ctx, true, func(w *metadata.Workspace) error {

@@ -14,6 +14,7 @@ func (a *app) newTargetRemove() *cobra.Command {
 		Use:     "rm PATH...",
 		Aliases: []string{"remove", "delete"},
 		Short:   "Stage the removal of targets",
+		Example: "  tufoci target rm charts/shop-1.4.2.tgz",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			return a.withWorkspace(ctx, false, func(w *metadata.Workspace) error {

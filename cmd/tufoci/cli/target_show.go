@@ -21,9 +21,10 @@ type targetResult struct {
 
 func (a *app) newTargetShow() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show PATH",
-		Short: "Show one target of the workspace",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show PATH",
+		Short:   "Show one target of the workspace",
+		Example: "  tufoci target show charts/shop-1.4.2.tgz",
+		Args:    cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			return a.withWorkspace(ctx, true, func(w *metadata.Workspace) error {
 				targets, err := w.Targets(metadata.TargetFilter{})

@@ -26,13 +26,14 @@ type trustInfo struct {
 	Maps     []string `json:"maps"`
 	Require  []string `json:"require"`
 	MinLevel string   `json:"minLevel"`
+	Also     bool     `json:"also"`
 }
 
 func newTrustInfo(e trust.Entry) trustInfo {
 	i := trustInfo{
 		Name: e.Name, Source: e.Source, RootChecksum: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
 		MaxStale: period.Format(e.MaxStale), MinTimestamp: e.MinTimestamp,
-		Scopes: []string{}, Maps: []string{}, Require: e.Required(), MinLevel: e.Level(),
+		Scopes: []string{}, Maps: []string{}, Require: e.Required(), MinLevel: e.Level(), Also: e.Also,
 	}
 	for _, s := range e.Scopes {
 		i.Scopes = append(i.Scopes, s.String())

@@ -209,9 +209,13 @@ const (
 // writeSigstore writes the trusted root, and what else is below sigstore/.
 func writeSigstore(ctx context.Context, e *exporter) error {
 	e.app.subject.target = sigstoreName
-	data, _, err := e.view.Get(ctx, sigstoreName)
+	data, _, missing := e.view.Get(ctx, sigstoreName)
+	err := missing
 	if errors.Is(err, trust.ErrTargetNotFound) {
 		data, _, err = e.view.Get(ctx, trustedRoot)
+	}
+	if errors.Is(err, trust.ErrTargetNotFound) {
+		return missing // the name that publishers are told
 	}
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ func (a *app) newTrustList() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the trusts",
+		Example: "  tufoci trust list --format json",
 		Args:    cobra.NoArgs,
 		RunE: a.run(func(context.Context, []string) error {
 			cfg, err := a.trusts()

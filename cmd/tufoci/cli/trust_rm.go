@@ -25,6 +25,7 @@ func (a *app) newTrustRemove() *cobra.Command {
 		Use:     "rm NAME",
 		Aliases: []string{"remove", "delete"},
 		Short:   "Remove a trust; what was seen is kept, as protection from rollback",
+		Example: "  tufoci trust rm acme",
 		Args:    cobra.ExactArgs(1),
 		RunE: a.run(func(_ context.Context, args []string) error {
 			a.subject.trust = args[0]

@@ -86,6 +86,9 @@ func (r *trustShowResult) text(w io.Writer, a *app) {
 	if len(r.Trust.Scopes) > 0 {
 		fmt.Fprintf(w, "requires       %s, level %s\n", strings.Join(r.Trust.Require, ", "), r.Trust.MinLevel)
 	}
+	if r.Trust.Also {
+		fmt.Fprintln(w, "also           its scopes may be those of other trusts, all of which must accept")
+	}
 	for _, m := range r.Trust.Maps {
 		fmt.Fprintf(w, "map            %s\n", printable(m))
 	}

@@ -49,6 +49,7 @@ type trustSyncResult struct {
 	Due       moment        `json:"due"`
 	line      string
 	export    bool // where Notation does not look by itself
+	stores    bool // there is no policy of ours
 }
 
 // syncChange is one thing that a sync did, or would do.
@@ -276,6 +277,7 @@ func (s *syncer) result(report *notationdir.Report) *trustSyncResult {
 		Trust: s.entry.Name, To: s.o.to, Config: s.target.Config, Cache: s.target.Cache, DryRun: s.o.dryRun,
 		Unchanged: report.Unchanged, Roles: []roleVersion{}, Changes: []syncChange{},
 		Drift: append([]string{}, report.Drift...), Diff: report.Diff, Due: moment{report.Due},
+		stores: s.target.Policy == notationdir.PolicyNone,
 		export: s.o.dir != "" || s.o.cache != "",
 	}
 	for _, c := range report.Changes {
@@ -354,6 +356,8 @@ func (r *trustSyncResult) text(w io.Writer, a *app) {
 		fmt.Fprintf(w, "✓ %s is unchanged\n", printable(r.Config))
 	case r.DryRun:
 		fmt.Fprintln(w, "nothing was written")
+	case r.stores:
+		fmt.Fprintf(w, "✓ certificates and CRLs of %s are in %s; what they count for, its policy says\n", r.Trust, printable(r.Config))
 	default:
 		fmt.Fprintf(w, "✓ notation trusts %s by %s\n", r.Trust, printable(r.Config))
 	}

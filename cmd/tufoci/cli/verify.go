@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -95,7 +96,7 @@ func (a *app) runVerify(ctx context.Context, args []string, o *verifyFlags) (*ve
 	worst := verify.Gravest(errs...)
 	for i, result := range results {
 		if worst != nil && result.Err == worst {
-			a.subject = a.subjectOf(args[i], result)
+			a.subject = a.subjectOf(args[i], result, o)
 		}
 	}
 	return r, worst
@@ -117,12 +118,24 @@ func (a *app) warnOf(results []*verify.Result) {
 }
 
 // subjectOf names what a refusal is about.
-func (a *app) subjectOf(image string, r *verify.Result) subject {
+func (a *app) subjectOf(image string, r *verify.Result, o *verifyFlags) subject {
 	s := a.subject
-	s.image = image
+	s.image, s.again = r.As.String(), "tufoci verify "+shellWord(image)
+	if o.as != "" {
+		s.again += " --as " + shellWord(o.as)
+	}
+	if o.layout {
+		s.again += " --oci-layout"
+	}
+	if o.offline {
+		s.again += " --offline"
+	}
 	for _, v := range r.Verdicts {
 		if v.Err == r.Err || len(r.Verdicts) == 1 {
 			s.trust, s.source = v.Trust, v.Status.SourceRef
+			if v.Canonical != "" { // its publisher knows no mirrors
+				s.image = v.Canonical + strings.TrimPrefix(r.As.String(), r.As.Name())
+			}
 		}
 	}
 	return s
@@ -136,7 +149,7 @@ func (a *app) verifyImages(ctx context.Context, args []string, o *verifyFlags) (
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.verifier(ctx, images, o)
+	v, err := a.verifier(ctx, images, as, o)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +200,7 @@ func (o *verifyFlags) images(args []string) (images []ociremote.ImageReference, 
 }
 
 // verifier makes the verifier that the flags describe.
-func (a *app) verifier(ctx context.Context, images []ociremote.ImageReference, o *verifyFlags) (*verify.Verifier, error) {
+func (a *app) verifier(ctx context.Context, images []ociremote.ImageReference, as *ociremote.ImageReference, o *verifyFlags) (*verify.Verifier, error) {
 	if o.revocation != revocationTUF && o.revocation != revocationBoth {
 		return nil, usagef("--revocation %s: want %s or %s", o.revocation, revocationTUF, revocationBoth)
 	}
@@ -198,7 +211,7 @@ func (a *app) verifier(ctx context.Context, images []ociremote.ImageReference, o
 	if err != nil {
 		return nil, err
 	}
-	trusts, err := a.verifyTrusts(clients, images, o)
+	trusts, err := a.verifyTrusts(clients, images, as, o)
 	if err != nil {
 		return nil, err
 	}
@@ -277,14 +290,18 @@ func (e *notDecidingError) Error() string {
 
 // checkDeciding holds --trust to the trusts that decide: it never takes the say of
 // a more particular one.
-func (o *verifyFlags) checkDeciding(cfg *trust.Config, images []ociremote.ImageReference) error {
+func (o *verifyFlags) checkDeciding(cfg *trust.Config, images []ociremote.ImageReference, as *ociremote.ImageReference) error {
 	for _, name := range o.trusts {
 		if _, err := cfg.Get(name); err != nil {
 			return err
 		}
 	}
 	for _, image := range images {
-		deciding, err := trust.Select(cfg.List(), image.Name())
+		name := image.Name()
+		if as != nil {
+			name = as.Name()
+		}
+		deciding, err := trust.Select(cfg.List(), name)
 		if err != nil || len(o.trusts) == 0 {
 			continue // a later error, with the evidence of this one image
 		}
@@ -297,12 +314,12 @@ func (o *verifyFlags) checkDeciding(cfg *trust.Config, images []ociremote.ImageR
 
 // verifyTrusts are the trusts to choose from: all of them, since leaving one out
 // would take its say.
-func (a *app) verifyTrusts(clients *verifyClients, images []ociremote.ImageReference, o *verifyFlags) ([]verify.Trust, error) {
+func (a *app) verifyTrusts(clients *verifyClients, images []ociremote.ImageReference, as *ociremote.ImageReference, o *verifyFlags) ([]verify.Trust, error) {
 	cfg, err := a.trusts()
 	if err != nil {
 		return nil, err
 	}
-	if err := o.checkDeciding(cfg, images); err != nil {
+	if err := o.checkDeciding(cfg, images, as); err != nil {
 		return nil, err
 	}
 	var trusts []verify.Trust
@@ -333,6 +350,6 @@ func (r *verifyResult) text(w io.Writer, a *app) {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		image.text(w, a)
+		image.text(w, a, len(r.Images) > 1)
 	}
 }

@@ -8,16 +8,19 @@ import (
 	"time"
 )
 
-// text is the report of one image for a person.
-func (r imageReport) text(w io.Writer, a *app) {
+// text is the report of one image for a person. Of several, each has its own
+// refusal; that of a single one is the error of the command, which says it.
+func (r imageReport) text(w io.Writer, a *app, several bool) {
 	for _, v := range r.Verdicts {
 		v.text(w, r, a.world.Now())
 	}
-	switch r.Outcome {
-	case outcomeRefused:
+	switch {
+	case r.Outcome == outcomeRefused && !several:
+		return
+	case r.Outcome == outcomeRefused:
 		fmt.Fprintf(w, "✗ %s: %s\n", printable(r.Image), printable(r.Error.What))
 		return
-	case outcomeAccepted:
+	case r.Outcome == outcomeAccepted:
 		fmt.Fprintf(w, "  accepted at level %s, which is not verified: the policy of the publisher only logs what fails above it\n", r.Level)
 	}
 	if r.byTag {
@@ -41,6 +44,9 @@ func (v verdictReport) text(w io.Writer, image imageReport, now time.Time) {
 		fmt.Fprintf(w, "- no signed entry, and none is required (%s)\n", v.basis(now))
 	}
 	for _, s := range v.Signatures {
+		if image.Error != nil && strings.Contains(image.Error.What, s.Error) {
+			s.Error = "" // it is what the image is refused for, and said there
+		}
 		s.text(w, now)
 	}
 	if v.MoreSignatures {
@@ -64,7 +70,14 @@ func (v verdictReport) basis(now time.Time) string {
 
 func (s signatureReport) text(w io.Writer, now time.Time) {
 	if !s.Accepted {
-		fmt.Fprintf(w, "✗ signature %s: %s\n", s.Digest, printable(s.Error))
+		fmt.Fprintf(w, "✗ signature %s", s.Digest)
+		if len(s.Chain) > 0 {
+			fmt.Fprintf(w, "   %s", printable(s.Chain[0].Subject))
+		}
+		if s.Error != "" {
+			fmt.Fprintf(w, ": %s", printable(strings.Replace(s.Error, s.Digest+": ", "", 1)))
+		}
+		fmt.Fprintln(w)
 		return
 	}
 	fmt.Fprintf(w, "✓ notation signature   %s\n", printable(s.words(now)))
