@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -97,9 +98,7 @@ func byLeaf(w *world, by *notationsign.Authority, o notationsign.CertificateOpti
 func refusals() map[string]refusal {
 	all := map[string]refusal{}
 	for _, some := range []map[string]refusal{mappingRefusals(), revocationRefusals(), signatureRefusals(), timeRefusals(), policyRefusals(), trustRefusals()} {
-		for name, r := range some {
-			all[name] = r
-		}
+		maps.Copy(all, some)
 	}
 	return all
 }

@@ -29,8 +29,9 @@ func revocationRefusals() map[string]refusal {
 	byCRL := func(o notationsign.CRLOptions, s notationsign.CertificateOptions) func(w *world, _ ocispec.Descriptor) string {
 		return func(w *world, _ ocispec.Descriptor) string {
 			leaf := byLeaf(w, w.between, s, notationsign.Options{})
-			o.Revoked = []*x509.Certificate{leaf.Chain[0]}
-			w.crl("between", w.between, o, crlURL)
+			list := o // cases run at the same time
+			list.Revoked = []*x509.Certificate{leaf.Chain[0]}
+			w.crl("between", w.between, list, crlURL)
 			return ""
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -178,9 +179,7 @@ func (w *world) pushIndex(content, tag string) (index ocispec.Descriptor, platfo
 // entryOf maps names of a repository (":1.0", "@sha256:…") to a descriptor.
 func (w *world) entryOf(d ocispec.Descriptor, custom map[string]any, names ...string) {
 	all := map[string]any{"mediaType": d.MediaType}
-	for k, v := range custom {
-		all[k] = v
-	}
+	maps.Copy(all, custom)
 	for _, name := range names {
 		w.repo.AddEntry("targets", "images/"+repository+name, d.Size, d.Digest.Encoded(), map[string]any{"tufoci": all})
 	}
@@ -270,15 +269,13 @@ func (w *world) image(name string) (image ociremote.ImageReference, as *ociremot
 	w.t.Helper()
 	switch w.place {
 	case layout:
-		return must(ociremote.ParseImage("oci-layout:" + w.dir + name)), ptr(must(ociremote.ParseImage(host + "/" + repository + name)))
+		return must(ociremote.ParseImage("oci-layout:" + w.dir + name)), new(must(ociremote.ParseImage(host + "/" + repository + name)))
 	case archive:
-		return must(ociremote.ParseImage("oci-archive:" + w.tar() + name)), ptr(must(ociremote.ParseImage(host + "/" + repository + name)))
+		return must(ociremote.ParseImage("oci-archive:" + w.tar() + name)), new(must(ociremote.ParseImage(host + "/" + repository + name)))
 	default:
 		return must(ociremote.ParseImage(w.registry.Host() + "/" + repository + name)), nil
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // tar packs the layout.
 func (w *world) tar() string {
