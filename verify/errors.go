@@ -33,6 +33,9 @@ var (
 	// ErrNoPolicy: the trust has no policy document, and a signature is required
 	// (33).
 	ErrNoPolicy = errors.New("no trust policy")
+	// ErrUnverifiedTrust: the client of a trust allows expired metadata or moves the
+	// clock, so that nothing of it vouches for an image (1).
+	ErrUnverifiedTrust = errors.New("the trust was not verified as of now")
 	// ErrRevoked: the image, an index or manifest that belongs to it, or a
 	// certificate of its signature is revoked (24).
 	ErrRevoked = errors.New("revoked")

@@ -34,9 +34,7 @@ func newExaminer(m *Material, statement *trustpolicy.TrustPolicy, online *http.C
 	if err != nil {
 		return nil, &Refusal{Kind: ErrMaterial, Err: err}
 	}
-	only := *statement
-	only.RegistryScopes = []string{anyRepository}
-	policy := &trustpolicy.Document{Version: m.Policy().Version, TrustPolicies: []trustpolicy.TrustPolicy{only}}
+	policy := m.only(statement, anyRepository)
 	return &examiner{m: m, statement: statement, policy: policy, level: level, online: online}, nil
 }
 

@@ -70,7 +70,11 @@ func Example() {
 		}
 		return v
 	}
-	v, err := verifier.NewWithOptions(material.Policy(), material.TrustStore(), nil, verifier.VerifierOptions{
+	policy, err := material.PolicyFor(ctx, "registry.acme.io/shop/api")
+	if err != nil {
+		log.Fatal(err)
+	}
+	v, err := verifier.NewWithOptions(policy, material.TrustStore(), nil, verifier.VerifierOptions{
 		RevocationCodeSigningValidator:  validator(purpose.CodeSigning),
 		RevocationTimestampingValidator: validator(purpose.Timestamping),
 	})

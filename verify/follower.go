@@ -26,11 +26,10 @@ func newFollower(t Trust, o Options) *follower {
 // sight is one look at a trust: its view, or why there is none, and what is read
 // of it. All images share one, until somebody needs a newer one.
 type sight struct {
-	view         *trust.View
-	err          error
-	revocations  *memo[*material.Revocations]
-	material     *memo[*Material]
-	repositories *memo[map[string]bool]
+	view        *trust.View
+	err         error
+	revocations *memo[*material.Revocations]
+	material    *memo[*Material]
 }
 
 // see returns a look at the trust that is not the one given, the first one for
@@ -46,12 +45,15 @@ func (f *follower) see(ctx context.Context, not *sight) *sight {
 		return f.newest
 	}
 	s := &sight{
-		revocations: newMemo[*material.Revocations](), material: newMemo[*Material](), repositories: newMemo[map[string]bool](),
+		revocations: newMemo[*material.Revocations](), material: newMemo[*Material](),
 	}
 	if f.opts.Offline {
 		s.view, s.err = f.Client.Load(ctx)
 	} else {
 		s.view, s.err = f.Client.Refresh(ctx)
+	}
+	if s.err == nil && !s.view.Status().Verified {
+		s.err = ErrUnverifiedTrust
 	}
 	if s.err == nil || ctx.Err() == nil {
 		f.newest = s
@@ -103,26 +105,6 @@ func (f *follower) load(ctx context.Context, s *sight) (*Material, error) {
 		}
 		return load(ctx, s.view, f.Scopes, revocations, f.opts.Now)
 	})
-}
-
-// names reports whether an image target of the trust names a repository, given
-// without its host. A role that cannot be read is an error only if no other one
-// does.
-func (s *sight) names(ctx context.Context, repository string) (bool, error) {
-	all, err := s.repositories.get(ctx, func(ctx context.Context) (map[string]bool, error) {
-		targets, err := s.view.List(ctx)
-		all := map[string]bool{}
-		for _, t := range targets {
-			if repository, _, _, ok := trust.ParseImageName(t.Path); ok {
-				all[repository] = true
-			}
-		}
-		return all, err
-	})
-	if all[repository] {
-		return true, nil
-	}
-	return false, err
 }
 
 // inHost cuts the host off a canonical repository: names of targets have none.

@@ -11,7 +11,6 @@ import (
 	"github.com/notaryproject/notation-core-go/revocation"
 	"github.com/notaryproject/notation-core-go/revocation/crl"
 	"github.com/notaryproject/notation-core-go/revocation/purpose"
-	"github.com/notaryproject/notation-go/verifier/trustpolicy"
 	"github.com/notaryproject/notation-go/verifier/truststore"
 
 	"github.com/tufoci/tufoci/material"
@@ -32,8 +31,12 @@ const (
 // Material is what Notation needs, as one verified view of a trust repository
 // delivers it. It never changes and is safe for concurrent use.
 type Material struct {
-	set *material.Set    // with the revocations of the view
-	now func() time.Time // for the age of CRLs
+	set    *material.Set    // with the revocations of the view
+	now    func() time.Time // for the age of CRLs
+	scopes []trust.Scope
+	view   *trust.View
+	// repositories are those that image targets name, without their hosts.
+	repositories *memo[map[string]bool]
 }
 
 // Load reads the material of a view. Scopes are those of the trust: a policy
@@ -58,8 +61,8 @@ func load(ctx context.Context, view *trust.View, scopes []trust.Scope, revocatio
 		return nil, &Refusal{Kind: ErrMaterial, Err: err}
 	}
 	set.Revocations = revocations
-	m := &Material{set: set, now: now}
-	return m, m.checkScopes(scopes)
+	m := &Material{set: set, now: now, scopes: scopes, view: view, repositories: newMemo[map[string]bool]()}
+	return m, m.checkScopes()
 }
 
 // readFiles reads all targets below notation/, several at a time.
@@ -95,13 +98,13 @@ func readFiles(ctx context.Context, view *trust.View) ([]material.File, error) {
 
 // checkScopes refuses a policy that speaks for repositories which the trust may not
 // speak for. "*" is judged when it is used.
-func (m *Material) checkScopes(scopes []trust.Scope) error {
+func (m *Material) checkScopes() error {
 	if m.set.Policy == nil {
 		return nil
 	}
 	for _, statement := range m.set.Policy.TrustPolicies {
 		for _, scope := range statement.RegistryScopes {
-			if scope != anyRepository && !within(scope, scopes) {
+			if scope != anyRepository && !within(scope, m.scopes) {
 				return &Refusal{
 					Kind: ErrPolicyScope, Name: material.PolicyName,
 					Detail: fmt.Sprintf("statement %q has the scope %q", statement.Name, scope),
@@ -121,14 +124,13 @@ func within(repository string, scopes []trust.Scope) bool {
 	return false
 }
 
-// Set is all of it, parsed. It is not to be changed.
+// Set is all of it, parsed. It is not to be changed. Its policy is as published: "*"
+// in it means the repositories of the trust, where notation-go takes it for every
+// one; see PolicyFor.
 func (m *Material) Set() *material.Set { return m.set }
 
 // Revocations of images and certificates.
 func (m *Material) Revocations() *material.Revocations { return m.set.Revocations }
-
-// Policy is the trust policy; nil if there is none. It is not to be changed.
-func (m *Material) Policy() *trustpolicy.Document { return m.set.Policy }
 
 // TrustStore holds the certificates by type and store, for notation-go. It has the
 // rules of its disk store. Revoked certificates are no anchors.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/notaryproject/notation-core-go/revocation"
@@ -34,7 +35,7 @@ func (r *recorder) ValidateContext(ctx context.Context, o revocation.ValidateCon
 		return nil, err
 	}
 	r.chain, r.standings = o.CertChain, r.m.standings(o.CertChain, o.AuthenticSigningTime)
-	if r.online != nil && r.unknown() {
+	if r.online != nil && r.unknown() && r.m.anchored(o.CertChain) {
 		if err := r.ask(ctx, o); err != nil {
 			return nil, err
 		}
@@ -49,6 +50,19 @@ func (r *recorder) unknown() bool {
 		}
 	}
 	return false
+}
+
+// anchored reports whether a certificate of a chain is in a store. The level audit
+// goes on with others, and whoever made those could name any address to be asked.
+func (m *Material) anchored(chain []*x509.Certificate) bool {
+	return slices.ContainsFunc(chain, func(c *x509.Certificate) bool {
+		for _, certs := range m.set.Files {
+			if slices.ContainsFunc(certs, c.Equal) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // ask asks the network. Its answer counts only where the material has none.

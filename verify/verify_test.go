@@ -240,6 +240,14 @@ func TestOnline(t *testing.T) {
 			trust: func(w *world, leaf *notationsign.Identity) { w.revoke(nil, leaf.Chain[0]) },
 			want:  verify.ErrRevoked,
 		},
+		// The level goes on with the chain of a stranger, who could name any address.
+		"of a stranger": {
+			trust: func(w *world, leaf *notationsign.Identity) {
+				w.level("audit")
+				w.entry.MinLevel = "audit"
+				w.anchor("ca", "acme", must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "another"})).Certificate)
+			},
+		},
 		"issuer revoked by the trust": {
 			served: func(w *world, _ *notationsign.Identity) []byte {
 				return must(w.between.CRL(notationsign.CRLOptions{Number: 9}))

@@ -233,10 +233,10 @@ func (s *syncer) sync(ctx context.Context, view *trust.View) (*trustSyncResult, 
 
 // forAll reports whether the policy has a statement for every repository.
 func forAll(m *verify.Material) bool {
-	if m.Policy() == nil {
+	if m.Set().Policy == nil {
 		return false
 	}
-	for _, st := range m.Policy().TrustPolicies {
+	for _, st := range m.Set().Policy.TrustPolicies {
 		if slices.Contains(st.RegistryScopes, "*") {
 			return true
 		}
