@@ -118,8 +118,12 @@ func (in Input) scopes(st trustpolicy.TrustPolicy, exact map[string]bool) (scope
 				warnings = append(warnings, fmt.Sprintf("%s are left out of %q, from %s on: they are too many for a policy", countOf(len(repositories)-n, "name"), wildcard, repository))
 				return slices.Compact(slices.Sorted(slices.Values(scopes))), warnings
 			}
-			if !expressible(name) {
+			switch {
+			case !expressible(name):
 				warnings = append(warnings, fmt.Sprintf("%s: notation can have no policy for this name", name))
+				continue
+			case in.Decides != nil && !in.Decides(name):
+				warnings = append(warnings, fmt.Sprintf("%s is left out: a trust with a more particular scope decides about it", name))
 				continue
 			}
 			scopes = append(scopes, name)

@@ -64,6 +64,9 @@ type Input struct {
 	// Repositories are the canonical repositories, HOST/REPOSITORY, that a
 	// statement for "*" is written for; those outside the scopes are passed over.
 	Repositories []string
+	// Decides reports whether the trust has the say about a name, HOST/REPOSITORY,
+	// that its scopes hold: a more particular trust may have it. Nil: about all.
+	Decides func(name string) bool
 }
 
 // Change is one thing that was done, or with DryRun would be.

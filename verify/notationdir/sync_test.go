@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -562,5 +563,31 @@ func TestVeryManyRepositories(t *testing.T) {
 	data := must(marshalPolicy(&trustpolicy.Document{Version: policyVersion, TrustPolicies: statements}))
 	if n := len(statements[0].RegistryScopes); statements[0].RegistryScopes[0] != "acme.example/a" || n < 30_000 || len(data) > maxPolicyFile/8 {
 		t.Errorf("%d scopes, %d bytes", n, len(data))
+	}
+}
+
+// What a more particular trust decides about is not handed over, under any name.
+func TestOthersDecide(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	in := inputOf("acme", 1, certificate("ca/ca", 0), material.File{
+		Name: material.PolicyName, Data: policy("one=ca:ca=acme.example/shop/api", "rest=ca:ca=*"),
+	})
+	in.Repositories = []string{"acme.example/shop/web", "acme.example/shop/db"}
+	in.Maps = []trust.Map{must(trust.ParseMap("mirror.example=acme.example"))}
+	others := map[string]bool{"acme.example/shop/api": true, "mirror.example/shop/web": true}
+	in.Decides = func(name string) bool { return !others[name] }
+	r := w.sync(in)
+	written, err := os.ReadFile(filepath.Join(w.o.Config, policyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"acme.example/shop/api", "mirror.example/shop/api", "acme.example/shop/web", "mirror.example/shop/web", "acme.example/shop/db"} {
+		if has := strings.Contains(string(written), strconv.Quote(name)); has == others[name] {
+			t.Errorf("%s: %t in %s", name, has, written)
+		}
+	}
+	if text := strings.Join(r.Warnings, "\n"); strings.Count(text, "decides about it") != 2 {
+		t.Errorf("warnings:\n%s", text)
 	}
 }

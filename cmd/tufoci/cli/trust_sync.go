@@ -212,9 +212,17 @@ func (s *syncer) sync(ctx context.Context, view *trust.View) (*trustSyncResult, 
 	if err != nil {
 		return nil, err
 	}
+	cfg, err := s.app.trusts() // anew: an agent runs for long
+	if err != nil {
+		return nil, err
+	}
 	in := notationdir.Input{
 		Trust: s.entry.Name, Scopes: s.entry.Scopes, Maps: s.entry.Maps, MinLevel: s.entry.Level(), Status: view.Status(),
 		Set: m.Set(),
+		Decides: func(name string) bool {
+			deciding, err := trust.Select(cfg.List(), name)
+			return err == nil && slices.ContainsFunc(deciding, func(d trust.Applicable) bool { return d.Entry.Name == s.entry.Name })
+		},
 	}
 	if forAll(m) {
 		if in.Repositories, err = s.repositories(ctx, view); err != nil {
