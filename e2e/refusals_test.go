@@ -235,7 +235,7 @@ func waysOfRevocation() map[string]way {
 	return map[string]way{
 		"revoked index": {24, false, func(w *ways) (string, []string) {
 			w.revoke(image(w.index.Digest.String()))
-			return byTag, []string{"CVE-2026-1234", "2026-01-02T03:04:05Z", w.index.Digest.String()}
+			return byTag, []string{"CVE-2026-1234", "2026-01-02T03:04:05Z", w.index.Digest.String(), "revocations.json, targets v2"}
 		}},
 		"revoked digest, by digest": {24, false, func(w *ways) (string, []string) {
 			w.revoke(image(w.index.Digest.String()))
@@ -255,7 +255,7 @@ func waysOfRevocation() map[string]way {
 		}},
 		"certificate revoked by list": {24, false, func(w *ways) (string, []string) {
 			w.revoke(`{"version":1,"images":[],"certificates":[{"sha256":"` + tuftest.Digest(w.leaf.Chain[0].Raw)[7:] + `","reason":"stolen","time":"2026-01-02T03:04:05Z"}]}`)
-			return byTag, []string{"stolen", `"revocation": "revoked"`}
+			return byTag, []string{"stolen", `"revocation": "revoked"`, "revocations.json, targets v2"}
 		}},
 		"certificate revoked by CRL": {24, false, func(w *ways) (string, []string) {
 			w.crl(notationsign.CRLOptions{Number: 8, Revoked: w.leaf.Chain[:1]})

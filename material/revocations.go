@@ -54,6 +54,9 @@ type RevokedImage struct {
 	Repository string    `json:"repository,omitempty"`
 	Reason     string    `json:"reason"` // one line, at most [MaxReason] bytes
 	Time       time.Time `json:"time"`   // UTC, whole seconds
+	// List is where a client has read it, such as "revocations.json, targets v42";
+	// it is no part of a list.
+	List string `json:"-"`
 }
 
 // RevokedCertificate is one revoked certificate of any place in a chain.
@@ -61,6 +64,7 @@ type RevokedCertificate struct {
 	SHA256 string    `json:"sha256"` // hex of the DER
 	Reason string    `json:"reason"`
 	Time   time.Time `json:"time"`
+	List   string    `json:"-"` // see RevokedImage
 }
 
 // revocationsFile is a list as it is written. A time is text here: that of package time takes more forms than one.

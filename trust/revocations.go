@@ -117,7 +117,18 @@ func (v *View) revocationList(ctx context.Context, l listed) (*material.Revocati
 	if err != nil {
 		return nil, err
 	}
-	return material.ParseRevocations(data)
+	list, err := material.ParseRevocations(data)
+	if err != nil {
+		return nil, err
+	}
+	from := fmt.Sprintf("%s, %s v%d", l.name, l.role.name, l.role.version())
+	for i := range list.Images {
+		list.Images[i].List = from
+	}
+	for i := range list.Certificates {
+		list.Certificates[i].List = from
+	}
+	return list, nil
 }
 
 // prefetchListed starts reading files, of which there may be several.

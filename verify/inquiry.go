@@ -152,8 +152,16 @@ func (q *inquiry) checkRevoked() error {
 	revoked := q.revocations.ImagesOf(q.repository())
 	for _, dgst := range digests {
 		if e := revoked[dgst.String()]; e != nil {
-			return &Refusal{Kind: ErrRevoked, Name: dgst.String(), Reason: e.Reason, Time: e.Time.UTC().Format(time.RFC3339)}
+			return &Refusal{Kind: ErrRevoked, Name: dgst.String(), Reason: e.Reason, Time: e.Time.UTC().Format(time.RFC3339), Detail: byList(e.List)}
 		}
 	}
 	return nil
+}
+
+// byList says which list revokes.
+func byList(list string) string {
+	if list == "" {
+		return ""
+	}
+	return "by " + list
 }

@@ -119,7 +119,7 @@ func (r *recorder) revoked() error {
 		if s.result != result.ResultRevoked {
 			continue
 		}
-		by := "by the revocations of the trust"
+		by := byList(s.list)
 		if s.crl != nil {
 			by = fmt.Sprintf("by CRL %s number %s", s.crl.Name, s.crl.Number())
 		}

@@ -27,6 +27,7 @@ type standing struct {
 	// reason and time of a revocation.
 	reason string
 	time   time.Time
+	list   string // of revocations, that says so
 	// detail says why it is not known.
 	detail string
 }
@@ -47,7 +48,7 @@ func (m *Material) standings(chain []*x509.Certificate, signed time.Time) []stan
 // scope it is in says that it is good.
 func (m *Material) standing(cert *x509.Certificate, root bool, signed time.Time) standing {
 	if e := m.set.Revocations.Certificate(material.SHA256(cert)); e != nil {
-		return standing{result: result.ResultRevoked, reason: e.Reason, time: e.Time}
+		return standing{result: result.ResultRevoked, reason: e.Reason, time: e.Time, list: e.List}
 	}
 	if root {
 		// Nobody above it could revoke it (Notary Project trust store and trust

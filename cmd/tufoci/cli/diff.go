@@ -73,7 +73,7 @@ func newDiffResult(w *metadata.Workspace, diffs []metadata.RoleDiff) *diffResult
 	for _, d := range diffs {
 		out := roleDiff{Role: d.Role, BaseVersion: d.BaseVersion, StagedVersion: d.StagedVersion, Changes: make([]change, 0, len(d.Changes))}
 		for _, c := range d.Changes {
-			out.Changes = append(out.Changes, change{Kind: c.Kind, Subject: c.Subject, Old: c.Old, New: c.New, Details: revocationDetails(w, c)})
+			out.Changes = append(out.Changes, change{Kind: c.Kind, Subject: c.Subject, Old: c.Old, New: c.New, Details: changeDetails(w, c)})
 		}
 		r.Roles = append(r.Roles, out)
 	}

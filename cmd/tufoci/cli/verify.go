@@ -97,6 +97,9 @@ func (a *app) runVerify(ctx context.Context, args []string, o *verifyFlags) (*ve
 	for i, result := range results {
 		if worst != nil && result.Err == worst {
 			a.subject = a.subjectOf(args[i], result, o)
+			if len(args) > 1 {
+				return r, fmt.Errorf("%s: %w", args[i], worst)
+			}
 		}
 	}
 	return r, worst

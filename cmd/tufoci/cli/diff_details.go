@@ -8,13 +8,28 @@ import (
 	"github.com/tufoci/tufoci/metadata"
 )
 
-// revocationDetails says which revocations a changed list gains and, what nobody
-// should sign unseen, loses.
+// changeDetails says what a change of a target under a reserved name means to
+// clients: nobody should sign that unseen.
+func changeDetails(w *metadata.Workspace, c metadata.Change) []string {
+	if c.Kind != "target" {
+		return []string{}
+	}
+	_, _, _, isCertificate := material.ParseCertificateName(c.Subject)
+	_, isIssuer, isCRL := material.ParseCRLName(c.Subject)
+	switch {
+	case isCertificate && c.New == "":
+		return []string{"signatures that chain only to it stop verifying"}
+	case isCRL && !isIssuer && c.New == "":
+		return []string{"what it revokes is accepted where nothing else says so"}
+	case c.Subject == material.RevocationsName || strings.HasPrefix(c.Subject, "revocations/"):
+		return revocationDetails(w, c)
+	}
+	return []string{}
+}
+
+// revocationDetails says which revocations a changed list gains and loses.
 func revocationDetails(w *metadata.Workspace, c metadata.Change) []string {
 	out := []string{}
-	if c.Kind != "target" || c.Subject != material.RevocationsName && !strings.HasPrefix(c.Subject, "revocations/") {
-		return out
-	}
 	oldData, newData, err := w.Contents(c)
 	if err != nil || oldData == nil && c.Old != "" || newData == nil && c.New != "" {
 		return append(out, "its bytes are not in this workspace")
