@@ -29,7 +29,7 @@ func (s *session) planSync(in Input) error {
 		return err
 	}
 	if !rec.Plain {
-		statements, warnings, err := in.statements(names)
+		statements, warnings, err := in.statements(names, maxScopes)
 		if err != nil {
 			return err
 		}

@@ -32,8 +32,9 @@ const (
 )
 
 // statements are those of the trust's policy as Notation is to have them: under
-// the names of stores on disk, for every name of each repository.
-func (in Input) statements(names map[storeID]string) (out []trustpolicy.TrustPolicy, warnings []string, err error) {
+// the names of stores on disk, for every name of each repository. Names that "*"
+// stands for are at most so many bytes.
+func (in Input) statements(names map[storeID]string, most int) (out []trustpolicy.TrustPolicy, warnings []string, err error) {
 	exact, err := in.exactScopes()
 	if err != nil {
 		return nil, nil, err
@@ -47,7 +48,7 @@ func (in Input) statements(names map[storeID]string) (out []trustpolicy.TrustPol
 			warnings = append(warnings, fmt.Sprintf("statement %q is left out, so that nothing verifies under it: its level is %s, and the trust asks for %s", st.Name, level, least))
 			continue
 		}
-		scopes, unsaid := in.scopes(st, exact)
+		scopes, unsaid := in.scopes(st, exact, most)
 		warnings = append(warnings, unsaid...)
 		if len(scopes) == 0 {
 			warnings = append(warnings, fmt.Sprintf("statement %q is left out: it is for no repository that the trust names", st.Name))
@@ -106,11 +107,12 @@ const (
 )
 
 // scopes are the names of the repositories of a statement. "*" stands for those
-// that the trust's image targets name and no other statement does.
-func (in Input) scopes(st trustpolicy.TrustPolicy, exact map[string]bool) (scopes, warnings []string) {
+// that the trust's image targets name and no other statement does, and for at most so
+// many bytes of them.
+func (in Input) scopes(st trustpolicy.TrustPolicy, exact map[string]bool, most int) (scopes, warnings []string) {
 	repositories, left := st.RegistryScopes, math.MaxInt
 	if slices.Contains(repositories, wildcard) {
-		repositories, left = slices.DeleteFunc(slices.Sorted(slices.Values(in.Repositories)), func(r string) bool { return exact[r] || !in.speaksFor(r) }), maxScopes
+		repositories, left = slices.DeleteFunc(slices.Sorted(slices.Values(in.Repositories)), func(r string) bool { return exact[r] || !in.speaksFor(r) }), most
 	}
 	for n, repository := range repositories {
 		for _, name := range trust.Known(repository, in.Maps) {
