@@ -117,7 +117,8 @@ func IsRevocations(target string) bool {
 	return target == RevocationsName || below && strings.HasSuffix(name, ".json") && !strings.Contains(name, "/")
 }
 
-// Reserved reports whether a target is for [Read] and [Lint] to judge.
+// Reserved reports whether a target is for [Read] and [Lint] to judge. What is here
+// clients read from the role targets alone, see Reserved of package trust.
 func Reserved(target string) bool {
 	return strings.HasPrefix(target, notationTree) || target == RevocationsName || strings.HasPrefix(target, revocationsTree)
 }

@@ -1,7 +1,8 @@
 package trust
 
-// MinLevel of a trust that names none.
-const defaultLevel = "strict"
+// LevelStrict is the level of a Notation policy that verifies, and the least one of a
+// trust that names none.
+const LevelStrict = "strict"
 
 // Required is what an image must have: Require, or both if that is empty.
 func (e Entry) Required() []string {
@@ -14,7 +15,7 @@ func (e Entry) Required() []string {
 // Level is MinLevel, or strict if that is empty.
 func (e Entry) Level() string {
 	if e.MinLevel == "" {
-		return defaultLevel
+		return LevelStrict
 	}
 	return e.MinLevel
 }

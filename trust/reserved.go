@@ -1,6 +1,10 @@
 package trust
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/tufoci/tufoci/material"
+)
 
 const (
 	imagePrefix       = "images/"
@@ -20,10 +24,7 @@ const (
 // One exception, which can only deny: a role called "revocations" to which
 // targets delegates exactly the path "revocations/*" may list revocations/….
 func Reserved(name string) bool {
-	return name == "revocations.json" ||
-		strings.HasPrefix(name, "notation/") ||
-		strings.HasPrefix(name, "tufoci/") ||
-		strings.HasPrefix(name, revocationsPrefix)
+	return material.Reserved(name) || strings.HasPrefix(name, "tufoci/")
 }
 
 // isImage reports whether a target stands for an image in a registry.

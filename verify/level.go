@@ -4,12 +4,14 @@ import (
 	"slices"
 
 	"github.com/notaryproject/notation-go/verifier/trustpolicy"
+
+	"github.com/tufoci/tufoci/trust"
 )
 
 // Names of policy levels (Notary Project trust store and trust policy
 // specification, "Signature Verification details"), the strongest first.
 const (
-	levelStrict     = "strict"
+	levelStrict     = trust.LevelStrict
 	levelPermissive = "permissive"
 	levelAudit      = "audit"
 	levelSkip       = "skip"

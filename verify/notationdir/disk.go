@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tufoci/tufoci/internal/syncdir"
 )
@@ -183,7 +184,7 @@ func (d disk) clean(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if len(e.Name()) <= len(stagingPrefix) || e.Name()[:len(stagingPrefix)] != stagingPrefix {
+		if rest, ours := strings.CutPrefix(e.Name(), stagingPrefix); !ours || rest == "" {
 			continue
 		}
 		if err := d.at("remove", e.Name()); err != nil {

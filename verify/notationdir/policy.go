@@ -44,7 +44,7 @@ func (in Input) statements(names map[storeID]string, most int) (out []trustpolic
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: statement %q: %v", ErrPolicy, st.Name, err)
 		}
-		if least := cmp.Or(in.MinLevel, trustpolicy.LevelStrict.Name); !verify.LevelMeets(level, least) {
+		if least := cmp.Or(in.MinLevel, trust.LevelStrict); !verify.LevelMeets(level, least) {
 			warnings = append(warnings, fmt.Sprintf("statement %q is left out, so that nothing verifies under it: its level is %s, and the trust asks for %s", st.Name, level, least))
 			continue
 		}
@@ -58,7 +58,7 @@ func (in Input) statements(names map[storeID]string, most int) (out []trustpolic
 		for _, id := range absent {
 			warnings = append(warnings, fmt.Sprintf("statement %q: store %s has no certificate, so that nothing verifies under the statement", st.Name, id))
 		}
-		if level != trustpolicy.LevelStrict.Name {
+		if level != trust.LevelStrict {
 			warnings = append(warnings, fmt.Sprintf("statement %q has level %s, which the trust accepts: notation lets pass what fails above it, without a word", st.Name, level))
 		}
 		st.Name = statementName(in.Trust, st.Name)

@@ -216,11 +216,12 @@ func (s *syncer) sync(ctx context.Context, view *trust.View) (*trustSyncResult, 
 	if err != nil {
 		return nil, err
 	}
+	entries := cfg.List()
 	in := notationdir.Input{
 		Trust: s.entry.Name, Scopes: s.entry.Scopes, Maps: s.entry.Maps, MinLevel: s.entry.Level(), Status: view.Status(),
 		Set: m.Set(),
 		Decides: func(name string) bool {
-			deciding, err := trust.Select(cfg.List(), name)
+			deciding, err := trust.Select(entries, name)
 			return err == nil && slices.ContainsFunc(deciding, func(d trust.Applicable) bool { return d.Entry.Name == s.entry.Name })
 		},
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
 )
 
@@ -10,9 +11,6 @@ const (
 	outcomeVerified = "verified"
 	outcomeAccepted = "accepted"
 	outcomeRefused  = "refused"
-
-	// levelStrict is the policy level that verifies.
-	levelStrict = "strict"
 )
 
 // imageReport is the answer for one image.
@@ -115,7 +113,7 @@ func (a *app) newImageReport(r *verify.Result) imageReport {
 	byDigest.Tag, byDigest.Digest = "", r.Digest
 	out.Resolved = byDigest.String()
 	out.Outcome = outcomeVerified
-	if r.Level != "" && r.Level != levelStrict {
+	if r.Level != "" && r.Level != trust.LevelStrict {
 		out.Outcome = outcomeAccepted
 	}
 	return out

@@ -68,18 +68,22 @@ func (e *notDecidingError) Error() string {
 // checkDeciding holds --trust to the trusts that decide: it never takes the say of
 // a more particular one.
 func (o *verifyFlags) checkDeciding(cfg *trust.Config, images []ociremote.ImageReference, as *ociremote.ImageReference) error {
+	if len(o.trusts) == 0 {
+		return nil
+	}
 	for _, name := range o.trusts {
 		if _, err := cfg.Get(name); err != nil {
 			return err
 		}
 	}
+	entries := cfg.List()
 	for _, image := range images {
 		name := image.Name()
 		if as != nil {
 			name = as.Name()
 		}
-		deciding, err := trust.Select(cfg.List(), name)
-		if err != nil || len(o.trusts) == 0 {
+		deciding, err := trust.Select(entries, name)
+		if err != nil {
 			continue // a later error, with the evidence of this one image
 		}
 		if !slices.ContainsFunc(deciding, func(d trust.Applicable) bool { return slices.Contains(o.trusts, d.Entry.Name) }) {
