@@ -28,8 +28,10 @@ var layers = map[string][]string{
 	"publish":            {"metadata", "ociremote", "trust", "material"},
 	"verify":             {"trust", "ociremote", "material"},
 	"verify/notationdir": {"trust", "material", "verify", "internal/syncdir"},
+	"mirror":             {"publish", "trust", "ociremote", "material", "verify", "internal/syncdir", "internal/period"},
+	"serve":              {"trust", "fetcher", "ociremote"},
 	"cmd/tufoci/cli": {
-		"metadata", "ociremote", "fetcher", "trust", "publish", "material", "verify", "verify/notationdir",
+		"metadata", "ociremote", "fetcher", "trust", "publish", "material", "verify", "verify/notationdir", "mirror", "serve",
 		"internal/period", "internal/syncdir", "internal/notationsign",
 	},
 	"internal/notationsign": {},
@@ -39,7 +41,7 @@ var layers = map[string][]string{
 	// Stories and attacks see everything.
 	"e2e": {
 		"metadata", "ociremote", "fetcher", "trust", "publish", "material", "verify", "verify/notationdir",
-		"cmd/tufoci/cli", "internal/tuftest", "internal/notationsign",
+		"mirror", "serve", "cmd/tufoci/cli", "internal/tuftest", "internal/notationsign",
 	},
 }
 
@@ -47,19 +49,19 @@ var layers = map[string][]string{
 // that is missing here fails the test: a dependency has a reason and a place.
 var homes = map[string][]string{
 	"github.com/theupdateframework/go-tuf/v2":           {"metadata", "fetcher", "trust", "publish"},
-	"oras.land/oras-go/v2":                              {"ociremote", "fetcher", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli"},
+	"oras.land/oras-go/v2":                              {"ociremote", "fetcher", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli", "mirror"},
 	"github.com/notaryproject/notation-go":              {"verify", "verify/notationdir", "material", "internal/notationsign"},
 	"github.com/notaryproject/notation-core-go":         {"verify", "internal/notationsign"},
 	"github.com/notaryproject/tspclient-go":             {"verify", "internal/notationsign", "internal/tuftest"},
 	"github.com/veraison/go-cose":                       {"verify"},
 	"github.com/digitorus/timestamp":                    {"internal/tuftest"},
-	"github.com/opencontainers/image-spec":              {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli"},
-	"github.com/opencontainers/go-digest":               {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli"},
+	"github.com/opencontainers/image-spec":              {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli", "mirror"},
+	"github.com/opencontainers/go-digest":               {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli", "mirror"},
 	"github.com/secure-systems-lab/go-securesystemslib": {"metadata", "trust", "internal/tuftest"},
 	"github.com/youmark/pkcs8":                          {"metadata"},
-	"github.com/gofrs/flock":                            {"metadata", "ociremote", "trust", "verify/notationdir"},
-	"go.yaml.in/yaml/v3":                                {"metadata", "trust"},
-	"golang.org/x/sync":                                 {"fetcher", "publish", "trust", "cmd/tufoci/cli"},
+	"github.com/gofrs/flock":                            {"metadata", "ociremote", "trust", "verify/notationdir", "mirror"},
+	"go.yaml.in/yaml/v3":                                {"metadata", "trust", "mirror"},
+	"golang.org/x/sync":                                 {"fetcher", "publish", "trust", "cmd/tufoci/cli", "mirror"},
 	"golang.org/x/sys":                                  {"metadata", "ociremote", "trust"},
 	"golang.org/x/term":                                 {"cmd/tufoci/cli"},
 	"github.com/spf13/cobra":                            {"cmd/tufoci/cli"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
 )
 
 // Options steer [Publish]. The zero value takes all from the workspace.
@@ -59,6 +60,9 @@ type Result struct {
 	RootSHA256 string
 	// FirstPublish: the channel tag did not exist before.
 	FirstPublish bool
+	// View is what clients see of the repository now, for copies next to images; nil
+	// with DryRun.
+	View *trust.View
 }
 
 const (

@@ -63,7 +63,13 @@ type Entry struct {
 	MinLevel string
 	// Also allows scopes that another trust has too: both must accept then.
 	Also bool
+	// Fallback is FallbackNone if only the source may answer, and no copy next to an
+	// image when it cannot be reached.
+	Fallback string
 }
+
+// FallbackNone forbids copies next to images.
+const FallbackNone = "none"
 
 // What a trust can require of an image.
 const (
