@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -51,15 +52,26 @@ func tool(t testing.TB, name string) string {
 // do runs a foreign program that has to succeed, and returns what it printed.
 func do(t testing.TB, name string, args ...string) string {
 	t.Helper()
+	out, err := attempt(t, name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// attempt runs a foreign program in a home of its own, and returns what it
+// printed; the error has all of that too.
+func attempt(t testing.TB, name string, args ...string) (string, error) {
+	t.Helper()
 	command := exec.CommandContext(t.Context(), name, args...)
 	home := t.TempDir()
 	command.Env = append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home, "XDG_RUNTIME_DIR="+home, "NO_COLOR=1")
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {
-		t.Fatalf("%s %s: %v\n%s%s", filepath.Base(name), strings.Join(args, " "), err, stdout.String(), stderr.String())
+		return "", fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(name), strings.Join(args, " "), err, stdout.String(), stderr.String())
 	}
-	return stdout.String()
+	return stdout.String(), nil
 }
 
 // distribution configures the reference registry, of version 2 and 3 alike.
