@@ -82,19 +82,26 @@ storage:
   delete: {enabled: true}
   maintenance: {uploadpurging: {enabled: false}}
 http:
-  addr: 127.0.0.1:0
+  addr: %ADDRESS%
   secret: test
 `
 
-var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
+var listening = regexp.MustCompile(`listening on ([0-9.]+:\d+)`)
 
 // startDistribution runs a registry of the distribution project as a process
 // and returns its host. The process ends with the test.
 func startDistribution(t testing.TB, program string) string {
 	t.Helper()
+	return startDistributionAt(t, program, "127.0.0.1:0", (*exec.Cmd).Start)
+}
+
+// startDistributionAt has it listen on an address, and the process started by start.
+func startDistributionAt(t testing.TB, program, address string, start func(*exec.Cmd) error) string {
+	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "config.yml")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(distribution, "%DIR%", filepath.Join(dir, "data"))), 0o600); err != nil {
+	config := strings.NewReplacer("%DIR%", filepath.Join(dir, "data"), "%ADDRESS%", address).Replace(distribution)
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(program, "serve", file)
@@ -104,7 +111,7 @@ func startDistribution(t testing.TB, program string) string {
 		t.Fatal(err)
 	}
 	command.Stdout = command.Stderr
-	if err := command.Start(); err != nil {
+	if err := start(command); err != nil {
 		t.Fatal(err)
 	}
 	host := make(chan string, 1)
