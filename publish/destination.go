@@ -34,7 +34,13 @@ func newDestination(repo ociremote.WritableRepository, channel string, concurren
 // tag does not exist, and a [ForeignTagError] if what is there cannot be the
 // bundle of a whole repository that tufoci wrote.
 func (d *destination) head(ctx context.Context) (*ociremote.Bundle, error) {
-	b, err := ociremote.FetchBundle(ctx, d.repo, d.channel, ociremote.Known{})
+	return d.headBut(ctx, ociremote.Known{})
+}
+
+// headBut is head, but for a bundle that is known: [ociremote.ErrNotModified] if the
+// tag names that one.
+func (d *destination) headBut(ctx context.Context, known ociremote.Known) (*ociremote.Bundle, error) {
+	b, err := ociremote.FetchBundle(ctx, d.repo, d.channel, known)
 	switch {
 	case errors.Is(err, ociremote.ErrForeign):
 		return nil, &ForeignTagError{Tag: d.channel, Err: err}
