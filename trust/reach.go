@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tufoci/tufoci/fetcher"
@@ -98,7 +99,7 @@ func (c *Client) RefreshIfReachable(ctx context.Context) (*View, error) {
 func (c *Client) noteUnreachable(ctx context.Context, why error) {
 	reason := why.Error()
 	if len(reason) > maxReason {
-		reason = reason[:maxReason]
+		reason = strings.ToValidUTF8(reason[:maxReason], "")
 	}
 	_ = c.save(ctx, func(now *state) (*change, error) {
 		in := now.info
