@@ -10,6 +10,7 @@ import (
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/mirror"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
@@ -75,6 +76,10 @@ var rules = []rule{
 	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope '{scope}'`", "pin the root of its publisher: `{pin}`", "`tufoci trust list` shows the scopes that there are"}},
 	{as[*notDecidingError], exitNoTrust, "the trust with the most particular scope decides, and no command line takes its say", []string{"`tufoci trust list` shows the scopes that there are"}},
 	{is(trust.ErrScopeTaken), exitNoTrust, "two trusts on one scope must both accept, which is said with --also", []string{"`tufoci trust list` shows the scopes that there are"}},
+
+	// Copies of images.
+	{is(mirror.ErrNoMatch), exitNotVouched, "patterns choose among the signed tags, by their canonical names", []string{"which images are signed: `tufoci ls {trust}`", "which images are signed: `tufoci ls {source}`"}},
+	{is(mirror.ErrEndless), exitMalformed, "what a source lists without an end is not read to one", []string{"tell the operator of the source, and which tufoci refused it: `tufoci version`"}},
 
 	// The consumer's refusals, the strongest first.
 	{isNoCopyForHome, exitRegistry, "home could not be reached, and no copy of the trust was found next to the image", []string{"`{again}`, later, or where home can be reached"}},
