@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,6 +102,11 @@ func (n *inspector) verify(ctx context.Context, in *inspection) error {
 	}
 	for i, image := range in.images {
 		in.validity.addImage(image.reference().String(), in.answers[i])
+		for _, verdict := range in.answers[i].Verdicts {
+			for _, m := range verdict.Mappings {
+				image.index = cmp.Or(image.index, m.Index)
+			}
+		}
 	}
 	return verify.Gravest(errs...)
 }

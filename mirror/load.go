@@ -112,7 +112,7 @@ func (in *inspection) copyOptions(o *LoadOptions) Options {
 		images[i] = image.Image
 	}
 	return Options{
-		Source:      Source{Client: in.client, View: in.view, Entry: o.Entry, Open: in.open},
+		Source:      Source{View: in.view, Entry: o.Entry, Open: in.open},
 		Destination: o.Destination, Images: images,
 		Referrers: true, AllowRevoked: o.AllowRevoked, AllowUnmapped: o.AllowUnmapped,
 		DryRun: o.DryRun, Concurrency: o.Concurrency, Now: o.Now, Progress: o.Progress, Warn: o.Warn,

@@ -136,7 +136,7 @@ func (s *saving) copyOptions() Options {
 // inspect verifies the finished archive, and that it holds every image that was asked
 // for.
 func (s *saving) inspect(ctx context.Context, repo ociremote.Repository) (*inspection, error) {
-	root, err := pinOf(s.o.Copy.Source.View)
+	root, err := rootOf(s.o.Copy.Source.View)
 	if err != nil {
 		return nil, err
 	}
@@ -165,8 +165,8 @@ func (s *saving) inspect(ctx context.Context, repo ociremote.Repository) (*inspe
 	return in, nil
 }
 
-// pinOf returns the root from which a view was verified.
-func pinOf(view *trust.View) ([]byte, error) {
+// rootOf returns the root from which a view was verified.
+func rootOf(view *trust.View) ([]byte, error) {
 	st := view.Status()
 	for version := st.Root.Version; version > 0; version-- {
 		if data, ok := view.RootVersion(version); ok && digest.FromBytes(data).Encoded() == st.RootSHA256 {
