@@ -8,7 +8,6 @@ import (
 	"io"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -33,12 +32,6 @@ type cargo struct {
 	// referrers is how many manifests refer to it, to one of its children, or to
 	// another one that does.
 	referrers int
-}
-
-// reference is the image by its canonical name.
-func (c *cargo) reference() ociremote.ImageReference {
-	host, repository, _ := strings.Cut(c.Name, "/")
-	return ociremote.ImageReference{Kind: ociremote.KindRegistry, Host: host, Repository: repository, Tag: c.Tag, Digest: c.Image.Digest}
 }
 
 // delivery is an archive as it is carried: a bundle under a tag, images under their
@@ -137,7 +130,7 @@ func (d *delivery) checkContent(ctx context.Context) error {
 			err = walk.manifest(ctx, image.index, 0)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", image.reference(), err)
+			return fmt.Errorf("%s: %w", image, err)
 		}
 	}
 	for _, desc := range d.loose {
