@@ -1,18 +1,17 @@
 package mirror
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
-	"strings"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"oras.land/oras-go/v2/content"
+	orascontent "oras.land/oras-go/v2/content"
 
 	"github.com/tufoci/tufoci/ociremote"
 )
@@ -28,15 +27,11 @@ var ErrCargo = errors.New("the archive holds something that cannot be verified")
 type cargo struct {
 	Image
 	desc ocispec.Descriptor
+	// index is the one that it is a platform of, as its entry says; "" for none.
+	index digest.Digest
 	// referrers is how many manifests refer to it, to one of its children, or to
 	// another one that does.
 	referrers int
-}
-
-// reference is the image by its canonical name.
-func (c *cargo) reference() ociremote.ImageReference {
-	host, repository, _ := strings.Cut(c.Name, "/")
-	return ociremote.ImageReference{Kind: ociremote.KindRegistry, Host: host, Repository: repository, Tag: c.Tag, Digest: c.Image.Digest}
 }
 
 // delivery is an archive as it is carried: a bundle under a tag, images under their
@@ -130,8 +125,12 @@ func (d *delivery) checkContent(ctx context.Context) error {
 	walk := &contentWalk{d: d, blobs: map[digest.Digest]bool{}, manifests: map[digest.Digest]bool{}}
 	for _, image := range d.images {
 		walk.image, walk.visited = image, map[digest.Digest]bool{}
-		if err := walk.manifest(ctx, image.desc.Digest, 0); err != nil {
-			return fmt.Errorf("%s: %w", image.reference(), err)
+		err := walk.manifest(ctx, image.desc.Digest, 0)
+		if err == nil && image.index != "" {
+			err = walk.manifest(ctx, image.index, 0)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", image, err)
 		}
 	}
 	for _, desc := range d.loose {
@@ -199,11 +198,14 @@ func (w *contentWalk) blob(ctx context.Context, desc ocispec.Descriptor) error {
 	}
 	w.blobs[desc.Digest] = true
 	rc, err := w.d.Fetch(ctx, desc)
+	if isNotFound(err) && isForeign(desc.MediaType) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	defer rc.Close()
-	r := content.NewVerifyReader(rc, desc)
+	r := orascontent.NewVerifyReader(rc, desc)
 	if _, err = io.Copy(io.Discard, &stoppable{ctx, r}); err == nil {
 		err = r.Verify()
 	}
@@ -226,24 +228,6 @@ func (s *stoppable) Read(p []byte) (int, error) {
 	return s.r.Read(p)
 }
 
-// referrersPrefix begins the tag under which what refers to a manifest is listed
-// where there is no referrers API (distribution specification 1.1, "Referrers Tag
-// Schema").
-const referrersPrefix = "sha256-"
-
-// listing is what refers to a manifest, if name asks for that.
-func (d *delivery) listing(name string) (ocispec.Descriptor, []byte, bool) {
-	hex, ok := strings.CutPrefix(name, referrersPrefix)
-	list := d.referrers[digest.NewDigestFromEncoded(digest.SHA256, hex)]
-	if !ok || len(list) == 0 {
-		return ocispec.Descriptor{}, nil, false
-	}
-	index := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: list}
-	index.SchemaVersion = 2
-	data, err := json.Marshal(index)
-	return content.NewDescriptorFromBytes(index.MediaType, data), data, err == nil
-}
-
 // shelf is one repository of a delivery, read as if it were a registry's.
 type shelf struct {
 	*delivery
@@ -255,14 +239,10 @@ func (d *delivery) open(_ context.Context, image ociremote.ImageReference) (ocir
 	return shelf{d, image.Name()}, nil
 }
 
-// Resolve finds a manifest by a tag of the repository or by digest, and the list of
-// what refers to one.
+// Resolve finds a manifest by a tag of the repository or by digest.
 func (s shelf) Resolve(ctx context.Context, name string) (ocispec.Descriptor, error) {
 	if ociremote.IsDigest(name) {
 		return s.Repository.Resolve(ctx, name)
-	}
-	if desc, _, ok := s.listing(name); ok {
-		return desc, nil
 	}
 	if image := s.tagged[s.name+":"+name]; image != nil {
 		return image.desc, nil
@@ -272,13 +252,22 @@ func (s shelf) Resolve(ctx context.Context, name string) (ocispec.Descriptor, er
 
 // FetchReference opens what Resolve finds.
 func (s shelf) FetchReference(ctx context.Context, name string) (ocispec.Descriptor, io.ReadCloser, error) {
-	if desc, data, ok := s.listing(name); ok {
-		return desc, io.NopCloser(bytes.NewReader(data)), nil
-	}
 	desc, err := s.Resolve(ctx, name)
 	if err != nil {
 		return desc, nil, err
 	}
 	rc, err := s.Fetch(ctx, desc)
 	return desc, rc, err
+}
+
+// ListReferrers implements [ociremote.ReferrerLister].
+func (s shelf) ListReferrers(_ context.Context, subject ocispec.Descriptor, o ociremote.ReferrersOptions) (*ociremote.ReferrerList, error) {
+	list := &ociremote.ReferrerList{Descriptors: slices.Clone(s.referrers[subject.Digest])}
+	if len(o.ArtifactTypes) > 0 {
+		list = ofTypes(list, o.ArtifactTypes)
+	}
+	if o.Max > 0 && len(list.Descriptors) > o.Max {
+		list.Descriptors, list.Truncated = list.Descriptors[:o.Max], true
+	}
+	return list, nil
 }

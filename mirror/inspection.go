@@ -1,117 +1,91 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"time"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
 )
 
-// inspectors is how many images of an archive are verified at the same time.
-const inspectors = 8
-
 // inspection is a delivery that was verified from nothing but a root.
 type inspection struct {
 	*delivery
-	client   *trust.Client
-	view     *trust.View
-	answers  []*verify.Result // of the images, in their order
-	allowed  []string         // why one was let pass: allowedRevoked, allowedUnmapped, ""
+	view *trust.View
+	// plan is what a copy of it would do.
+	plan     *Result
 	validity *Validity
-}
 
-// Why an image is copied although it does not verify.
-const (
-	allowedRevoked  = "revoked"
-	allowedUnmapped = "unmapped"
-)
-
-// inspector says how a delivery is verified.
-type inspector struct {
-	tag   string
-	root  []byte
-	entry trust.Entry
-	// revoked and unmapped images are let pass.
-	revoked, unmapped bool
-	now               func() time.Time
-	warn              func(string)
+	mu      sync.Mutex
+	answers map[Image]*verify.Result
 }
 
 // inspect verifies an archive as a client does that has its root and has seen nothing:
-// its metadata, all files of it, each image by its entry and signature, and every byte
-// of them and of what refers to them.
-func (n *inspector) inspect(ctx context.Context, repo ociremote.Repository) (*inspection, error) {
-	client, err := trust.New(n.root, trust.Options{
-		Source: trust.RepositorySource(repo, n.tag), Now: n.now, MaxStale: n.entry.MaxStale, MinTimestamp: n.entry.MinTimestamp, Warn: n.warn,
+// all files of its metadata, each image by its entry and signature, whatever the index
+// of the archive calls it, and every byte of them and of what refers to them. The
+// options say what is allowed, and where the delivery is to go: that it can go there
+// is found out too. Nothing is written.
+func inspect(ctx context.Context, archive ociremote.Repository, root []byte, o Options) (*inspection, error) {
+	client, err := trust.New(root, trust.Options{
+		Source: trust.RepositorySource(archive, ociremote.DefaultChannel), Now: o.Now, Warn: o.Warn,
+		MaxStale: o.Source.Entry.MaxStale, MinTimestamp: o.Source.Entry.MinTimestamp,
 	})
 	if err != nil {
 		return nil, err
 	}
-	in := &inspection{client: client, validity: &Validity{MaxStale: n.entry.MaxStale}}
+	in := &inspection{validity: &Validity{MaxStale: o.Source.Entry.MaxStale}, answers: map[Image]*verify.Result{}}
 	if in.view, err = client.Refresh(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := in.view.Files(ctx); err != nil {
-		return nil, err
-	}
 	if err := in.validity.addMetadata(ctx, in.view); err != nil {
-		return nil, err
+		return in, err
 	}
-	if in.delivery, err = openDelivery(ctx, repo, n.tag); err != nil {
-		return nil, err
+	if in.delivery, err = openDelivery(ctx, archive, ociremote.DefaultChannel); err != nil {
+		return in, err
 	}
-	if err := n.verify(ctx, in); err != nil {
-		return nil, err
+	if in.plan, err = Copy(ctx, in.planned(o)); err != nil {
+		return in, err
+	}
+	for _, image := range in.images {
+		in.note(image)
 	}
 	return in, in.checkContent(ctx)
 }
 
-// verify verifies the images. What their names in the index claim has to be signed.
-// The gravest refusal is the error.
-func (n *inspector) verify(ctx context.Context, in *inspection) error {
-	v, err := verify.New(verify.Options{
-		Trusts: []verify.Trust{{Entry: n.entry, Client: in.client}}, Now: n.now,
-		Open: in.open,
-	})
-	if err != nil {
-		return err
-	}
-	in.answers, in.allowed = make([]*verify.Result, len(in.images)), make([]string, len(in.images))
-	errs := make([]error, len(in.images))
-	var group errgroup.Group
-	group.SetLimit(inspectors)
+// options are those to copy the delivery.
+func (in *inspection) options(o Options) Options {
+	o.Source.View, o.Source.Locate, o.Source.Open = in.view, nil, in.open
+	o.Images = make([]Image, len(in.images))
 	for i, image := range in.images {
-		group.Go(func() error {
-			in.answers[i] = v.Image(ctx, image.reference(), nil)
-			in.allowed[i], errs[i] = n.judge(in.answers[i].Err)
-			if errs[i] != nil {
-				errs[i] = fmt.Errorf("%s: %w", image.reference(), errs[i])
-			}
-			return nil
-		})
+		o.Images[i] = image.Image
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	for i, image := range in.images {
-		in.validity.addImage(image.reference().String(), in.answers[i])
-	}
-	return verify.Gravest(errs...)
+	o.Referrers = true
+	return o
 }
 
-// judge lets an image pass that was refused for what is allowed.
-func (n *inspector) judge(err error) (allowed string, _ error) {
-	switch {
-	case n.revoked && errors.Is(err, verify.ErrRevoked):
-		return allowedRevoked, nil
-	case n.unmapped && errors.Is(err, verify.ErrUnmapped):
-		return allowedUnmapped, nil
+// planned are those to find out what a copy would do.
+func (in *inspection) planned(o Options) Options {
+	o = in.options(o)
+	o.DryRun, o.Progress, o.Sending, o.BeforeTags, o.Warn = true, nil, nil, nil, nil
+	o.Accept = func(r *ImageResult, verified *verify.Result) error {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.answers[r.Image] = verified
+		return nil
 	}
-	return "", err
+	return o
+}
+
+// note takes from the answer about an image until when it holds, and of which index it
+// is a platform.
+func (in *inspection) note(image *cargo) {
+	answer := in.answers[image.Image]
+	in.validity.addImage(image.String(), answer)
+	for _, verdict := range answer.Verdicts {
+		for _, m := range verdict.Mappings {
+			image.index = cmp.Or(image.index, m.Index)
+		}
+	}
 }

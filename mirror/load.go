@@ -22,8 +22,8 @@ type LoadOptions struct {
 	Sum func(context.Context) (digest.Digest, error)
 	// Root is the pinned root file.
 	Root []byte
-	// Entry says what metadata and images need: MaxStale, MinTimestamp, Scopes, Maps,
-	// Require and MinLevel count.
+	// Entry says what metadata and images need: MaxStale, MinTimestamp, Scopes, Require
+	// and MinLevel count.
 	Entry trust.Entry
 	// Seen is the version of the newest timestamp that the trust of the destination
 	// has seen, 0 for none.
@@ -37,6 +37,7 @@ type LoadOptions struct {
 	// Now is the clock; default time.Now.
 	Now      func() time.Time
 	Progress Progress
+	Sending  publish.Progress
 	Warn     func(string)
 }
 
@@ -48,6 +49,8 @@ type LoadResult struct {
 	// that it has now.
 	From, To int64
 	Copy     *Result
+	// Referrers is how many manifests refer to the images.
+	Referrers int
 	// Receipt is nil if there is none that can be read. Matches: it is of this archive.
 	Receipt  *Receipt
 	Matches  bool
@@ -60,10 +63,10 @@ type LoadResult struct {
 // archive calls it, and every byte that would be sent. What nothing accounts for is
 // [ErrCargo].
 //
-// The destination never goes backwards: it holds, or its trust has seen, a newer
-// timestamp: trust.ErrRollback. Then it is written in the order of [Copy]. The receipt
-// is compared and believed nothing: one that is of another archive is a warning. Other
-// errors are those of Copy.
+// The destination never goes backwards: where it holds, or its trust has seen, a newer
+// timestamp, it is a trust.ErrRollback. It is written in the order of [Copy]. The
+// receipt is compared and believed nothing: one that is of another archive is a
+// warning. Other errors are those of Copy.
 func Load(ctx context.Context, o LoadOptions) (*LoadResult, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -71,52 +74,35 @@ func Load(ctx context.Context, o LoadOptions) (*LoadResult, error) {
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
-	if o.Destination.Tag == "" {
-		o.Destination.Tag = ociremote.DefaultChannel
-	}
 	r := &LoadResult{}
 	if err := r.compareReceipt(ctx, &o); err != nil {
 		return nil, err
 	}
-	// 1. What is in it.
-	n := &inspector{
-		tag: ociremote.DefaultChannel, root: o.Root, entry: o.Entry, now: o.Now, warn: o.Warn,
-		revoked: o.AllowRevoked, unmapped: o.AllowUnmapped,
+	copying := Options{
+		Source: Source{Entry: o.Entry}, Destination: o.Destination, AllowRevoked: o.AllowRevoked, AllowUnmapped: o.AllowUnmapped,
+		Concurrency: o.Concurrency, Now: o.Now, Progress: o.Progress, Sending: o.Sending, Warn: o.Warn,
 	}
-	in, err := n.inspect(ctx, o.Archive)
+	// Whatever is wrong, with the archive or with what is there, nothing is written.
+	in, err := inspect(ctx, o.Archive, o.Root, copying)
 	if err != nil {
 		return nil, err
 	}
-	r.View, r.Validity, r.To = in.view, in.validity, in.view.Status().Timestamp.Version
+	r.View, r.Validity, r.Copy, r.To = in.view, in.validity, in.plan, in.view.Status().Timestamp.Version
+	r.From = in.plan.Metadata.Plan.HeadVersion
 	if r.To < o.Seen {
-		return r, &trust.VerificationError{
+		return nil, &trust.VerificationError{
 			Kind: trust.ErrRollback, Role: "timestamp", Version: r.To, Want: o.Seen,
 			Detail: "the trust of the destination has seen a newer state than the archive holds",
 		}
 	}
-	// 2. What is there.
-	plan, err := publish.Mirror(ctx, in.view, o.Destination.Trust, publish.MirrorOptions{Tag: o.Destination.Tag, DryRun: true, Now: o.Now})
-	if err != nil {
-		return r, err
+	for _, image := range in.images {
+		r.Referrers += image.referrers
 	}
-	r.From = plan.Plan.HeadVersion
-	// 3. The tag last.
-	r.Copy, err = Copy(ctx, in.copyOptions(&o))
+	if o.DryRun {
+		return r, nil
+	}
+	r.Copy, err = Copy(ctx, in.options(copying))
 	return r, err
-}
-
-// copyOptions are for what was inspected.
-func (in *inspection) copyOptions(o *LoadOptions) Options {
-	images := make([]Image, len(in.images))
-	for i, image := range in.images {
-		images[i] = image.Image
-	}
-	return Options{
-		Source:      Source{Client: in.client, View: in.view, Entry: o.Entry, Open: in.open},
-		Destination: o.Destination, Images: images,
-		Referrers: true, AllowRevoked: o.AllowRevoked, AllowUnmapped: o.AllowUnmapped,
-		DryRun: o.DryRun, Concurrency: o.Concurrency, Now: o.Now, Progress: o.Progress, Warn: o.Warn,
-	}
 }
 
 // compareReceipt reads the receipt, if there is one. That it is of another archive, or

@@ -135,38 +135,38 @@ func (s *saving) copyOptions() Options {
 
 // inspect verifies the finished archive, and that it holds every image that was asked
 // for.
-func (s *saving) inspect(ctx context.Context, repo ociremote.Repository) (*inspection, error) {
-	root, err := pinOf(s.o.Copy.Source.View)
+func (s *saving) inspect(ctx context.Context, archive ociremote.Repository) (*inspection, error) {
+	root, err := rootOf(s.o.Copy.Source.View)
 	if err != nil {
 		return nil, err
 	}
-	entry := s.o.Copy.Source.Entry
-	entry.MaxStale = s.o.MaxStale
-	n := &inspector{
-		tag: ociremote.DefaultChannel, root: root, entry: entry, now: s.o.Copy.Now,
-		revoked: s.o.Copy.AllowRevoked, unmapped: s.o.Copy.AllowUnmapped,
+	nowhere := ociremote.NewMemory()
+	o := Options{
+		Source: Source{Entry: s.o.Copy.Source.Entry}, Now: s.o.Copy.Now,
+		AllowRevoked: s.o.Copy.AllowRevoked, AllowUnmapped: s.o.Copy.AllowUnmapped,
+		Destination: Destination{
+			Trust:  nowhere,
+			Images: func(context.Context, string) (ociremote.WritableRepository, error) { return nowhere, nil },
+		},
 	}
-	in, err := n.inspect(ctx, repo)
+	o.Source.Entry.MaxStale = s.o.MaxStale
+	in, err := inspect(ctx, archive, root, o)
 	if err != nil {
 		return nil, err
-	}
-	there := map[Image]bool{}
-	for _, image := range in.images {
-		there[image.Image] = true
 	}
 	for _, image := range s.o.Copy.Images {
 		if image.Tag != "" {
 			image.Digest = ""
 		}
-		if !there[image] {
-			return nil, fmt.Errorf("%w: %s is missing", ErrCargo, (&cargo{Image: image}).reference())
+		if in.answers[image] == nil {
+			return nil, fmt.Errorf("%w: %s is missing", ErrCargo, image)
 		}
 	}
 	return in, nil
 }
 
-// pinOf returns the root from which a view was verified.
-func pinOf(view *trust.View) ([]byte, error) {
+// rootOf returns the root from which a view was verified.
+func rootOf(view *trust.View) ([]byte, error) {
 	st := view.Status()
 	for version := st.Root.Version; version > 0; version-- {
 		if data, ok := view.RootVersion(version); ok && digest.FromBytes(data).Encoded() == st.RootSHA256 {
@@ -216,10 +216,10 @@ func hexDigest(hex string) digest.Digest { return digest.NewDigestFromEncoded(di
 
 // receiptImage writes down what was found of the i-th image.
 func (in *inspection) receiptImage(i int) ReceiptImage {
-	image, answer := in.images[i], in.answers[i]
+	image, answer := in.images[i], in.answers[in.images[i].Image]
 	r := ReceiptImage{
 		Name: image.Name, Tag: image.Tag, Digest: image.desc.Digest, MediaType: answer.MediaType,
-		Allowed: in.allowed[i], Signatures: []ReceiptSignature{}, Referrers: image.referrers,
+		Allowed: in.plan.Images[i].Allowed, Signatures: []ReceiptSignature{}, Referrers: image.referrers,
 	}
 	for _, verdict := range answer.Verdicts {
 		for _, s := range verdict.Signatures {

@@ -118,6 +118,9 @@ func (a *Archive) Push(_ context.Context, desc ocispec.Descriptor, r io.Reader) 
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.temp == nil || a.sealed {
+		return errClosed
+	}
 	if _, ok := a.blobs[desc.Digest]; ok {
 		return nil
 	}
