@@ -251,4 +251,3 @@ func (m mirrorSync) detail(now time.Time) string {
 	}
 	return ""
 }
-

@@ -10,6 +10,7 @@ import (
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/mirror"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
@@ -52,6 +53,13 @@ var rules = []rule{
 	{as[*usageError], exitUsage, "the command line is not complete or not right", []string{"`{command} --help`"}},
 	{as[*declinedError], exitOther, "the answer was not yes; nothing was changed", nil},
 	{as[*timeoutError], exitRegistry, "the registry or the network is slow, or the limit is short", []string{"again, with more time: `{command} --timeout 30m`"}},
+
+	// Deliveries and schedules.
+	{is(mirror.ErrShortLived), exitStale, "where it goes nothing newer may arrive before then", []string{"`tufoci mirror save ... --valid-until {until}`", "what has ended has to be renewed first: a holder of its keys runs `tufoci publish`"}},
+	{is(mirror.ErrCargo), exitMalformed, "an archive holds one trust repository, images under their full names, and what refers to them", []string{"`tufoci mirror save` makes such an archive"}},
+	{is(mirror.ErrConfig), exitUsage, "a mirror.yaml is read strictly, so that nothing in it is overlooked", []string{"`{command} --help`"}},
+	{is(mirror.ErrLocked), exitLocked, "two schedules, or a schedule and a person, are at the same mirrors", []string{"`{command}` again, when it is done"}},
+	{as[*behindError], exitStale, "its source has moved on, or its schedule does not run", []string{"`tufoci mirror sync once`, with the same file"}},
 
 	// Why an image is refused, the gravest first.
 	{is(verify.ErrRevoked), exitRevoked, "whoever may revoke has said so; that overrides every role and policy", []string{"run another version; `tufoci inspect {trust}` shows what the decision rests on"}},
