@@ -9,7 +9,6 @@ import (
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
-	"github.com/tufoci/tufoci/verify"
 )
 
 // Source is where a copy reads.
@@ -56,10 +55,6 @@ type Options struct {
 	// that is signed, but its signature is not looked at; an unmapped one needs a good
 	// signature where the entry requires one.
 	AllowRevoked, AllowUnmapped bool
-	// Accept is asked about each image that is to be copied, before anything of it is
-	// written; an error refuses it. It may be called from several goroutines. Nil:
-	// nobody is.
-	Accept func(r *ImageResult, verified *verify.Result) error
 	// History is how many bundles before the newest one are copied too, under their
 	// history tags, each verified as of its own time.
 	History int
@@ -146,7 +141,7 @@ type ImageResult struct {
 // signature that was found good. A list of them that does not end is [ErrEndless].
 //
 // Errors: those of verify.Verifier.Image of images, of publish.Mirror for the
-// metadata, of package ociremote, and of Accept and BeforeTags.
+// metadata, of package ociremote, and of BeforeTags.
 func Copy(ctx context.Context, o Options) (*Result, error) {
 	c, err := newCopying(ctx, o)
 	if err != nil {

@@ -41,9 +41,6 @@ func (j *job) verify(ctx context.Context) error {
 	if j.r.Allowed != "" {
 		j.c.warn(fmt.Sprintf("%s is copied although it is %s", j.image, j.r.Allowed))
 	}
-	if j.c.o.Accept != nil {
-		return j.c.o.Accept(j.r, result)
-	}
 	return nil
 }
 

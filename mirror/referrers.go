@@ -153,17 +153,22 @@ func (j *job) spend(bytes int64) error {
 }
 
 // typeOf is the artifact type of a manifest, or else the type of its config. That of a
-// signature counts wherever it stands.
+// signature counts wherever it stands; a bundle of [ociremote.LayoutGitLab] has that of
+// an image, and an annotation.
 func typeOf(m *ociremote.Manifest) string {
 	var manifest struct {
 		ArtifactType string
 		Config       struct{ MediaType string }
+		Annotations  map[string]string
 	}
 	if err := json.Unmarshal(m.Data, &manifest); err != nil {
 		return ""
 	}
-	if manifest.Config.MediaType == notation {
+	switch {
+	case manifest.Config.MediaType == notation:
 		return notation
+	case manifest.Config.MediaType == ocispec.MediaTypeImageConfig && manifest.Annotations[ociremote.AnnotationVersion] != "":
+		return ociremote.MediaTypeBundle
 	}
 	return cmp.Or(manifest.ArtifactType, manifest.Config.MediaType)
 }

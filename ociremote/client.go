@@ -103,6 +103,15 @@ func NewClient(o Options) (*Client, error) {
 	return c, nil
 }
 
+// Elsewhere is a client for other registries than the one that this client was made
+// for: without the credentials and headers of its options, but with those of the docker
+// configuration. TLS is spoken the same way.
+func (c *Client) Elsewhere() (*Client, error) {
+	o := c.opts
+	o.Username, o.Password, o.IdentityToken, o.Headers = "", "", "", nil
+	return NewClient(o)
+}
+
 // HTTP is a client over the same transport, with the same retries, for sources
 // that are no registries: without credentials and custom headers.
 func (c *Client) HTTP() *http.Client { return c.http }

@@ -215,6 +215,7 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[crlReport]():          "crl",
 	reflect.TypeFor[checkReport]():        "check",
 	reflect.TypeFor[imageEntry]():         "image",
+	reflect.TypeFor[imageCopy]():          "image copy",
 	reflect.TypeFor[planTag]():            "tag",
 	reflect.TypeFor[movedTag]():           "moved tag",
 	reflect.TypeFor[skippedTag]():         "skipped tag",

@@ -78,6 +78,10 @@ var rules = []rule{
 	{as[*notDecidingError], exitNoTrust, "the trust with the most particular scope decides, and no command line takes its say", []string{"`tufoci trust list` shows the scopes that there are"}},
 	{is(trust.ErrScopeTaken), exitNoTrust, "two trusts on one scope must both accept, which is said with --also", []string{"`tufoci trust list` shows the scopes that there are"}},
 
+	// Copies of images.
+	{is(mirror.ErrNoMatch), exitNotVouched, "patterns choose among the signed tags, by their canonical names", []string{"which images are signed: `tufoci ls {trust}`", "which images are signed: `tufoci ls {source}`"}},
+	{is(mirror.ErrEndless), exitMalformed, "what a source lists without an end is not read to one", []string{"tell the operator of the source, and which tufoci refused it: `tufoci version`"}},
+
 	// The consumer's refusals, the strongest first.
 	{is(trust.ErrRollback, trust.ErrMinTimestamp), exitRollback, "the source offers something older than what was seen: an old copy, or an attempt to hide newer metadata", []string{"`tufoci inspect {source}` shows what it offers; tell its operator"}},
 	{is(trust.ErrThreshold), exitThreshold, "the keys that must vouch for it have not signed these bytes", []string{"`tufoci inspect {source}` shows what the source offers; tell its publisher"}},
