@@ -85,11 +85,10 @@ func (in *inspection) list() []Image {
 func (in *inspection) planned(o Options) Options {
 	o = in.options(o)
 	o.DryRun, o.Progress, o.Sending, o.BeforeTags, o.Warn = true, nil, nil, nil, nil
-	o.Accept = func(r *ImageResult, verified *verify.Result) error {
+	o.accepted = func(image Image, answer *verify.Result) {
 		in.mu.Lock()
 		defer in.mu.Unlock()
-		in.answers[r.Image] = verified
-		return nil
+		in.answers[image] = answer
 	}
 	return o
 }
