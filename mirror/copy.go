@@ -9,6 +9,7 @@ import (
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
+	"github.com/tufoci/tufoci/verify"
 )
 
 // Source is where a copy reads.
@@ -76,6 +77,10 @@ type Options struct {
 	// BeforeTags is asked once everything is there and verified, before the first tag
 	// that existed moves; an error ends the copy. Nil: nobody is.
 	BeforeTags func(*Result) error
+
+	// accepted is told the answer about each image that may be copied, from several
+	// goroutines. Nil: nobody is.
+	accepted func(Image, *verify.Result)
 }
 
 // Image is one to copy.

@@ -14,6 +14,8 @@ import (
 type inspection struct {
 	*delivery
 	view *trust.View
+	// entry says what images need.
+	entry trust.Entry
 	// plan is what a copy of it would do.
 	plan     *Result
 	validity *Validity
@@ -45,6 +47,15 @@ func inspect(ctx context.Context, archive ociremote.Repository, root []byte, o O
 	if in.delivery, err = openDelivery(ctx, archive, ociremote.DefaultChannel); err != nil {
 		return in, err
 	}
+	if o.Source.Entry.Name == "" {
+		entry, err := RootEntry(ctx, in.view, in.list(), o.Source.Entry.Require)
+		if err != nil {
+			return in, err
+		}
+		entry.MaxStale = o.Source.Entry.MaxStale
+		o.Source.Entry = entry
+	}
+	in.entry = o.Source.Entry
 	if in.plan, err = Copy(ctx, in.planned(o)); err != nil {
 		return in, err
 	}
@@ -56,24 +67,28 @@ func inspect(ctx context.Context, archive ociremote.Repository, root []byte, o O
 
 // options are those to copy the delivery.
 func (in *inspection) options(o Options) Options {
-	o.Source.View, o.Source.Locate, o.Source.Open = in.view, nil, in.open
-	o.Images = make([]Image, len(in.images))
-	for i, image := range in.images {
-		o.Images[i] = image.Image
-	}
-	o.Referrers = true
+	o.Source.View, o.Source.Entry, o.Source.Locate, o.Source.Open = in.view, in.entry, nil, in.open
+	o.Images, o.Referrers = in.list(), true
 	return o
+}
+
+// list are the images of the delivery.
+func (in *inspection) list() []Image {
+	images := make([]Image, len(in.images))
+	for i, image := range in.images {
+		images[i] = image.Image
+	}
+	return images
 }
 
 // planned are those to find out what a copy would do.
 func (in *inspection) planned(o Options) Options {
 	o = in.options(o)
 	o.DryRun, o.Progress, o.Sending, o.BeforeTags, o.Warn = true, nil, nil, nil, nil
-	o.Accept = func(r *ImageResult, verified *verify.Result) error {
+	o.accepted = func(image Image, answer *verify.Result) {
 		in.mu.Lock()
 		defer in.mu.Unlock()
-		in.answers[r.Image] = verified
-		return nil
+		in.answers[image] = answer
 	}
 	return o
 }

@@ -23,7 +23,8 @@ type LoadOptions struct {
 	// Root is the pinned root file.
 	Root []byte
 	// Entry says what metadata and images need: MaxStale, MinTimestamp, Scopes, Require
-	// and MinLevel count.
+	// and MinLevel count. Without a Name it is that of no trust: images then need what
+	// [RootEntry] says, with its Require.
 	Entry trust.Entry
 	// Seen is the version of the newest timestamp that the trust of the destination
 	// has seen, 0 for none.

@@ -41,6 +41,9 @@ func (j *job) verify(ctx context.Context) error {
 	if j.r.Allowed != "" {
 		j.c.warn(fmt.Sprintf("%s is copied although it is %s", j.image, j.r.Allowed))
 	}
+	if j.c.o.accepted != nil {
+		j.c.o.accepted(j.image, result)
+	}
 	return nil
 }
 

@@ -209,3 +209,25 @@ func (w *world) attach(repository string, to ocispec.Descriptor, artifactType st
 func describe(mediaType string, data []byte) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
 }
+
+func openWith(c *ociremote.Client) func(context.Context, ociremote.ImageReference) (ociremote.Repository, error) {
+	return func(ctx context.Context, image ociremote.ImageReference) (ociremote.Repository, error) {
+		return c.Repository(ctx, image.Reference(), false)
+	}
+}
+
+// childOf is the first manifest of an index.
+func childOf(t testing.TB, index []byte) ocispec.Descriptor {
+	t.Helper()
+	var list ocispec.Index
+	if err := json.Unmarshal(index, &list); err != nil {
+		t.Fatal(err)
+	}
+	return list.Manifests[0]
+}
+
+func jsonIndex(of ...ocispec.Descriptor) ([]byte, error) {
+	list := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: of}
+	list.SchemaVersion = 2
+	return json.Marshal(list)
+}

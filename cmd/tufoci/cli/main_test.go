@@ -90,11 +90,13 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"artifact":  s.cmdArtifact,
 		"digest":    s.cmdDigest,
 		"list":      cmdList,
+		"damage":    cmdDamage,
 		"notation":  s.cmdNotation,
 		"lose":      s.cmdLose,
 		"tufrepo":   s.cmdTufRepo,
 		"workspace": s.cmdWorkspace,
 		"lock":      s.cmdLock,
+		"locksync":  s.cmdLockSync,
 		"copydir":   s.cmdCopyDir,
 		"pki":       s.cmdPKI,
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -102,24 +101,7 @@ func (a *app) mirrorEntry(ctx context.Context, p *pin, view *trust.View, s *sele
 		entry.Require = slices.Concat(entry.Required(), s.require)
 		return entry, err
 	}
-	entry := trust.Entry{Name: "root", Source: p.source.String(), Require: append([]string{trust.RequireMapping}, s.require...)}
-	switch _, err := view.Lookup(ctx, "notation/trustpolicy.json"); {
-	case err == nil:
-		entry.Require = append(entry.Require, trust.RequireSignature)
-	case !errors.Is(err, trust.ErrTargetNotFound):
-		return entry, err
-	}
-	for _, image := range images {
-		host, _, _ := strings.Cut(image.Name, "/")
-		scope, err := trust.ParseScope(host + "/**")
-		if err != nil {
-			return entry, err
-		}
-		if !slices.Contains(entry.Scopes, scope) {
-			entry.Scopes = append(entry.Scopes, scope)
-		}
-	}
-	return entry, nil
+	return mirror.RootEntry(ctx, view, images, s.require)
 }
 
 // locate says where images are read: below --images-from, in the layout or archive that

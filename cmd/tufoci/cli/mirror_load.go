@@ -48,6 +48,7 @@ type mirrorLoadResult struct {
 	Roles     []roleVersion `json:"roles"`
 	Digest    string        `json:"digest"`
 	Images    []imageCopy   `json:"images"`
+	Referrers int           `json:"referrers"`
 	Blobs     int           `json:"imageBlobs"`
 	Bytes     int64         `json:"imageBytes"`
 	Receipt   string        `json:"receipt"`
@@ -84,7 +85,7 @@ archive is a warning.`,
 	f.StringVar(&o.root, "root", "", "verify from the root in `FILE`; a trust whose source is DST must have the same")
 	f.StringVar(&o.imagesTo, "images-to", "", "copy images below `REG[/PREFIX]` (default: the registry of DST)")
 	f.Var(&o.maxStale, "max-stale", "accept timestamp and snapshot this `DURATION` after expiry; of a trust, less than it does")
-	f.StringSliceVar(&o.require, "require", nil, "require this `WHAT` of images: mapping, signature (default both); of a trust, beside what it does")
+	f.StringSliceVar(&o.require, "require", nil, "require this `WHAT` of images: mapping, signature; of a trust, beside what it does")
 	f.BoolVar(&o.includeRevoked, "include-revoked", false, "copy images that are revoked, too")
 	f.BoolVar(&o.includeUnmapped, "include-unmapped", false, "copy images that no signed entry names, too")
 	f.BoolVar(&o.dryRun, "dry-run", false, "verify, and change nothing")
@@ -164,8 +165,8 @@ func (a *app) loadPin(ctx context.Context, to ociremote.Reference, client *ocire
 		if given == nil {
 			return "", &unpinnedError{source: to.String()}
 		}
-		load.Root, load.Entry.MaxStale, load.Entry.Require = given, time.Duration(o.maxStale), sortedWords(o.require)
-		return "", checkRequired(load.Entry.Require)
+		load.Root, load.Entry.MaxStale, load.Entry.Require = given, time.Duration(o.maxStale), o.require
+		return "", checkRequired(o.require)
 	}
 	return p.name, a.loadTrust(ctx, p, given, o, load)
 }
@@ -188,10 +189,8 @@ func (a *app) loadTrust(ctx context.Context, p *pin, given []byte, o *loadOption
 	if o.setStale {
 		load.Entry.MaxStale = min(load.Entry.MaxStale, time.Duration(o.maxStale))
 	}
-	if len(o.require) > 0 {
-		load.Entry.Require = sortedWords(append(slices.Clone(load.Entry.Required()), o.require...))
-	}
-	if err := checkRequired(load.Entry.Require); err != nil {
+	load.Entry.Require = slices.Concat(load.Entry.Required(), o.require)
+	if err := checkRequired(o.require); err != nil {
 		return err
 	}
 	load.Seen, err = p.seen(ctx)
@@ -222,13 +221,6 @@ func hexOf(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// sortedWords are the words in order, each once.
-func sortedWords(words []string) []string {
-	words = slices.Clone(words)
-	slices.Sort(words)
-	return slices.Compact(words)
-}
-
 func checkRequired(require []string) error {
 	for _, what := range require {
 		if what != trust.RequireMapping && what != trust.RequireSignature {
@@ -253,7 +245,7 @@ func newMirrorLoadResult(file string, to ociremote.Reference, name string, o *lo
 	r := &mirrorLoadResult{
 		reading: readingOf(st), File: file, To: to.String(), ImagesTo: first(o.imagesTo, to.Host), Trust: name,
 		Root: "sha256:" + hexOf(load.Root), DryRun: o.dryRun, Before: loaded.From, Roles: roleVersions(st),
-		Digest: loaded.Copy.Metadata.Digest.String(), Images: imageCopies(loaded.Copy.Images),
+		Digest: loaded.Copy.Metadata.Digest.String(), Images: imageCopies(loaded.Copy.Images), Referrers: loaded.Referrers,
 		Blobs: loaded.Copy.Blobs, Bytes: loaded.Copy.Bytes, Until: moment{loaded.Validity.Until()},
 		Receipt: receiptAbsent, from: first(o.root, "the root of trust "+name), place: placeOf(to),
 	}
@@ -296,15 +288,13 @@ func (r *mirrorLoadResult) text(w io.Writer, a *app) {
 		how = fmt.Sprintf("as new as %s (timestamp v%d)", r.place, timestamp.Version)
 	}
 	fmt.Fprintf(w, "✓ verified again from %s; %s\n", printable(r.from), printable(how))
-	referrers := 0
 	for _, image := range r.Images {
-		referrers += image.Signatures + image.Attachments + image.Referrers
 		if image.Allowed != "" {
 			fmt.Fprintf(w, "  not verified, %s: %s\n", image.Allowed, printable(image.Image))
 		}
 	}
 	if len(r.Images) > 0 {
-		fmt.Fprintf(w, "✓ %s + %s below %s; %s sent\n", count(len(r.Images), "image"), count(referrers, "referrer"), printable(r.ImagesTo), megabytes(r.Bytes))
+		fmt.Fprintf(w, "✓ %s + %s below %s; %s sent\n", count(len(r.Images), "image"), count(r.Referrers, "referrer"), printable(r.ImagesTo), megabytes(r.Bytes))
 	}
 	fmt.Fprintf(w, "  valid until %s\n", formatTime(r.Until.Time, a.world.Now()))
 }

@@ -132,7 +132,9 @@ func newMirrorSaveResult(from string, o *saveOptions, copied *mirror.Options, sa
 		roots: versionRange(receipt.Root.Version, st.Root.Version),
 	}
 	for i, image := range receipt.Images { // all of them, not those alone that the copy looks at
-		if at := slices.IndexFunc(r.Images, func(c imageCopy) bool { return c.Name == image.Name && c.Tag == image.Tag && c.Digest == image.Digest.String() }); at >= 0 {
+		if at := slices.IndexFunc(r.Images, func(c imageCopy) bool {
+			return c.Name == image.Name && c.Tag == image.Tag && c.Digest == image.Digest.String()
+		}); at >= 0 {
 			r.Images[at].Referrers = receipt.Images[i].Referrers
 		}
 	}
@@ -162,24 +164,32 @@ func (r *mirrorSaveResult) text(w io.Writer, a *app) {
 	}
 	fmt.Fprintf(w, "✓ receipt %s (what was verified, when, against which root)\n", printable(r.Receipt))
 	if len(r.Ends) > 0 {
-		fmt.Fprintf(w, "  valid until %s: %s\n", formatTime(r.Until.Time, a.world.Now()), printable(r.Ends[0].text(r.MaxStale)))
+		fmt.Fprintf(w, "  valid until %s: %s\n", formatTime(r.Until.Time, a.world.Now()), printable(r.first()))
 	}
 }
 
-// text says in words what ends.
-func (e endReport) text(maxStale string) string {
-	switch e.Kind {
+// first says in words what ends first.
+func (r *mirrorSaveResult) first() string {
+	first := r.Ends[0]
+	switch first.Kind {
 	case mirror.EndCRL:
-		return "the next update of CRL " + e.Name
+		return "the next update of CRL " + first.Name
 	case mirror.EndSignature:
-		return "the signature of " + e.Image
+		return "the signature of " + first.Image
 	case mirror.EndCertificate:
-		return fmt.Sprintf("certificate %q of the signature of %s", e.Name, e.Image)
+		return fmt.Sprintf("certificate %q of the signature of %s", first.Name, first.Image)
 	}
-	if !e.Until.Equal(e.Expires.Time) {
-		return e.Name + " with max-stale " + maxStale
+	var roles []string
+	for _, e := range r.Ends {
+		if e.Kind == first.Kind && e.Until.Equal(first.Until.Time) {
+			roles = append(roles, e.Name)
+		}
 	}
-	return e.Name
+	text := joinWords(roles)
+	if !first.Until.Equal(first.Expires.Time) {
+		text += " with max-stale " + r.MaxStale
+	}
+	return text
 }
 
 // megabytes writes a size as people read it: in units of 1000.

@@ -143,7 +143,9 @@ func (a *app) runMirrorSync(ctx context.Context, file string, flags *registryFla
 // syncMirror copies one mirror, or plans to.
 func (a *app) syncMirror(ctx context.Context, m *mirror.Scheduled, flags *registryFlags, check bool, one *mirrorSync) error {
 	from := &readFlags{registry: *flags, root: m.Root}
-	copying, err := a.imageSource(ctx, m.From, from, &selectFlags{patterns: m.Images, require: m.Require, referrers: m.Referrers})
+	copying, err := a.imageSource(ctx, m.From, from, &selectFlags{
+		patterns: m.Images, require: m.Require, referrers: m.Referrers, history: m.History,
+	})
 	if err != nil {
 		return err
 	}
@@ -154,7 +156,7 @@ func (a *app) syncMirror(ctx context.Context, m *mirror.Scheduled, flags *regist
 	if copying.Destination, err = imageDestination(ctx, client, m.To, m.ImagesTo); err != nil {
 		return err
 	}
-	copying.History, copying.Concurrency, copying.DryRun = m.History, m.Concurrency, check
+	copying.Concurrency, copying.DryRun = m.Concurrency, check
 	st := copying.Source.View.Status()
 	one.reading, one.Roles = readingOf(st), roleVersions(st)
 	state := mirror.Held{}
@@ -251,4 +253,3 @@ func (m mirrorSync) detail(now time.Time) string {
 	}
 	return ""
 }
-

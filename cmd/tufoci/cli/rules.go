@@ -60,6 +60,13 @@ var rules = []rule{
 	{as[*declinedError], exitOther, "the answer was not yes; nothing was changed", nil},
 	{as[*timeoutError], exitRegistry, "the registry or the network is slow, or the limit is short", []string{"again, with more time: `{command} --timeout 30m`"}},
 
+	// Deliveries and schedules.
+	{is(mirror.ErrShortLived), exitStale, "where it goes nothing newer may arrive before then", []string{"`tufoci mirror save ... --valid-until {until}`", "what has ended has to be renewed first: a holder of its keys runs `tufoci publish`"}},
+	{is(mirror.ErrCargo), exitMalformed, "an archive holds one trust repository, images under their full names, and what refers to them", []string{"`tufoci mirror save` makes such an archive"}},
+	{is(mirror.ErrConfig), exitUsage, "a mirror.yaml is read strictly, so that nothing in it is overlooked", []string{"`{command} --help`"}},
+	{is(mirror.ErrLocked), exitLocked, "two schedules, or a schedule and a person, are at the same mirrors", []string{"`{command}` again, when it is done"}},
+	{as[*behindError], exitStale, "its source has moved on, or its schedule does not run", []string{"`tufoci mirror sync once`, with the same file"}},
+
 	// Why an image is refused, the gravest first.
 	{is(verify.ErrRevoked), exitRevoked, "whoever may revoke has said so; that overrides every role and policy", []string{"run another version; `tufoci inspect {trust}` shows what the decision rests on"}},
 	{is(verify.ErrDiffers), exitDiffers, "the tag was moved after it was signed, or something else is served", []string{"`{again} --format json` has both digests; tell its publisher, who knows which is right"}},

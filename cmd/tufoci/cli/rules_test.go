@@ -17,6 +17,7 @@ import (
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/mirror"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
@@ -104,6 +105,11 @@ func TestExitCodes(t *testing.T) {
 		{trust.ErrMismatch, 12},
 		{&metadata.ImageDiffersError{}, 12},
 		{trust.ErrExpired, 20},
+		{&mirror.ShortLivedError{}, 20},
+		{&behindError{}, 20},
+		{mirror.ErrCargo, 25},
+		{mirror.ErrConfig, 2},
+		{mirror.ErrLocked, 41},
 		{trust.ErrStaleCopy, 20},
 		{trust.ErrClock, 20},
 		{trust.ErrRollback, 21},
