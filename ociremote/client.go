@@ -20,6 +20,8 @@ type Options struct {
 	Username, Password, IdentityToken string
 	// RegistryConfig is a docker configuration file; "" is the one of the user.
 	RegistryConfig string
+	// Anonymous asks without credentials, also where some are stored.
+	Anonymous bool
 	// CAFile holds certificates (PEM) that are trusted beside those of the
 	// system. CertFile and KeyFile (PEM) are the client's own, both or neither.
 	CAFile, CertFile, KeyFile string
