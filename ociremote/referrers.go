@@ -57,7 +57,7 @@ type ReferrerList struct {
 // referrers tag of its digest; in layouts and archives by the index and that tag. A
 // list that breaks the rules is ErrMalformed; entries of it that do are left out.
 //
-// Where the API lists nothing of one of the types, the tag is looked at too: that is where
+// Where the API lists nothing of the first of the types, the tag is looked at too: that is where
 // notation puts signatures unless it is told otherwise, and not every registry adds
 // to its own list what stands there.
 //
@@ -78,7 +78,7 @@ func Referrers(ctx context.Context, repo Repository, subject ocispec.Descriptor,
 		switch found, err := r.listReferrers(ctx, subject.Digest, c); {
 		case err != nil:
 			return nil, err
-		case found && c.hasEach():
+		case found && c.hasFirst():
 			return c.list(), nil
 		}
 	case grapher:
@@ -130,14 +130,12 @@ func (c *referrerCollector) add(d ocispec.Descriptor) {
 	}
 }
 
-// hasEach reports whether there is something of each of the types.
-func (c *referrerCollector) hasEach() bool {
-	for _, t := range c.o.ArtifactTypes {
-		if !slices.ContainsFunc(c.wanted, func(d ocispec.Descriptor) bool { return d.ArtifactType == t }) {
-			return false
-		}
+// hasFirst reports whether there is something of the first of the types.
+func (c *referrerCollector) hasFirst() bool {
+	if len(c.o.ArtifactTypes) == 0 {
+		return len(c.wanted) > 0
 	}
-	return len(c.wanted) > 0
+	return slices.ContainsFunc(c.wanted, func(d ocispec.Descriptor) bool { return d.ArtifactType == c.o.ArtifactTypes[0] })
 }
 
 // full reports whether no more need be read.

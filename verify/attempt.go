@@ -92,7 +92,7 @@ func (v *Verifier) gather(ctx context.Context, as ociremote.ImageReference, sele
 		round.Go(func() {
 			f := v.followers[s.Entry.Name]
 			looks[i] = f.see(ctx, seen[s.Entry.Name])
-			if f.wantsCopies(looks[i]) {
+			if !v.opts.Offline && f.wantsCopies(looks[i]) {
 				_, _ = found[i].beside(ctx) // for who needs the answer
 			}
 		})
