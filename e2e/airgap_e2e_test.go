@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/netip"
@@ -94,12 +95,14 @@ func TestAirGap(t *testing.T) {
 		return []string{"mirror", "load", file, insideHost + "/acme/trust", "--root", outside.rootFile(), "--images-to", insideHost, "--plain-http", "--max-stale", "15d"}
 	}
 	inside.exits(0, load(first)...)
-	trust := []string{"trust", "add", "acme", insideHost + "/acme/trust", "--root", outside.rootFile(), "--plain-http",
-		"--map", insideHost + "=" + outsideHost, "--scope", outsideHost + "/**"}
+	trust := []string{
+		"trust", "add", "acme", insideHost + "/acme/trust", "--root", outside.rootFile(), "--plain-http",
+		"--map", insideHost + "=" + outsideHost, "--scope", outsideHost + "/**",
+	}
 	image := func(tag string) []string { return []string{"verify", insideHost + "/shop/api:" + tag, "--plain-http"} }
 	inside.exits(20, trust...)
 	inside.exits(0, append(trust, "--max-stale", "15d")...)
-	if o := inside.exits(0, image("1.4.2")...); !strings.Contains(o.stderr, "max-stale") {
+	if o := inside.exits(0, append(image("1.4.2"), "--format", "json")...); !strings.Contains(o.stdout, `"stale": true`) || !strings.Contains(o.stderr, "WARNING") {
 		t.Errorf("stale without a word: %s%s", o.stdout, o.stderr)
 	}
 	inside.exits(20, append(image("1.4.2"), "--max-stale", "1h")...)
@@ -121,6 +124,23 @@ func TestAirGap(t *testing.T) {
 	inside.exits(24, image("1.4.2")...)
 	inside.exits(21, load(first)...)
 	inside.exits(0, image("1.4.3")...)
+	inside.exits(24, image("1.4.2")...)
+	var updated struct {
+		Trusts []struct {
+			Stale bool `json:"stale"`
+			Roles []struct {
+				Role    string `json:"role"`
+				Version int64  `json:"version"`
+			} `json:"roles"`
+		} `json:"trusts"`
+	}
+	o := inside.exits(0, "trust", "update", "acme", "--plain-http", "--format", "json")
+	if err := json.Unmarshal([]byte(o.stdout), &updated); err != nil {
+		t.Fatal(err)
+	}
+	if now := updated.Trusts[0]; now.Stale || now.Roles[0].Role != "root" || now.Roles[0].Version != 2 {
+		t.Errorf("the trust is not that of the second delivery: %+v", now)
+	}
 }
 
 func dial(address string) error {

@@ -168,7 +168,7 @@ func TestImageAloneVerifies(t *testing.T) {
 				s.release("1.4.2")
 				s.must("publish", "-y", "--plain-http")
 				canonical, image = s.host+"/shop/api:1.4.2", s.images["1.4.2"]
-				s.must("attach", canonical, "--repo", s.host+"/acme/trust", "--plain-http")
+				s.must("attach", canonical, "--plain-http")
 				for _, place := range copies {
 					aloneCopiers[place[strings.Index(place, "/")+1:]](t, canonical, place+"/shop/api:1.4.2")
 				}
