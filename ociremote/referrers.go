@@ -35,7 +35,7 @@ type ReferrerLister interface {
 
 // ReferrersOptions bound [Referrers].
 type ReferrersOptions struct {
-	// ArtifactTypes to return; empty: all. Registries that know no filter, and
+	// ArtifactTypes to return, the one that matters most first; empty: all. Registries that know no filter, and
 	// those that report the config's media type, are filtered here. What they
 	// say no type of is returned too, behind the rest: its manifest tells.
 	ArtifactTypes []string
@@ -57,9 +57,9 @@ type ReferrerList struct {
 // referrers tag of its digest; in layouts and archives by the index and that tag. A
 // list that breaks the rules is ErrMalformed; entries of it that do are left out.
 //
-// Where the API lists nothing of the first of the types, the tag is looked at too: that is where
-// notation puts signatures unless it is told otherwise, and not every registry adds
-// to its own list what stands there.
+// Where the API lists nothing of the first of the types, the tag is looked at too:
+// that is where notation puts signatures unless it is told otherwise, and not every
+// registry adds to its own list what stands there.
 //
 // That a registry has no referrers API is remembered by the client that opened
 // the repository. What answers in its place with something else than a list is a

@@ -99,6 +99,9 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"locksync":  s.cmdLockSync,
 		"copydir":   s.cmdCopyDir,
 		"pki":       s.cmdPKI,
+		"nextto":    s.cmdNextTo,
+		"outage":    s.cmdOutage,
+		"pull":      s.cmdPull,
 	}
 }
 
