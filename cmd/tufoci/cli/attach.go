@@ -126,6 +126,9 @@ func (o *attachOptions) images(args []string) ([]ociremote.ImageReference, error
 	if o.root != "" && o.repo == "" {
 		return nil, usagef("--root goes with --repo")
 	}
+	if _, err := parseLayout(o.layout); err != nil {
+		return nil, err
+	}
 	if o.as != "" && len(args) > 1 {
 		return nil, usagef("--as names one image, and %d are given", len(args))
 	}

@@ -91,6 +91,7 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"digest":    s.cmdDigest,
 		"list":      cmdList,
 		"damage":    cmdDamage,
+		"append":    cmdAppend,
 		"notation":  s.cmdNotation,
 		"lose":      s.cmdLose,
 		"tufrepo":   s.cmdTufRepo,
