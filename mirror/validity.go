@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
-
 	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/trust"
@@ -98,7 +96,7 @@ func (v *Validity) addMetadata(ctx context.Context, view *trust.View) error {
 			return fmt.Errorf("role %q: %w", r.Name, r.Err)
 		}
 		e := End{Kind: EndRole, Name: r.Name, Expires: r.Expires, Until: r.Expires}
-		if r.Name == tuf.TIMESTAMP || r.Name == tuf.SNAPSHOT {
+		if r.Name == "timestamp" || r.Name == "snapshot" {
 			e.Until = r.Expires.Add(v.MaxStale)
 		}
 		v.add(e)
