@@ -179,7 +179,7 @@ func (e *ShortLivedError) Is(target error) bool { return target == ErrShortLived
 
 // describeEnds says in words when things of one kind end together.
 func describeEnds(first End, names []string, maxStale time.Duration) string {
-	what, verb := strings.Join(names, " and "), "expires"
+	what, verb := enumerate(names), "expires"
 	if len(names) > 1 {
 		verb = "expire"
 	}
@@ -201,6 +201,15 @@ func describeEnds(first End, names []string, maxStale time.Duration) string {
 		text += fmt.Sprintf(" (%s with max-stale %s)", FormatDate(first.Until), period.Format(maxStale))
 	}
 	return text
+}
+
+// enumerate lists words as in "a, b and c".
+func enumerate(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // FormatDate writes a time in UTC, as short as it can be read back: without the time
