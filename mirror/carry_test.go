@@ -373,9 +373,16 @@ func TestTamperedArchives(t *testing.T) {
 			if len(writes) > 0 {
 				t.Errorf("written: %q", writes)
 			}
+			// Where nobody has pinned a trust, it is no different.
+			if _, writes, err = g.load(file, func(o *LoadOptions) { o.Entry = trust.Entry{} }); err == nil || len(writes) > 0 {
+				t.Errorf("from a root alone: %v, written: %q", err, writes)
+			}
 		})
 	}
 	// As it was, it is taken.
+	if _, _, err := g.load(archive, func(o *LoadOptions) { o.Entry, o.DryRun = trust.Entry{}, true }); err != nil {
+		t.Errorf("the good one, from a root alone: %v", err)
+	}
 	if _, writes, err := g.load(archive); err != nil || len(writes) == 0 {
 		t.Errorf("the good one: %v, %q", err, writes)
 	}
@@ -446,6 +453,65 @@ func TestDeliveries(t *testing.T) {
 	}
 	if _, _, err = g.load(o.File, func(o *LoadOptions) { o.AllowRevoked = true }); err != nil {
 		t.Error(err)
+	}
+}
+
+// A platform comes with the index through which it is signed, and an image without a
+// policy needs no signature where there is only a root.
+func TestDeliveryOfAPlatform(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	to := must(remote.NewRepository(g.outside.Host() + "/shop/multi"))
+	to.PlainHTTP = true
+	index := must(notationsign.PushIndex(g.ctx(), to, []byte("multi"), "1"))
+	var list ocispec.Index
+	data, _ := g.outside.Manifest("shop/multi", "1")
+	if err := json.Unmarshal(data, &list); err != nil {
+		t.Fatal(err)
+	}
+	platform := list.Manifests[0]
+	g.repo.AddEntry("targets", "images/shop/multi@"+index.Digest.String(), index.Size, index.Digest.Encoded(), nil)
+	g.repo.AddEntry("targets", "images/shop/multi@"+platform.Digest.String(), platform.Size, platform.Digest.Encoded(),
+		map[string]any{"tufoci": map[string]any{"mediaType": platform.MediaType, "index": index.Digest}})
+	must(notationsign.Sign(g.ctx(), to, index, g.leaf, notationsign.Options{}))
+	g.publish()
+	o := g.saveOptions("x.tar")
+	o.Copy.Images = []Image{{Name: canonicalHost + "/shop/multi", Digest: platform.Digest}}
+	saved, err := Save(g.ctx(), o)
+	if err != nil || saved.Receipt.Images[0].Referrers != 1 || len(saved.Receipt.Images[0].Signatures) != 1 {
+		t.Fatalf("%+v, %v", saved, err)
+	}
+	if _, _, err := g.load(o.File); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := g.inside.Manifest("shop/multi", index.Digest.String()); !ok {
+		t.Error("the index is not inside")
+	}
+}
+
+func TestRootEntry(t *testing.T) {
+	t.Parallel()
+	g := newGap(t)
+	view := g.saveOptions("x.tar").Copy.Source.View
+	images := []Image{{Name: "reg.example/a", Tag: "1"}, {Name: "reg.example/b", Tag: "1"}}
+	e := must(RootEntry(g.ctx(), view, images, nil))
+	if got := fmt.Sprint(e.Require, e.Scopes); got != "[mapping signature] [reg.example/**]" {
+		t.Error(got)
+	}
+	g.repo.AddTarget("notation/trustpolicy.json", []byte(`{"version":"1.0","trustPolicies":[{"name":"a","registryScopes":["other.example/x"],"signatureVerification":{"level":"strict"},"trustStores":["ca:acme"],"trustedIdentities":["*"]}]}`))
+	g.publish()
+	e = must(RootEntry(g.ctx(), g.saveOptions("x.tar").Copy.Source.View, images, nil))
+	if got := fmt.Sprint(e.Require, e.Scopes); got != "[mapping signature] [other.example/x reg.example/**]" {
+		t.Error(got)
+	}
+	g.repo.RemoveTarget("notation/trustpolicy.json")
+	g.publish()
+	view = g.saveOptions("x.tar").Copy.Source.View
+	if e = must(RootEntry(g.ctx(), view, images, nil)); fmt.Sprint(e.Require) != "[mapping]" {
+		t.Error(e.Require)
+	}
+	if e = must(RootEntry(g.ctx(), view, images, []string{"signature"})); fmt.Sprint(e.Require) != "[mapping signature]" {
+		t.Error(e.Require)
 	}
 }
 
@@ -549,7 +615,7 @@ func TestSaveValidUntil(t *testing.T) {
 		want  string
 		reads bool // of images
 	}{
-		{"timestamp and snapshot", life + time.Second, 0, "root and snapshot and targets and timestamp expire", false},
+		{"timestamp and snapshot", life + time.Second, 0, "root, snapshot, targets and timestamp expire", false},
 		{"with max-stale, the others", life + time.Second, life, "root and targets expire", false},
 		{"as long as it lasts", life, 0, "", true},
 	}

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
-
 	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/trust"
@@ -98,7 +96,7 @@ func (v *Validity) addMetadata(ctx context.Context, view *trust.View) error {
 			return fmt.Errorf("role %q: %w", r.Name, r.Err)
 		}
 		e := End{Kind: EndRole, Name: r.Name, Expires: r.Expires, Until: r.Expires}
-		if r.Name == tuf.TIMESTAMP || r.Name == tuf.SNAPSHOT {
+		if r.Name == "timestamp" || r.Name == "snapshot" {
 			e.Until = r.Expires.Add(v.MaxStale)
 		}
 		v.add(e)
@@ -181,7 +179,7 @@ func (e *ShortLivedError) Is(target error) bool { return target == ErrShortLived
 
 // describeEnds says in words when things of one kind end together.
 func describeEnds(first End, names []string, maxStale time.Duration) string {
-	what, verb := strings.Join(names, " and "), "expires"
+	what, verb := enumerate(names), "expires"
 	if len(names) > 1 {
 		verb = "expire"
 	}
@@ -203,6 +201,15 @@ func describeEnds(first End, names []string, maxStale time.Duration) string {
 		text += fmt.Sprintf(" (%s with max-stale %s)", FormatDate(first.Until), period.Format(maxStale))
 	}
 	return text
+}
+
+// enumerate lists words as in "a, b and c".
+func enumerate(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // FormatDate writes a time in UTC, as short as it can be read back: without the time

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,36 +24,20 @@ type saveOptions struct {
 type mirrorSaveResult struct {
 	document
 	reading
-	From     string        `json:"from"`
-	File     string        `json:"file"`
-	Receipt  string        `json:"receipt"`
-	SHA256   string        `json:"sha256"`
-	Size     int64         `json:"size"`
-	Root     string        `json:"root"`
-	Roles    []roleVersion `json:"roles"`
-	Targets  int           `json:"targets"`
-	Images   []imageCopy   `json:"images"`
-	Until    moment        `json:"validUntil"`
-	MaxStale string        `json:"maxStale"`
-	Ends     []endReport   `json:"ends"`
-	roots    string        // "v1-v4"
-}
-
-// endReport is something that ends.
-type endReport struct {
-	Kind    string `json:"kind"`
-	Name    string `json:"name"`
-	Image   string `json:"image"`
-	Expires moment `json:"expires"`
-	Until   moment `json:"until"`
-}
-
-func endReports(ends []mirror.End) []endReport {
-	out := make([]endReport, len(ends))
-	for i, e := range ends {
-		out[i] = endReport{e.Kind, e.Name, e.Image, moment{e.Expires}, moment{e.Until}}
-	}
-	return out
+	From      string        `json:"from"`
+	File      string        `json:"file"`
+	Receipt   string        `json:"receipt"`
+	SHA256    string        `json:"sha256"`
+	Size      int64         `json:"size"`
+	Root      string        `json:"root"`
+	Roles     []roleVersion `json:"roles"`
+	Targets   int           `json:"targets"`
+	Images    []imageCopy   `json:"images"`
+	Referrers int           `json:"referrers"`
+	Until     moment        `json:"validUntil"`
+	MaxStale  string        `json:"maxStale"`
+	Ends      []mirror.End  `json:"ends"`
+	roots     string        // "v1-v4"
 }
 
 func (a *app) newMirrorSave() *cobra.Command {
@@ -128,15 +111,11 @@ func newMirrorSaveResult(from string, o *saveOptions, copied *mirror.Options, sa
 		reading: readingOf(st), From: from, File: o.output, Receipt: saved.ReceiptFile,
 		SHA256: receipt.Archive.SHA256.String(), Size: receipt.Archive.Size, Root: receipt.Root.SHA256.String(),
 		Roles: roleVersions(st), Targets: receipt.Targets, Images: imageCopies(saved.Copy.Images),
-		Until: moment{receipt.ValidUntil}, MaxStale: receipt.MaxStale, Ends: endReports(receipt.Ends),
+		Until: moment{receipt.ValidUntil}, MaxStale: receipt.MaxStale, Ends: receipt.Ends,
 		roots: versionRange(receipt.Root.Version, st.Root.Version),
 	}
-	for i, image := range receipt.Images { // all of them, not those alone that the copy looks at
-		if at := slices.IndexFunc(r.Images, func(c imageCopy) bool {
-			return c.Name == image.Name && c.Tag == image.Tag && c.Digest == image.Digest.String()
-		}); at >= 0 {
-			r.Images[at].Referrers = receipt.Images[i].Referrers
-		}
+	for _, image := range receipt.Images {
+		r.Referrers += image.Referrers
 	}
 	return r
 }
@@ -150,13 +129,9 @@ func versionRange(first, last int64) string {
 }
 
 func (r *mirrorSaveResult) text(w io.Writer, a *app) {
-	referrers := 0
-	for _, image := range r.Images {
-		referrers += image.Referrers
-	}
 	timestamp := r.Roles[1]
 	fmt.Fprintf(w, "✓ verified root%s, timestamp v%d (expires %s), %s; %s + %s; %s\n", r.roots, timestamp.Version,
-		mirror.FormatDate(timestamp.Expires.Time), count(r.Targets, "target"), count(len(r.Images), "image"), count(referrers, "referrer"), megabytes(r.Size))
+		mirror.FormatDate(timestamp.Expires.Time), count(r.Targets, "target"), count(len(r.Images), "image"), count(r.Referrers, "referrer"), megabytes(r.Size))
 	for _, image := range r.Images {
 		if image.Allowed != "" {
 			fmt.Fprintf(w, "  not verified, %s: %s\n", image.Allowed, printable(image.Image))
@@ -181,12 +156,12 @@ func (r *mirrorSaveResult) first() string {
 	}
 	var roles []string
 	for _, e := range r.Ends {
-		if e.Kind == first.Kind && e.Until.Equal(first.Until.Time) {
+		if e.Kind == first.Kind && e.Until.Equal(first.Until) {
 			roles = append(roles, e.Name)
 		}
 	}
 	text := joinWords(roles)
-	if !first.Until.Equal(first.Expires.Time) {
+	if !first.Until.Equal(first.Expires) {
 		text += " with max-stale " + r.MaxStale
 	}
 	return text

@@ -164,6 +164,7 @@ func (a *app) syncMirror(ctx context.Context, m *mirror.Scheduled, flags *regist
 		if state, err = mirror.Hold(ctx, copying.Source.View, copying.Destination, a.world.Now); err != nil {
 			return err
 		}
+		one.Expires = moment{state.Expires}
 	}
 	copied, err := mirror.Copy(ctx, *copying)
 	if copied != nil {
@@ -172,7 +173,6 @@ func (a *app) syncMirror(ctx context.Context, m *mirror.Scheduled, flags *regist
 	if err != nil || !check {
 		return err
 	}
-	one.Expires = moment{state.Expires}
 	return one.judge(a.world.Now(), state)
 }
 
@@ -215,9 +215,22 @@ func (s *mirrorSync) judge(now time.Time, held mirror.Held) error {
 func (r *mirrorSyncResult) text(w io.Writer, a *app) {
 	rows := make([][]string, len(r.Mirrors))
 	for i, m := range r.Mirrors {
-		rows[i] = []string{m.Name, m.outcome(), m.versions(), count(len(m.Images), "image"), megabytes(m.Bytes), m.detail(a.world.Now())}
+		changed := 0
+		for _, image := range m.Images {
+			if !image.Unchanged {
+				changed++
+			}
+		}
+		expires, detail := "-", ""
+		if !m.Expires.IsZero() {
+			expires = formatLeft(m.Expires.Time, a.world.Now())
+		}
+		if m.Error != nil {
+			detail = m.Error.What
+		}
+		rows[i] = []string{m.Name, m.outcome(), m.versions(), expires, fmt.Sprintf("%d of %d", changed, len(m.Images)), megabytes(m.Bytes), detail}
 	}
-	table(w, []string{"MIRROR", "OUTCOME", "TIMESTAMP", "IMAGES", "SENT", ""}, rows)
+	table(w, []string{"MIRROR", "OUTCOME", "TIMESTAMP", "MIRROR EXPIRES", "IMAGES CHANGED", "SENT", ""}, rows)
 }
 
 func (m mirrorSync) outcome() string {
@@ -242,14 +255,4 @@ func (m mirrorSync) versions() string {
 		return fmt.Sprintf("- -> v%d", m.Roles[1].Version)
 	}
 	return fmt.Sprintf("v%d -> v%d", m.Before, m.Roles[1].Version)
-}
-
-func (m mirrorSync) detail(now time.Time) string {
-	switch {
-	case m.Error != nil:
-		return m.Error.What
-	case !m.Expires.IsZero():
-		return "the mirror " + expiry(m.Expires.Time, now)
-	}
-	return ""
 }
