@@ -140,8 +140,12 @@ func TestConfigRefuses(t *testing.T) {
 		}
 	}
 	for _, e := range []trust.Entry{
-		{Name: "a", Source: "ftp://x"}, {Name: "a", Fallback: trust.FallbackNone}, {Name: "a", TargetsURL: "https://x/"},
-		{Name: "a", Source: "reg.example/a:tuf", Fallback: "all"}, {Name: "a", Source: "reg.example/a:tuf", MaxStale: -1}, {Name: "a", Source: "reg.example/a:tuf", MinTimestamp: -1},
+		{Name: "a", Source: "ftp://x"},
+		{Name: "a", Fallback: trust.FallbackNone},
+		{Name: "a", TargetsURL: "https://x/"},
+		{Name: "a", Source: "reg.example/a:tuf", Fallback: "all"},
+		{Name: "a", Source: "reg.example/a:tuf", MaxStale: -1},
+		{Name: "a", Source: "reg.example/a:tuf", MinTimestamp: -1},
 	} {
 		if err := c.Add(e, repo.RootBytes()); err == nil {
 			t.Errorf("taken: %+v", e)

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -105,6 +106,19 @@ func (c *Copy) admit(b *ociremote.Bundle, pin rootFile) error {
 		}
 	}
 	return nil
+}
+
+// IsAbsent reports whether RefreshFrom has found no copy of the trust: nothing is
+// there, or something else, or a copy of other roots. That is never a reason to accept
+// anything.
+func IsAbsent(err error) bool {
+	if errors.Is(err, fetcher.ErrNoRepository) || errors.Is(err, ociremote.ErrForeign) {
+		return true
+	}
+	// A stored chain of roots that does not start at the pin is the same error, but of
+	// no source.
+	e, ok := errors.AsType[*VerificationError](err)
+	return ok && e.Kind == ErrWrongRoot && e.Source != ""
 }
 
 // holds reports whether a bundle has this very root.

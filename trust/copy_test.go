@@ -510,3 +510,19 @@ func TestFirstRoot(t *testing.T) {
 		t.Errorf("of the bundle: %s", got)
 	}
 }
+// A planted state is not taken for a copy that is not there.
+func TestPlantedStateIsNotAbsent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	c := copyOf(t, w.Files())
+	w.mustFrom(c)
+	w.writeState("roots/1.root.json", tuftest.NewRepo(t, tuftest.RepoOptions{}).RootBytes())
+	if _, err := w.from(c); trust.IsAbsent(err) {
+		t.Errorf("%v is taken for absent", err)
+	} else {
+		refused(t, err, trust.ErrWrongRoot)
+	}
+	if !trust.IsAbsent(ociremote.ErrForeign) || trust.IsAbsent(nil) {
+		t.Error("absence is not told")
+	}
+}

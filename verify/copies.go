@@ -12,7 +12,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -44,19 +43,6 @@ func newCopies(f *follower, a *artifact, image ociremote.ImageReference) *copies
 	return &copies{client: f.Client, a: a, repo: newMeter(a.repo, maxCopies), image: image, first: newMemo[*trust.View]()}
 }
 
-// absent reports whether an error says that a copy is not there: nothing is, or
-// something else, or it is of another repository. It is never a reason to accept.
-func absent(err error) bool {
-	return errors.Is(err, fetcher.ErrNoRepository) || errors.Is(err, ociremote.ErrForeign) || foreign(err)
-}
-
-// foreign reports whether a copy is of other roots. A stored chain of roots that does
-// not start at the pin is the same error, but of no source.
-func foreign(err error) bool {
-	e, ok := errors.AsType[*trust.VerificationError](err)
-	return ok && e.Kind == trust.ErrWrongRoot && e.Source != ""
-}
-
 // take reads one copy.
 func (c *copies) take(ctx context.Context, place, name string, subject digest.Digest) (*trust.View, error) {
 	image := c.image
@@ -67,7 +53,7 @@ func (c *copies) take(ctx context.Context, place, name string, subject digest.Di
 	view, err := c.client.RefreshFrom(ctx, trust.Copy{
 		Place: place, Repository: c.repo, Name: name, Reference: image.String(), Subject: subject,
 	})
-	if foreign(err) {
+	if trust.IsAbsent(err) && errors.Is(err, trust.ErrWrongRoot) {
 		c.foreign = err
 	}
 	return view, err
@@ -78,11 +64,11 @@ func (c *copies) take(ctx context.Context, place, name string, subject digest.Di
 func (c *copies) beside(ctx context.Context) (*trust.View, error) {
 	return c.first.get(ctx, func(ctx context.Context) (*trust.View, error) {
 		view, err := c.take(ctx, trust.PlaceBeside, ociremote.DefaultChannel, "")
-		if !absent(err) {
+		if !trust.IsAbsent(err) {
 			return view, err
 		}
 		for _, tag := range c.lineageTags(ctx) {
-			if view, err = c.take(ctx, trust.PlaceBeside, tag, ""); !absent(err) {
+			if view, err = c.take(ctx, trust.PlaceBeside, tag, ""); !trust.IsAbsent(err) {
 				return view, err
 			}
 		}
@@ -148,7 +134,7 @@ func mayBeBundle(d ocispec.Descriptor) bool {
 // those that are attached to the image and to its index, if it is known by then.
 // Absent ones are passed over, any other error ends it.
 func (c *copies) each(ctx context.Context, own digest.Digest, index func() digest.Digest, judge func(*trust.View, error) (done bool)) error {
-	if view, err := c.beside(ctx); !absent(err) && judge(view, err) {
+	if view, err := c.beside(ctx); !trust.IsAbsent(err) && judge(view, err) {
 		return nil
 	}
 	for _, subject := range []func() digest.Digest{func() digest.Digest { return own }, index} {
@@ -165,7 +151,7 @@ func (c *copies) each(ctx context.Context, own digest.Digest, index func() diges
 				return nil
 			}
 			c.tried++
-			if view, err := c.take(ctx, trust.PlaceAttached, d.Digest.String(), of); !absent(err) && judge(view, err) {
+			if view, err := c.take(ctx, trust.PlaceAttached, d.Digest.String(), of); !trust.IsAbsent(err) && judge(view, err) {
 				return nil
 			}
 		}

@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/internal/notationsign"
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/ociremote"
@@ -136,7 +136,7 @@ func TestWhatEndsAtHome(t *testing.T) {
 		edit   func(w *world)
 		want   error // nil: a copy answers
 	}{
-		"401": {status: 401}, "403": {status: 403}, "404": {status: 404, want: fetcher.ErrNoRepository}, "405": {status: 405}, "429": {status: 429},
+		"401": {status: 401}, "403": {status: 403}, "404": {status: 404}, "405": {status: 405}, "429": {status: 429},
 		"500": {status: 500}, "502": {status: 502}, "503": {status: 503}, "504": {status: 504},
 		"cut":          {status: 0},
 		"refused":      {status: -1, home: func(w *world) func(*verify.Options) { return w.at(closed(w.t)) }},
@@ -561,5 +561,59 @@ func TestLineageOfALaterPin(t *testing.T) {
 	}
 	if slices.Contains(w.requests(), "GET manifests/tuf.v1") {
 		t.Error("a history tag was taken for a copy")
+	}
+}
+
+// Of the copies of many lineages few are tried, if nothing says which one it is.
+func TestManyLineages(t *testing.T) {
+	t.Parallel()
+	w, _ := good(t, withReferrers)
+	w.repo.RotateKey("root")
+	w.publish()
+	for i := range 6 {
+		w.beside(fmt.Sprintf("tuf.0000000%d", i), foreignFiles(t))
+	}
+	options := w.options()
+	options.Trusts[0].Client = must(trust.New(w.repo.Roots()[1], trust.Options{}))
+	image, _ := w.image(":1.0")
+	w.registry.Reset()
+	if r := must(verify.New(options)).Image(t.Context(), image, nil); !errors.Is(r.Err, trust.ErrWrongRoot) {
+		t.Errorf("%v", r.Err)
+	}
+	if n := w.asked("manifests/tuf."); n != 3 {
+		t.Errorf("%d copies were tried: %v", n, w.requests())
+	}
+}
+
+// That something is attached hides no signature that stands under the referrers tag.
+func TestAttachmentHidesNoSignature(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withReferrers)
+	image := w.push("hello", "1.0")
+	w.mapped(image, "1.0")
+	signature := w.signBy(image, w.leaf, notationsign.Options{})
+	w.publish()
+	attached := w.attached(image, w.repo.Files(), 2)
+	attached.ArtifactType, signature.ArtifactType = ociremote.MediaTypeBundle, signatureType
+	w.lie(attached)
+	w.registry.PutIndex(repository, strings.Replace(image.Digest.String(), ":", "-", 1), must(json.Marshal(ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{signature},
+	})))
+	if r := w.verify(":1.0", w.at(noHome)); r.Err != nil || len(r.Verdicts[0].Signatures) != 1 {
+		t.Errorf("%v", r.Err)
+	}
+}
+
+// A client that allows what has expired vouches for nothing, by a copy neither.
+func TestCopyOfAnUnverifiedTrust(t *testing.T) {
+	t.Parallel()
+	w, _ := good(t, withReferrers)
+	w.publish()
+	w.beside("tuf", w.repo.Files())
+	r := w.verify(":1.0", func(o *verify.Options) {
+		o.Trusts[0].Client = must(trust.New(w.repo.RootBytes(), trust.Options{AllowExpired: true}))
+	})
+	if !errors.Is(r.Err, verify.ErrUnverifiedTrust) {
+		t.Errorf("%v", r.Err)
 	}
 }
