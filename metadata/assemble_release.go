@@ -136,7 +136,7 @@ func fileEntries(f *roleFile) ([]entry, error) {
 func (a *assembly) targetFile(name string, n entry) (File, error) {
 	sum := n.Hashes["sha256"]
 	f := File{Name: name, SHA256: sum, Length: n.Length}
-	data, err := a.w.blob(n)
+	data, err := a.by.blob(n)
 	if err != nil {
 		return File{}, err
 	}
@@ -145,6 +145,7 @@ func (a *assembly) targetFile(name string, n entry) (File, error) {
 		return f, nil
 	}
 	if a.head != nil && a.head.targets[name].SHA256 == sum {
+		f.Data = a.head.targets[name].Data
 		return f, nil
 	}
 	return File{}, fmt.Errorf("%w: the bytes of target %q are neither in the workspace nor in the head; add the target again", ErrDamaged, n.Path)
