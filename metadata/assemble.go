@@ -18,8 +18,8 @@ type File struct {
 	Length int64
 }
 
-// Head is the verified state of the channel: every metadata file with its bytes, target files with those that cost
-// nothing. Metadata that is byte for byte what the workspace published last may come without bytes too, by its SHA256.
+// Head is the verified state of the channel: every metadata file with its bytes, target files with or without. Metadata
+// that is byte for byte what the workspace published last may come without bytes too, by its SHA256.
 // The caller has verified it as a client; Assemble trusts it once its root chain fits the workspace.
 type Head struct {
 	Digest string // of the bundle

@@ -145,7 +145,6 @@ func (a *assembly) targetFile(name string, n entry) (File, error) {
 		return f, nil
 	}
 	if a.head != nil && a.head.targets[name].SHA256 == sum {
-		f.Data = a.head.targets[name].Data
 		return f, nil
 	}
 	return File{}, fmt.Errorf("%w: the bytes of target %q are neither in the workspace nor in the head; add the target again", ErrDamaged, n.Path)

@@ -34,18 +34,22 @@ func newDestination(repo ociremote.WritableRepository, channel string, concurren
 // tag does not exist, and a [ForeignTagError] if what is there cannot be the
 // bundle of a whole repository that tufoci wrote.
 func (d *destination) head(ctx context.Context) (*ociremote.Bundle, error) {
-	b, err := ociremote.FetchBundle(ctx, d.repo, d.channel, ociremote.Known{})
+	return fetchHead(ctx, d.repo, d.channel)
+}
+
+func fetchHead(ctx context.Context, repo ociremote.Repository, channel string) (*ociremote.Bundle, error) {
+	b, err := ociremote.FetchBundle(ctx, repo, channel, ociremote.Known{})
 	switch {
 	case errors.Is(err, ociremote.ErrForeign):
-		return nil, &ForeignTagError{Tag: d.channel, Err: err}
+		return nil, &ForeignTagError{Tag: channel, Err: err}
 	case errors.Is(err, ociremote.ErrNotFound):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("reading tag %q: %w", d.channel, err)
+		return nil, fmt.Errorf("reading tag %q: %w", channel, err)
 	case b.Partial:
-		return nil, &ForeignTagError{Tag: d.channel, Err: errors.New("a partial bundle, made for one image")}
+		return nil, &ForeignTagError{Tag: channel, Err: errors.New("a partial bundle, made for one image")}
 	case b.Legacy:
-		return nil, &ForeignTagError{Tag: d.channel, Err: errors.New("a repository in the older layout of another tool")}
+		return nil, &ForeignTagError{Tag: channel, Err: errors.New("a repository in the older layout of another tool")}
 	}
 	return b, nil
 }
