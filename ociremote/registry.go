@@ -282,3 +282,12 @@ func (r *registryRepository) Exists(ctx context.Context, desc ocispec.Descriptor
 	ok, err := r.repo.Exists(r.prepare(ctx), desc)
 	return ok, registryError(err, r.host())
 }
+
+// RegistryName is where a repository lies in a registry; false for any other.
+func RegistryName(repo Repository) (host, repository string, ok bool) {
+	r, ok := repo.(*registryRepository)
+	if !ok {
+		return "", "", false
+	}
+	return r.host(), r.repo.Reference.Repository, true
+}

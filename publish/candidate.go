@@ -49,14 +49,12 @@ func (p *publication) verify(ctx context.Context, c candidate, h *head) (*trust.
 	source.show(c.bundle, c.blobs)
 	var view *trust.View
 	for _, client := range append(clients, fresh) {
-		switch view, err = client.see(ctx, c.bundle, now); {
-		case h.lapsed(err, c.bundle):
-			p.dst.warn(fmt.Sprintf("%v: what it lists cannot be verified until it is renewed", err))
-		case err != nil:
+		if view, err = client.see(ctx, c.bundle, now); err != nil && !h.lapsed(err, c.bundle) {
 			return nil, err
 		}
 	}
-	if view == nil {
+	if err != nil {
+		p.dst.warn(fmt.Sprintf("%v: what it lists cannot be verified until it is renewed", err))
 		if view, err = p.whole(ctx, c, h); err != nil {
 			return nil, err
 		}

@@ -34,11 +34,17 @@ func newDestination(repo ociremote.WritableRepository, channel string, concurren
 // tag does not exist, and a [ForeignTagError] if what is there cannot be the
 // bundle of a whole repository that tufoci wrote.
 func (d *destination) head(ctx context.Context) (*ociremote.Bundle, error) {
-	return fetchHead(ctx, d.repo, d.channel)
+	return d.headBut(ctx, ociremote.Known{})
 }
 
-func fetchHead(ctx context.Context, repo ociremote.Repository, channel string) (*ociremote.Bundle, error) {
-	b, err := ociremote.FetchBundle(ctx, repo, channel, ociremote.Known{})
+// headBut is head, but for a bundle that is known: [ociremote.ErrNotModified] if the
+// tag names that one.
+func (d *destination) headBut(ctx context.Context, known ociremote.Known) (*ociremote.Bundle, error) {
+	return fetchHead(ctx, d.repo, d.channel, known)
+}
+
+func fetchHead(ctx context.Context, repo ociremote.Repository, channel string, known ociremote.Known) (*ociremote.Bundle, error) {
+	b, err := ociremote.FetchBundle(ctx, repo, channel, known)
 	switch {
 	case errors.Is(err, ociremote.ErrForeign):
 		return nil, &ForeignTagError{Tag: channel, Err: err}

@@ -128,7 +128,7 @@ func monitoredHead(ctx context.Context, pin []byte, repo ociremote.Repository, o
 		}
 		from.minTimestamp = max(from.minTimestamp, base.version)
 	}
-	b, err := fetchHead(ctx, repo, o.Channel)
+	b, err := fetchHead(ctx, repo, o.Channel, ociremote.Known{})
 	switch {
 	case err != nil:
 		return nil, err

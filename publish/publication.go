@@ -147,12 +147,12 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	if err != nil || p.o.DryRun {
 		return result, err
 	}
-	result.View = view
 
 	// Write it, the channel tag last.
 	if err := p.write(ctx, c, missing, h); err != nil {
 		return nil, err
 	}
+	result.View = view
 	if err := p.by.record(r, result.Digest, p.dst.channel, p.o.Now()); err != nil {
 		return nil, fmt.Errorf("%s is published, but the workspace could not record it: %w", result.Digest, err)
 	}
@@ -224,7 +224,9 @@ func (p *publication) unchanged(r *metadata.Release, h *head) (*Result, error) {
 	if p.o.DryRun {
 		return result, nil
 	}
-	result.View = h.view
+	if h != nil {
+		result.View = h.view
+	}
 	if p.base != nil && p.base.digest == h.digest() {
 		return result, nil
 	}

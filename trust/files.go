@@ -52,16 +52,33 @@ func (v *View) Files(ctx context.Context) (*FileSet, error) {
 		return nil, err
 	}
 	fs := &FileSet{Unreached: v.unreached(all)}
-	if err := v.addTargets(ctx, fs, all); err != nil {
+	targets, err := v.targetFiles(ctx, all)
+	if err != nil {
 		return nil, err
 	}
-	for _, r := range slices.Backward(all) {
-		fs.add(File{Title: v.roleTitle(r.name, r.file.version()), Data: r.file.data, Role: r.name, Version: r.file.version()})
+	roles := make([]*roleFile, len(all))
+	for i, r := range all {
+		roles[i] = r.file
+	}
+	if err := v.addTargets(ctx, fs, targets); err != nil {
+		return nil, err
+	}
+	if err := v.addMetadata(ctx, fs, roles); err != nil {
+		return nil, err
+	}
+	return fs, nil
+}
+
+// addMetadata adds roles, which come in the order in which they were reached, and the
+// top-level roles above them.
+func (v *View) addMetadata(ctx context.Context, fs *FileSet, roles []*roleFile) error {
+	for _, file := range slices.Backward(roles) {
+		fs.add(File{Title: v.roleTitle(file.name, file.version()), Data: file.data, Role: file.name, Version: file.version()})
 	}
 	snapshot := v.set.snapshot.Signed.Version
 	fs.add(File{Title: v.roleTitle(tuf.SNAPSHOT, snapshot), Data: v.set.snapshotData, Role: tuf.SNAPSHOT, Version: snapshot})
 	if err := v.addCarried(ctx, fs); err != nil {
-		return nil, err
+		return err
 	}
 	for _, root := range v.set.roots {
 		fs.add(File{Title: metadataDir + rootFileName(root.version), Data: root.data, Role: tuf.ROOT, Version: root.version})
@@ -70,7 +87,7 @@ func (v *View) Files(ctx context.Context) (*FileSet, error) {
 		Title: metadataDir + "timestamp.json", Data: v.set.timestampData,
 		Role: tuf.TIMESTAMP, Version: v.set.timestamp.Signed.Version,
 	})
-	return fs, nil
+	return nil
 }
 
 func (fs *FileSet) add(f File) {
@@ -92,30 +109,25 @@ func (v *View) unreached(all []*reached) []string {
 	return names
 }
 
-func (v *View) addTargets(ctx context.Context, fs *FileSet, all []*reached) error {
-	type wanted struct {
-		role *roleFile
-		name string
-	}
-	var files []wanted
-	var titles []string
+// targetFiles lists the targets that have a file, as the plain rules of TUF answer
+// for them.
+func (v *View) targetFiles(ctx context.Context, all []*reached) ([]listed, error) {
+	var files []listed
 	err := v.effective(ctx, all, v.find, func(role *roleFile, name string) error {
-		if isImage(name) {
-			return nil
-		}
-		files = append(files, wanted{role, name})
-		if t, err := v.targetTitles(name, role.meta.Signed.Targets[name]); err == nil {
-			titles = append(titles, t[0])
+		if !isImage(name) {
+			files = append(files, listed{role, name})
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	v.origin.prefetch(ctx, titles...)
+	return files, err
+}
+
+// addTargets reads and verifies the files of targets.
+func (v *View) addTargets(ctx context.Context, fs *FileSet, targets []listed) error {
+	v.prefetchListed(ctx, targets)
 	done := map[string]bool{}
-	for _, f := range files {
-		data, title, err := v.content(ctx, f.role, f.name)
+	for _, t := range targets {
+		data, title, err := v.content(ctx, t.role, t.name)
 		if err != nil {
 			return err
 		}
