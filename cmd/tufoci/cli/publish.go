@@ -26,6 +26,12 @@ type publishOptions struct {
 
 type publishResult struct {
 	document
+	published
+	rootFile string
+}
+
+// published is what was sent, or with --dry-run would be.
+type published struct {
 	Repository   string       `json:"repository"`
 	Tag          string       `json:"tag"`
 	HistoryTag   string       `json:"historyTag"`
@@ -37,7 +43,6 @@ type publishResult struct {
 	Blobs        []sentBlob   `json:"blobs"`
 	Bytes        int64        `json:"bytes"`
 	ManifestSize int64        `json:"manifestSize"`
-	rootFile     string
 }
 
 // roleChange is one role that a publish or a copy moves.
@@ -113,7 +118,7 @@ func (a *app) runPublish(ctx context.Context, w *metadata.Workspace, o *publishO
 	if err != nil {
 		return nil, err
 	}
-	r := newPublishResult(res, repository, o.dryRun)
+	r := &publishResult{published: newPublished(res, repository, o.dryRun)}
 	r.rootFile = filepath.Join(w.Dir(), ".tufoci", "base", "1.root.json")
 	return r, nil
 }
@@ -173,8 +178,8 @@ func (a *app) confirmSigning(ctx context.Context, w *metadata.Workspace, dryRun 
 	return a.confirm(ctx, fmt.Sprintf("sign %s with the keys at hand and publish?", joinWords(roles)))
 }
 
-func newPublishResult(res *publish.Result, repository string, dryRun bool) *publishResult {
-	return &publishResult{
+func newPublished(res *publish.Result, repository string, dryRun bool) published {
+	return published{
 		Repository: repository, Tag: res.Tag, HistoryTag: res.HistoryTag, Digest: res.Digest.String(),
 		DryRun: dryRun, Unchanged: res.Unchanged, RootChecksum: "sha256:" + res.RootSHA256,
 		Roles: roleChanges(res.Plan.Roles), Blobs: sentBlobs(res.Plan.Blobs),
@@ -199,22 +204,28 @@ func sentBlobs(in []publish.BlobPlan) []sentBlob {
 }
 
 func (r *publishResult) text(w io.Writer, a *app) {
-	switch {
-	case r.Unchanged:
+	if r.Unchanged {
 		fmt.Fprintf(w, "✓ nothing to publish: tag %s -> %s is current\n", r.Tag, r.Digest)
-	case r.DryRun:
-		fmt.Fprintln(w, "✓ lint   ✓ verified in memory as a client, from nothing")
-		writePlan(w, r.Roles, r.Blobs, r.Bytes, a.world.Now())
-		fmt.Fprintf(w, "would claim %s and move tag %s of %s; nothing was sent\n", r.HistoryTag, r.Tag, r.Repository)
-	default:
-		fmt.Fprintf(w, "✓ %s\n", changeLine(r.Roles))
-		fmt.Fprintf(w, "✓ lint   ✓ verified in memory as a client, from nothing   ✓ %s   ✓ claim %s   ✓ head unchanged\n",
-			count(len(r.Blobs), "blob"), r.HistoryTag)
-		fmt.Fprintf(w, "✓ tag %s -> %s   ✓ read back: equal\n", r.Tag, r.Digest)
+	} else {
+		r.changes(w, a)
 	}
 	if !r.DryRun {
 		fmt.Fprintf(w, "Root checksum (hand this to clients, out of band): %s   (%s)\n", r.RootChecksum, r.rootFile)
 	}
+}
+
+// changes says what was sent, or would be.
+func (r *published) changes(w io.Writer, a *app) {
+	if r.DryRun {
+		fmt.Fprintln(w, "✓ lint   ✓ verified in memory as a client, from nothing")
+		writePlan(w, r.Roles, r.Blobs, r.Bytes, a.world.Now())
+		fmt.Fprintf(w, "would claim %s and move tag %s of %s; nothing was sent\n", r.HistoryTag, r.Tag, r.Repository)
+		return
+	}
+	fmt.Fprintf(w, "✓ %s\n", changeLine(r.Roles))
+	fmt.Fprintf(w, "✓ lint   ✓ verified in memory as a client, from nothing   ✓ %s   ✓ claim %s   ✓ head unchanged\n",
+		count(len(r.Blobs), "blob"), r.HistoryTag)
+	fmt.Fprintf(w, "✓ tag %s -> %s   ✓ read back: equal\n", r.Tag, r.Digest)
 }
 
 // maxChanges is how many roles changeLine names: there can be 256 hash bins.
