@@ -250,6 +250,27 @@ func TestRefreshOfSnapshotWithoutHashes(t *testing.T) {
 	w.push(r)
 }
 
+// Bytes of a target that came with the head go on if they are what is signed.
+func TestRefreshTakesTargetsThatAreSigned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ws := w.init(w.devOptions())
+	_, err := ws.AddTarget("a", []byte("of a"), TargetOptions{})
+	w.must(err)
+	w.publish(ws)
+	for data, want := range map[string]string{"of a": "of a", "of b": ""} {
+		head := w.head()
+		i := slices.IndexFunc(head.Files, func(f File) bool { return strings.HasPrefix(f.Name, "targets/") })
+		head.Files[i].Data = []byte(data)
+		r, err := Refresh(t.Context(), head, RefreshOptions{Now: w.now, Keys: w.given("dev")})
+		w.must(err)
+		i = slices.IndexFunc(r.Files, func(f File) bool { return strings.HasPrefix(f.Name, "targets/") })
+		if got := r.Files[i]; string(got.Data) != want || got.SHA256 != checksum([]byte("of a")) {
+			t.Errorf("%q: %+v", data, got)
+		}
+	}
+}
+
 func TestStatedLife(t *testing.T) {
 	t.Parallel()
 	for stated, want := range map[string]life{

@@ -49,7 +49,7 @@ func (p *publication) verify(ctx context.Context, c candidate, h *head) (*trust.
 	source.show(c.bundle, c.blobs)
 	var view *trust.View
 	for _, client := range append(clients, fresh) {
-		if view, err = client.see(ctx, c.bundle, now); err != nil && !h.lapsed(err, c.bundle) {
+		if view, err = client.see(ctx, c.bundle, now); err != nil && !lapsed(err) {
 			return nil, err
 		}
 	}
@@ -65,22 +65,24 @@ func (p *publication) verify(ctx context.Context, c candidate, h *head) (*trust.
 	return view, complete(ctx, view, c.bundle, h)
 }
 
-// lapsed reports that an error is no more than the expiry of a delegated role
-// which a bundle has from the head.
-func (h *head) lapsed(err error, b *ociremote.Bundle) bool {
+// lapsed reports that an error is no more than the expiry of a delegated role.
+func lapsed(err error) bool {
 	evidence, ok := errors.AsType[*trust.VerificationError](err)
-	if !ok || h == nil || evidence.Kind != trust.ErrExpired {
+	if !ok || evidence.Kind != trust.ErrExpired {
 		return false
 	}
 	switch evidence.Role {
 	case "root", "timestamp", "snapshot", "targets":
 		return false
 	}
-	return h.has(b, evidence.Role, evidence.Version)
+	return true
 }
 
 // has reports whether the file of a role in a bundle is that of the head.
 func (h *head) has(b *ociremote.Bundle, role string, version int64) bool {
+	if h == nil {
+		return false
+	}
 	title := metadata.Title(role, version)
 	ours, ok := h.bundle.File(title)
 	theirs, _ := b.File(title)

@@ -3,11 +3,16 @@ package publish_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/metadata"
@@ -342,6 +347,80 @@ func TestRefreshBesideLapsedRole(t *testing.T) {
 	repo.Publish()
 	_, err = publish.Refresh(t.Context(), repo.RootBytes(), memory(t, repo), o)
 	wantErr(t, err, trust.ErrExpired)
+}
+
+// What a publish brings itself must not have lapsed, whatever else has.
+func TestPublishRefusesLapsedRoleOfItsOwn(t *testing.T) {
+	t.Parallel()
+	g, a := registry(t), newAuthor(t)
+	a.delegate("early", time.Hour)
+	a.delegate("team", time.Hour)
+	a.publish(g)
+	a.stage("team", "team/a", "of a")
+	if _, err := a.ws.Sign(t.Context(), []string{"team"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	a.now = a.now.Add(2 * time.Hour)
+	if err := a.ws.UpdateConfig(func(c *metadata.Config) error { c.Profile = "standard"; return nil }); err != nil {
+		t.Fatal(err) // else publish renews the other role
+	}
+	var said warnings
+	_, err := a.try(t.Context(), g, publish.Options{Warn: said.add})
+	wantErr(t, err, trust.ErrExpired)
+	if !strings.Contains(err.Error(), "team v2") || !strings.Contains(said.String(), "early v1") {
+		t.Errorf("%v; warned %s", err, &said)
+	}
+}
+
+// A claim that has other roots below the pin is not finished: nothing there is
+// verified, so it stays as it was.
+func TestRefreshSkipsClaimWithOtherCarriedRoots(t *testing.T) {
+	t.Parallel()
+	repo := tuftest.NewRepo(t, tuftest.RepoOptions{Now: now})
+	repo.Publish()
+	repo.RotateKey("root")
+	repo.Publish()
+	made, dst := memory(t, repo), memory(t, repo)
+	o := publish.RefreshOptions{Keys: testKeys(repo, "timestamp", "snapshot"), Force: true, Now: clock}
+	result, err := publish.Refresh(t.Context(), repo.Roots()[1], made, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := bundle(t, made, channel)
+	var m ocispec.Manifest
+	if err := json.Unmarshal(claim.Manifest, &m); err != nil {
+		t.Fatal(err)
+	}
+	m.Layers = m.Layers[1:] // the inline layer would tell
+	other := []byte(`{"signatures":[],"signed":{}}`)
+	for i, l := range m.Layers {
+		data, err := ociremote.FetchBlob(t.Context(), made, l, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Annotations[ocispec.AnnotationTitle] == "metadata/1.root.json" {
+			data = other
+			m.Layers[i].Digest, m.Layers[i].Size = digest.FromBytes(data), int64(len(data))
+		}
+		desc := ocispec.Descriptor{Digest: digest.FromBytes(data), Size: int64(len(data))}
+		if err := dst.Push(t.Context(), desc, bytes.NewReader(data)); err != nil && !errors.Is(err, errdef.ErrAlreadyExists) {
+			t.Fatal(err)
+		}
+	}
+	forged, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storeManifest(t, dst, result.HistoryTag, forged)
+	var said warnings
+	o.Warn, o.Now = said.add, func() time.Time { return now.Add(time.Hour) } // its publisher is dead
+	if _, err := publish.Refresh(t.Context(), repo.Roots()[1], dst, o); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := bundle(t, dst, channel).File("metadata/1.root.json")
+	if f.Descriptor.Digest != digest.FromBytes(repo.RootBytes()) || !strings.Contains(said.String(), "lacks root v1") {
+		t.Errorf("root v1 is %s, forged %s, own %s; warned %s", f.Descriptor.Digest, digest.FromBytes(other), digest.FromBytes(repo.RootBytes()), &said)
+	}
 }
 
 // A dead claim of a refresh is finished by the next one, at once: it holds nothing
