@@ -90,11 +90,6 @@ func (a *app) runAttach(ctx context.Context, args []string, o *attachOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	for _, image := range images {
-		if clients.options.Secrets() && image.Host != clients.host {
-			return nil, usagef("credentials and headers are for one registry, and the images are on %s and %s", clients.host, image.Host)
-		}
-	}
 	from, err := a.attachFrom(clients, o)
 	if err != nil {
 		return nil, err
@@ -163,7 +158,10 @@ func (a *app) attachFrom(clients *clients, o *attachOptions) (*attachSource, err
 	if err != nil {
 		return nil, err
 	}
-	client := clients.at(source.Reference.Host)
+	client, err := clients.at(source.Reference.Host)
+	if err != nil {
+		return nil, err
+	}
 	if o.root != "" {
 		p, err := a.standalone(source, client, &readFlags{root: o.root})
 		return &attachSource{pin: p}, err
@@ -202,8 +200,12 @@ func (a *app) attachWorkspace(clients *clients, o *attachOptions) (*attachSource
 		if o.layout == "" {
 			o.layout = w.Config().Layout
 		}
+		client, err := clients.at(home.Host)
+		if err != nil {
+			return err
+		}
 		from.pin = &pin{source: source, root: root, options: trust.Options{
-			Source: source, Client: clients.at(source.Reference.Host), Now: a.world.Now, Warn: a.warn,
+			Source: source, Client: client, Now: a.world.Now, Warn: a.warn,
 		}}
 		return nil
 	})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tufoci/tufoci/metadata"
@@ -15,7 +16,119 @@ import (
 	"github.com/tufoci/tufoci/trust"
 )
 
-// besideCopy is one copy next to images.
+// besideFlags say next to which images copies of a bundle are kept.
+type besideFlags struct {
+	entries []string
+	from    string
+}
+
+func (b *besideFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&b.entries, "beside", nil, "the copy in the image repository `REPO` too, or those that match a pattern of repositories of signed images (several times)")
+}
+
+// addFrom is for commands that need no workspace.
+func (b *besideFlags) addFrom(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&b.from, "beside-from", "", "the copies that this tufoci.yaml `FILE` names too")
+}
+
+// besidePlan is where copies of a home are kept.
+type besidePlan struct {
+	home    ociremote.Reference
+	host    string // canonical one of images, "" if it is not known
+	entries []string
+	clients *clients
+}
+
+// plan checks what was asked for, on the command line, in a file and in the workspace,
+// if there is one, before anything is done.
+func (b *besideFlags) plan(home ociremote.Reference, workspace *metadata.Config, cl *clients) (*besidePlan, error) {
+	p := &besidePlan{home: home, clients: cl, entries: slices.Clone(b.entries)}
+	configs := []*metadata.Config{workspace}
+	if b.from != "" {
+		data, err := readFile(b.from)
+		if err != nil {
+			return nil, err
+		}
+		c, err := metadata.ParseConfig(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b.from, err)
+		}
+		configs = append(configs, c)
+	}
+	for _, c := range configs {
+		if c == nil {
+			continue
+		}
+		p.entries = append(p.entries, c.Beside...)
+		if c.Images == "" {
+			continue
+		}
+		host, err := ociremote.ParseImageHost(c.Images)
+		if err != nil {
+			return nil, fmt.Errorf("tufoci.yaml: images: %w", err)
+		}
+		p.host = host
+	}
+	slices.Sort(p.entries)
+	p.entries = slices.Compact(p.entries)
+	for _, entry := range p.entries {
+		if p.isHome(entry) {
+			return nil, usagef("--beside %s: that is the trust repository itself", entry)
+		}
+	}
+	_, _, err := publish.BesideNames(p.entries, p.host, nil)
+	return p, err
+}
+
+func (p *besidePlan) isHome(name string) bool {
+	return p.home.Kind == ociremote.KindRegistry && name == p.home.Host+"/"+p.home.Repository
+}
+
+// names are the repositories of copies. Home is not one of them, although images may
+// lie in it.
+func (p *besidePlan) names(a *app, repositories []string) ([]string, error) {
+	names, unmatched, err := publish.BesideNames(p.entries, p.host, repositories)
+	for _, entry := range unmatched {
+		a.warn(fmt.Sprintf("no image is signed in a repository like %q: there is no copy for it", entry))
+	}
+	return slices.DeleteFunc(names, p.isHome), err
+}
+
+// copies opens the copies of what a view shows, to be read and written.
+func (p *besidePlan) copies(ctx context.Context, a *app, view *trust.View) ([]publish.BesideCopy, error) {
+	if len(p.entries) == 0 {
+		return nil, nil
+	}
+	repositories, err := publish.ImageRepositories(ctx, view)
+	if err != nil {
+		return nil, err
+	}
+	names, err := p.names(a, repositories)
+	if err != nil {
+		return nil, err
+	}
+	copies := make([]publish.BesideCopy, len(names))
+	for n, name := range names {
+		ref, err := ociremote.ParseReference(name)
+		if err != nil {
+			return nil, err
+		}
+		client, err := p.clients.at(ref.Host)
+		if err != nil {
+			return nil, err
+		}
+		copies[n].Name = name
+		if copies[n].Repository, err = openWritable(ctx, client, ref); err != nil {
+			return nil, err
+		}
+		if ref.Host == p.home.Host {
+			copies[n].MountFrom = p.home.Repository
+		}
+	}
+	return copies, nil
+}
+
+// besideCopy is what became of one copy.
 type besideCopy struct {
 	Repository string       `json:"repository"`
 	Tag        string       `json:"tag"`
@@ -27,110 +140,42 @@ type besideCopy struct {
 	Error      *errorReport `json:"error"`
 }
 
-// lateError is the failure of what comes after home: that is published all the same.
-type lateError struct {
-	what   string // "copies beside images", "attachments"
-	failed int
-	of     int
-	err    error // the first one
-}
-
-func (e *lateError) Error() string {
-	return fmt.Sprintf("%d of %d %s failed, home is as it should be: %v", e.failed, e.of, e.what, e.err)
-}
-func (e *lateError) Unwrap() error { return e.err }
-
-// besidePlan is where copies are kept: a home, and what was asked for.
-type besidePlan struct {
-	home    ociremote.Reference
-	host    string // canonical one of images, "" if it is not known
-	entries []string
-	clients *clients
-}
-
-// newBesidePlan checks what was asked for, on the command line and in tufoci.yaml,
-// before anything is done.
-func newBesidePlan(home ociremote.Reference, c *metadata.Config, asked []string, cl *clients) (*besidePlan, error) {
-	p := &besidePlan{home: home, clients: cl}
-	for _, entry := range slices.Concat(asked, c.Beside) {
-		if !slices.Contains(p.entries, entry) {
-			p.entries = append(p.entries, entry)
-		}
-	}
-	if c.Images != "" {
-		host, err := ociremote.ParseImageHost(c.Images)
-		if err != nil {
-			return nil, fmt.Errorf("tufoci.yaml: images: %w", err)
-		}
-		p.host = host
-	}
-	_, _, err := publish.BesideNames(p.entries, p.host, nil)
-	return p, err
-}
-
-// names are the repositories of copies, home left out.
-func (p *besidePlan) names(a *app, repositories []string) ([]string, error) {
-	names, unmatched, err := publish.BesideNames(p.entries, p.host, repositories)
-	for _, entry := range unmatched {
-		a.warn(fmt.Sprintf("no image is signed in a repository like %q: there is no copy for it", entry))
-	}
-	home := p.home.Host + "/" + p.home.Repository
-	return slices.DeleteFunc(names, func(name string) bool { return name == home }), err
-}
-
-// open opens the copies to be written.
-func (p *besidePlan) open(ctx context.Context, names []string) ([]publish.BesideCopy, error) {
-	copies := make([]publish.BesideCopy, len(names))
-	for n, name := range names {
-		ref, err := ociremote.ParseReference(name)
-		if err != nil {
-			return nil, err
-		}
-		repo, err := openWritable(ctx, p.clients.at(ref.Host), ref)
-		if err != nil {
-			return nil, err
-		}
-		copies[n] = publish.BesideCopy{Name: name, Repository: repo}
-		if ref.Host == p.home.Host {
-			copies[n].MountFrom = p.home.Repository
-		}
-	}
-	return copies, nil
-}
-
-// keepBeside brings the copies up to date with a view. After a failure there are
-// results too.
-func (a *app) keepBeside(ctx context.Context, view *trust.View, p *besidePlan, concurrency int) ([]besideCopy, error) {
-	if len(p.entries) == 0 {
-		return []besideCopy{}, nil
-	}
-	repositories, err := publish.ImageRepositories(ctx, view)
+// keepBeside brings the copies up to date with a view, also when home had nothing to
+// do: one may have failed the last time. After a failure there are results too.
+func (a *app) keepBeside(ctx context.Context, view *trust.View, p *besidePlan, o publish.BesideOptions) ([]besideCopy, error) {
+	copies, err := p.copies(ctx, a, view)
 	if err != nil {
 		return []besideCopy{}, err
 	}
-	names, err := p.names(a, repositories)
-	if err != nil {
-		return []besideCopy{}, err
+	o.Channel, o.Now, o.Warn = p.home.Tag, a.world.Now, a.warn
+	results := publish.Beside(ctx, view, copies, o)
+	if !o.DryRun {
+		a.warnExposed(ctx, p, results)
 	}
-	copies, err := p.open(ctx, names)
-	if err != nil {
-		return []besideCopy{}, err
-	}
-	results := publish.Beside(ctx, view, copies, publish.BesideOptions{
-		Channel: p.home.Tag, Concurrency: concurrency, Now: a.world.Now, Warn: a.warn,
-	})
-	a.warnExposed(ctx, p, results)
-	late := &lateError{what: "copies beside images", of: len(results)}
+	late := &lateError{what: "copies", of: len(results)}
 	out := make([]besideCopy, len(results))
 	for n, r := range results {
 		out[n] = besideCopy{Repository: r.Name, Tag: r.Tag, Digest: r.Digest.String(), From: r.From, To: r.To, Unchanged: r.Unchanged, Created: r.Created}
 		if r.Err != nil {
 			out[n].Error = a.report(r.Err)
-			late.add(fmt.Errorf("%s: %w", r.Name, r.Err))
+			late.add(fmt.Errorf("the copy beside %s: %w", r.Name, r.Err))
 		}
 	}
 	return out, late.orNil()
 }
+
+// lateError is the failure of what comes after home, which is done all the same.
+type lateError struct {
+	what       string // "copies", "attachments"
+	failed, of int
+	err        error // the first one
+}
+
+func (e *lateError) Error() string {
+	return fmt.Sprintf("%v (%d of %d %s failed; the others and home are done)", e.err, e.failed, e.of, e.what)
+}
+
+func (e *lateError) Unwrap() error { return e.err }
 
 func (e *lateError) add(err error) {
 	if e.failed++; e.err == nil {
@@ -178,7 +223,7 @@ func (a *app) warnExposed(ctx context.Context, p *besidePlan, results []publish.
 		return
 	}
 	slices.Sort(open)
-	a.warn(fmt.Sprintf("anybody can read the copy in %s, and %s/%s is closed: the bundle names every image that is signed", joinWords(open), p.home.Host, p.home.Repository))
+	a.warn(fmt.Sprintf("anybody can read the copy in %s, and %s is closed: the bundle names every image that is signed", joinWords(open), p.home))
 }
 
 // readable reports whether a client is given what a reference names.
@@ -191,21 +236,16 @@ func readable(ctx context.Context, client *ociremote.Client, ref ociremote.Refer
 	return err == nil
 }
 
-func writeBeside(w io.Writer, copies []besideCopy) {
-	current := 0
+func writeBesideCopies(w io.Writer, copies []besideCopy) {
 	for _, c := range copies {
+		where := printable(c.Repository + ":" + c.Tag)
 		switch {
 		case c.Error != nil:
-			fmt.Fprintf(w, "✗ beside %s: %s\n", printable(c.Repository), printable(c.Error.What))
+			fmt.Fprintf(w, "✗ beside %s: %s\n", where, printable(c.Error.What))
 		case c.Unchanged:
-			current++
-		case c.Created:
-			fmt.Fprintf(w, "✓ beside %s:%s -> timestamp %s, new\n", c.Repository, c.Tag, formatVersion(c.To))
+			fmt.Fprintf(w, "✓ beside %s: timestamp %s, unchanged\n", where, formatVersion(c.To))
 		default:
-			fmt.Fprintf(w, "✓ beside %s:%s -> timestamp %s -> %s\n", c.Repository, c.Tag, formatVersion(c.From), formatVersion(c.To))
+			fmt.Fprintf(w, "✓ beside %s: timestamp %s\n", where, roleChange{From: c.From, To: c.To}.versions())
 		}
-	}
-	if current > 0 {
-		fmt.Fprintf(w, "✓ beside images: %d already current\n", current)
 	}
 }

@@ -22,12 +22,20 @@ type publishOptions struct {
 	exitCode    bool
 	concurrency int
 	maxFiles    int
-	beside      []string
+	beside      besideFlags
 	attach      bool
 }
 
 type publishResult struct {
 	document
+	published
+	Beside   []besideCopy `json:"beside"`
+	Attached []attachment `json:"attached"`
+	rootFile string
+}
+
+// published is what was sent, or with --dry-run would be.
+type published struct {
 	Repository   string       `json:"repository"`
 	Tag          string       `json:"tag"`
 	HistoryTag   string       `json:"historyTag"`
@@ -39,9 +47,6 @@ type publishResult struct {
 	Blobs        []sentBlob   `json:"blobs"`
 	Bytes        int64        `json:"bytes"`
 	ManifestSize int64        `json:"manifestSize"`
-	Beside       []besideCopy `json:"beside"`
-	Attached     []attachment `json:"attached"`
-	rootFile     string
 }
 
 // roleChange is one role that a publish or a copy moves.
@@ -86,7 +91,7 @@ there is nothing to publish. One that fails keeps no other from being done.`,
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
 	f.IntVar(&o.concurrency, "concurrency", 5, "send `N` blobs at the same time")
 	f.IntVar(&o.maxFiles, "max-files", 512, "refuse more than `N` target files")
-	f.StringArrayVar(&o.beside, "beside", nil, "keep a copy in `REPO`, or in those that match a pattern (several times)")
+	o.beside.add(cmd)
 	f.BoolVar(&o.attach, "attach", false, "renew what is attached to images, and attach to those that are newly signed")
 	addExitCodeFlag(cmd, &o.exitCode)
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
@@ -138,7 +143,7 @@ func (a *app) runPublish(ctx context.Context, w *metadata.Workspace, o *publishO
 	if err != nil {
 		return nil, err
 	}
-	r := newPublishResult(res, w.Config().Repository, o.dryRun)
+	r := &publishResult{published: newPublished(res, w.Config().Repository, o.dryRun), Beside: []besideCopy{}, Attached: []attachment{}}
 	r.rootFile = filepath.Join(w.Dir(), ".tufoci", "base", "1.root.json")
 	return r, next.carryOut(ctx, a, w, res, r)
 }
@@ -189,13 +194,12 @@ func (a *app) confirmSigning(ctx context.Context, w *metadata.Workspace, dryRun 
 	return a.confirm(ctx, fmt.Sprintf("sign %s with the keys at hand and publish?", joinWords(roles)))
 }
 
-func newPublishResult(res *publish.Result, repository string, dryRun bool) *publishResult {
-	return &publishResult{
+func newPublished(res *publish.Result, repository string, dryRun bool) published {
+	return published{
 		Repository: repository, Tag: res.Tag, HistoryTag: res.HistoryTag, Digest: res.Digest.String(),
 		DryRun: dryRun, Unchanged: res.Unchanged, RootChecksum: "sha256:" + res.RootSHA256,
 		Roles: roleChanges(res.Plan.Roles), Blobs: sentBlobs(res.Plan.Blobs),
 		Bytes: res.Plan.Bytes, ManifestSize: res.Plan.Size,
-		Beside: []besideCopy{}, Attached: []attachment{},
 	}
 }
 
@@ -222,26 +226,32 @@ func sentBlobs(in []publish.BlobPlan) []sentBlob {
 }
 
 func (r *publishResult) text(w io.Writer, a *app) {
-	switch {
-	case r.Unchanged:
+	if r.Unchanged {
 		fmt.Fprintf(w, "✓ nothing to publish: tag %s -> %s is current\n", r.Tag, r.Digest)
-	case r.DryRun:
-		fmt.Fprintln(w, "✓ lint   ✓ verified in memory as a client, from nothing")
-		writePlan(w, r.Roles, r.Blobs, r.Bytes, a.world.Now())
-		fmt.Fprintf(w, "would claim %s and move tag %s of %s; nothing was sent\n", r.HistoryTag, r.Tag, r.Repository)
-	default:
-		fmt.Fprintf(w, "✓ %s\n", changeLine(r.Roles))
-		fmt.Fprintf(w, "✓ lint   ✓ verified in memory as a client, from nothing   ✓ %s   ✓ claim %s   ✓ head unchanged\n",
-			count(len(r.Blobs), "blob"), r.HistoryTag)
-		fmt.Fprintf(w, "✓ tag %s -> %s   ✓ read back: equal\n", r.Tag, r.Digest)
+	} else {
+		r.changes(w, a)
 	}
 	if r.DryRun {
 		writePlannedNext(w, r)
 	} else {
-		writeBeside(w, r.Beside)
+		writeBesideCopies(w, r.Beside)
 		writeAttachments(w, r.Attached, a.world.Now())
 		fmt.Fprintf(w, "Root checksum (hand this to clients, out of band): %s   (%s)\n", r.RootChecksum, r.rootFile)
 	}
+}
+
+// changes says what was sent, or would be.
+func (r *published) changes(w io.Writer, a *app) {
+	if r.DryRun {
+		fmt.Fprintln(w, "✓ lint   ✓ verified in memory as a client, from nothing")
+		writePlan(w, r.Roles, r.Blobs, r.Bytes, a.world.Now())
+		fmt.Fprintf(w, "would claim %s and move tag %s of %s; nothing was sent\n", r.HistoryTag, r.Tag, r.Repository)
+		return
+	}
+	fmt.Fprintf(w, "✓ %s\n", changeLine(r.Roles))
+	fmt.Fprintf(w, "✓ lint   ✓ verified in memory as a client, from nothing   ✓ %s   ✓ claim %s   ✓ head unchanged\n",
+		count(len(r.Blobs), "blob"), r.HistoryTag)
+	fmt.Fprintf(w, "✓ tag %s -> %s   ✓ read back: equal\n", r.Tag, r.Digest)
 }
 
 // maxChanges is how many roles changeLine names: there can be 256 hash bins.

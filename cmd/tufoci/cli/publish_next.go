@@ -31,7 +31,7 @@ func homeOf(w *metadata.Workspace) (ociremote.Reference, error) {
 
 // planNext checks what is asked for before anything is published.
 func (a *app) planNext(w *metadata.Workspace, home ociremote.Reference, clients *clients, o *publishOptions) (*publishNext, error) {
-	beside, err := newBesidePlan(home, w.Config(), o.beside, clients)
+	beside, err := o.beside.plan(home, w.Config(), clients)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (n *publishNext) carryOut(ctx context.Context, a *app, w *metadata.Workspac
 		return n.planned(a, w, r)
 	}
 	var errs [2]error
-	r.Beside, errs[0] = a.keepBeside(ctx, res.View, n.beside, n.o.concurrency)
+	r.Beside, errs[0] = a.keepBeside(ctx, res.View, n.beside, publish.BesideOptions{Concurrency: n.o.concurrency})
 	if n.o.attach {
 		r.Attached, errs[1] = n.renew(ctx, a, w, res)
 	}
@@ -128,9 +128,4 @@ func writePlannedNext(w io.Writer, r *publishResult) {
 	for _, i := range r.Attached {
 		fmt.Fprintf(w, "would attach to the image of %s\n", printable(i.Image))
 	}
-}
-
-// openWritable implements [publish.OpenWritable].
-func (c *clients) openWritable(ctx context.Context, image ociremote.ImageReference) (ociremote.WritableRepository, error) {
-	return openWritable(ctx, c.at(image.Host), image.Reference())
 }

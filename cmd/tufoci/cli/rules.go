@@ -97,6 +97,7 @@ var rules = []rule{
 	{is(trust.ErrNoTrust), exitNoTrust, "trusts are named with trust add", []string{"`tufoci trust list`"}},
 	{as[*unpinnedError], exitNoTrust, "no root is pinned for this source and none was given", []string{"`tufoci trust add NAME {source} --root FILE`, with a root file from its publisher"}},
 	{is(trust.ErrExpired), exitStale, "the publisher has not renewed it; nothing newer was offered", []string{"ask a holder of its keys to run `tufoci publish`"}},
+	{as[*unhealthyError], exitStale, "whoever renews it has not, or not in time", []string{"a holder of its keys: `tufoci refresh {source} --key FILE`; what people sign: `tufoci publish`"}},
 	{is(trust.ErrStaleCopy), exitStale, "this copy is older than what was seen before, and lacks a file that is needed", []string{"`tufoci trust update {trust}`, when the copy has been renewed", "ask the operator of the copy to run `tufoci mirror copy`"}},
 	{is(trust.ErrClock), exitStale, "the clock of this machine was set back, or was wrong when it last succeeded", []string{"set the clock, then `tufoci trust update {trust}`", "set the clock, then `{command}` again"}},
 	{is(publish.ErrUnverified), exitStale, "what is copied has to be verified", []string{"`{command} --help`"}},
@@ -131,6 +132,7 @@ var rules = []rule{
 	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; `tufoci reset {role}` drops them, to make them again on what is published"}},
 	{is(publish.ErrMoving), exitConflict, "another publisher is at work", []string{"`tufoci publish`, when it is done"}},
 	{is(metadata.ErrPassphrase), exitKey, "the passphrase does not open the key", []string{"set the right TUFOCI_PASSPHRASE; which keys there are: `tufoci key list`"}},
+	{as[*metadata.NoKeysError], exitKey, "can be signed by: {keys}", []string{"with one of these keys: `tufoci refresh {source} --key FILE`"}},
 	{is(metadata.ErrKeyMissing, metadata.ErrKey), exitKey, "the key is not here, or not of a kind that can be used", []string{"`tufoci key list`"}},
 	{is(metadata.ErrKeyInUse), exitRefused, "a role would lose a key without a word", []string{"`tufoci role set ROLE --rm-key {key}`"}},
 	{is(metadata.ErrKeyExists), exitUsage, "a key is never written over, and has one name", []string{"`tufoci key list`"}},
@@ -176,6 +178,9 @@ func (s *subject) learn(err error) {
 	}
 	if e, ok := errors.AsType[*metadata.NeedSignaturesError](err); ok && len(e.Roles) > 0 {
 		s.role, s.keys = e.Roles[0].Role, missingKeys(e.Roles[0])
+	}
+	if e, ok := errors.AsType[*metadata.NoKeysError](err); ok && len(e.Roles) > 0 {
+		s.role, s.keys = e.Roles[0].Role, missingKeys(metadata.RoleSignatures{Rules: e.Roles[0].Rules})
 	}
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
 		s.role = e.Roles[0].Role
