@@ -20,6 +20,8 @@ type Options struct {
 	Username, Password, IdentityToken string
 	// RegistryConfig is a docker configuration file; "" is the one of the user.
 	RegistryConfig string
+	// Anonymous asks without credentials, also where some are stored.
+	Anonymous bool
 	// CAFile holds certificates (PEM) that are trusted beside those of the
 	// system. CertFile and KeyFile (PEM) are the client's own, both or neither.
 	CAFile, CertFile, KeyFile string
@@ -62,6 +64,9 @@ type Client struct {
 	store func() (credentials.Store, error)
 	// noReferrers are the hosts without a referrers API.
 	noReferrers sync.Map
+	// writers are the repositories by name, as oras has them: one each, since changes
+	// to one list of referrers are merged in it.
+	writers sync.Map
 }
 
 // NewClient checks the options and reads the certificates that they name. It

@@ -117,6 +117,10 @@ func (c *referrerCollector) add(d ocispec.Descriptor) {
 		return
 	}
 	c.seen[d.Digest] = true
+	if d.ArtifactType == ocispec.MediaTypeImageConfig && d.Annotations[AnnotationVersion] != "" {
+		// The bundles of LayoutGitLab have no type of their own.
+		d.ArtifactType = MediaTypeBundle
+	}
 	switch {
 	case len(c.o.ArtifactTypes) == 0 || slices.Contains(c.o.ArtifactTypes, d.ArtifactType):
 		c.wanted = append(c.wanted, d)

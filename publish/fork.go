@@ -148,7 +148,12 @@ func (p *publication) descends(ctx context.Context, b *ociremote.Bundle) (ancest
 // versionOf is the timestamp version that the annotations state; 0 if none.
 // Nobody has signed it: it is for order and for people only.
 func versionOf(b *ociremote.Bundle) int64 {
-	v, err := strconv.ParseInt(b.Annotations[ociremote.AnnotationTimestampVersion], 10, 64)
+	return saidVersion(b, ociremote.AnnotationTimestampVersion)
+}
+
+// saidVersion is a version that the annotations state; 0 if none.
+func saidVersion(b *ociremote.Bundle, annotation string) int64 {
+	v, err := strconv.ParseInt(b.Annotations[annotation], 10, 64)
 	if err != nil {
 		return 0
 	}

@@ -20,22 +20,25 @@ func (s *original) candidate(layout ociremote.Layout, previous digest.Digest, no
 		}
 		warn(fmt.Sprintf("the bundle %s is packed anew: it is not made of the verified files alone", s.source.Descriptor.Digest))
 	}
+	c, err = s.pack(previous, now, ociremote.PackOptions{Layout: layout})
+	return c, false, err
+}
+
+// pack makes a bundle of the files.
+func (s *original) pack(previous digest.Digest, now time.Time, o ociremote.PackOptions) (candidate, error) {
 	contents := make([]ociremote.Content, len(s.set.Files))
 	for i, f := range s.set.Files {
 		contents[i] = ociremote.Content{Title: f.Title, Digest: f.Digest, Size: int64(len(f.Data)), Data: f.Data}
 	}
-	expires := map[string]time.Time{
+	o.Annotations = annotations(s.versions(), map[string]time.Time{
 		"root": s.status.Root.Expires, "timestamp": s.status.Timestamp.Expires,
 		"snapshot": s.status.Snapshot.Expires, "targets": s.status.Targets.Expires,
-	}
-	b, blobs, err := ociremote.Pack(contents, ociremote.PackOptions{
-		Layout:      layout,
-		Annotations: annotations(s.versions(), expires, previous, now),
-	})
+	}, previous, now)
+	b, blobs, err := ociremote.Pack(contents, o)
 	if err != nil {
-		return candidate{}, false, fmt.Errorf("packing the bundle: %w", err)
+		return candidate{}, fmt.Errorf("packing the bundle: %w", err)
 	}
-	return candidate{bundle: b, blobs: blobs, version: s.status.Timestamp.Version}, false, nil
+	return candidate{bundle: b, blobs: blobs, version: s.status.Timestamp.Version}, nil
 }
 
 // emptyConfig is the config of every bundle.

@@ -26,8 +26,8 @@ type MonitorOptions struct {
 	// Base is what was published from a workspace last, nil if that is not
 	// known: the head must not be older.
 	Base *metadata.Head
-	// Beside are the copies to look at.
-	Beside []BesideCopy
+	// Beside says which copies to look at, given the head; nil: none.
+	Beside func(ctx context.Context, view *trust.View) ([]BesideCopy, error)
 	// Concurrency is how many copies are read at the same time; default 5.
 	Concurrency int
 	// Now is the clock; default time.Now.
@@ -108,8 +108,12 @@ func Monitor(ctx context.Context, pin []byte, repo ociremote.Repository, o Monit
 		}
 		result.Roles = append(result.Roles, role)
 	}
-	if len(o.Beside) > 0 {
-		result.Beside = CheckBeside(ctx, h.view, o.Beside, BesideOptions{Channel: o.Channel, Concurrency: o.Concurrency, Now: o.Now, Warn: o.Warn})
+	if o.Beside != nil {
+		copies, err := o.Beside(ctx, h.view)
+		if err != nil {
+			return nil, err
+		}
+		result.Beside = CheckBeside(ctx, h.view, copies, BesideOptions{Channel: o.Channel, Concurrency: o.Concurrency, Now: o.Now, Warn: o.Warn})
 	}
 	return result, nil
 }

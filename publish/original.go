@@ -43,14 +43,19 @@ func newOriginal(ctx context.Context, view *trust.View) (*original, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the source: %w", err)
 	}
+	return s, s.holds(set)
+}
+
+// holds takes the files, among which there has to be the pinned root.
+func (s *original) holds(set *trust.FileSet) error {
 	s.set = set
 	for _, f := range set.Files {
 		if f.Role == "root" && f.Digest.Encoded() == s.status.RootSHA256 {
 			s.pin = f.Data
-			return s, nil
+			return nil
 		}
 	}
-	return nil, errors.New("the source does not hold the pinned root")
+	return errors.New("the source does not hold the pinned root")
 }
 
 // firstRoot is the digest of root version 1, which tells one lineage from another;

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
+	"github.com/tufoci/tufoci/trust"
 )
 
 type checkOptions struct {
@@ -98,7 +99,7 @@ func (a *app) runCheck(ctx context.Context, k *kept, o *checkOptions) (*checkRes
 	if err != nil {
 		return nil, err
 	}
-	copies, err := a.besideCopies(ctx, k.ref, k.client, o.beside.repositories, o.registry)
+	beside, err := a.besidePlan(ctx, k, &o.upkeepFlags)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +113,10 @@ func (a *app) runCheck(ctx context.Context, k *kept, o *checkOptions) (*checkRes
 	}
 	health, err := publish.Monitor(ctx, k.root, repo, publish.MonitorOptions{
 		Channel: k.ref.Tag, ValidFor: time.Duration(o.validFor), MinTimestamp: seen, Base: k.base,
-		Beside: copies, Concurrency: o.concurrency, Now: a.world.Now, Warn: a.warn,
+		Beside: func(ctx context.Context, view *trust.View) ([]publish.BesideCopy, error) {
+			return beside.copies(ctx, a, view)
+		},
+		Concurrency: o.concurrency, Now: a.world.Now, Warn: a.warn,
 	})
 	if err != nil {
 		return nil, err

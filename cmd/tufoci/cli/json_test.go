@@ -50,6 +50,8 @@ var documents = map[string][]result{
 	"reset":        {&resetResult{}},
 	"sign":         {&signResult{}},
 	"publish":      {&publishResult{}},
+	"attach":       {&attachResult{}},
+	"discover":     {&discoverResult{}},
 	"refresh":      {&refreshResult{}},
 	"check":        {&checkResult{}},
 	"trust add":    {&trustAddResult{}},
@@ -232,6 +234,9 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[storeCert]():          "store certificate",
 	reflect.TypeFor[crlFile]():            "crl file",
 	reflect.TypeFor[crlRefreshed]():       "refreshed crl",
+	reflect.TypeFor[attachment]():         "attachment",
+	reflect.TypeFor[foundBundle]():        "found bundle",
+	reflect.TypeFor[referrer]():           "referrer",
 	reflect.TypeFor[finding]():            "finding",
 }
 

@@ -90,6 +90,7 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"artifact":  s.cmdArtifact,
 		"digest":    s.cmdDigest,
 		"list":      cmdList,
+		"append":    cmdAppend,
 		"notation":  s.cmdNotation,
 		"lose":      s.cmdLose,
 		"tufrepo":   s.cmdTufRepo,

@@ -98,7 +98,7 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 	if err != nil {
 		return nil, err
 	}
-	copies, err := a.besideCopies(ctx, k.ref, k.client, o.beside.repositories, o.registry)
+	beside, err := a.besidePlan(ctx, k, &o.upkeepFlags)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,10 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 		r.Waiting = append(r.Waiting, waitingRole{Role: w.Role, Version: w.Version, Expires: moment{w.Expires}, Rules: heldRules(w.Rules, names)})
 	}
 	a.warnWaiting(r.Waiting)
-	r.Beside, err = a.keepBeside(ctx, res.View, copies, opts)
+	r.Beside = []besideCopy{}
+	if res.View != nil {
+		r.Beside, err = a.keepBeside(ctx, res.View, beside, publish.BesideOptions{Concurrency: o.concurrency, DryRun: o.dryRun})
+	}
 	return r, err
 }
 
@@ -179,17 +182,6 @@ func (a *app) remember(ctx context.Context, k *kept) (int64, error) {
 		return 0, err
 	}
 	return view.Status().Timestamp.Version, nil
-}
-
-// keepBeside brings the copies up to date, also when home had nothing to do: one may
-// have failed the last time.
-func (a *app) keepBeside(ctx context.Context, view *trust.View, copies []publish.BesideCopy, o *publish.RefreshOptions) ([]besideCopy, error) {
-	if len(copies) == 0 || view == nil {
-		return []besideCopy{}, nil
-	}
-	return a.newBesideCopies(publish.Beside(ctx, view, copies, publish.BesideOptions{
-		Channel: o.Channel, Concurrency: o.Concurrency, DryRun: o.DryRun, Now: o.Now, Warn: o.Warn,
-	}))
 }
 
 // warnWaiting says what is due and cannot be signed here.

@@ -26,6 +26,16 @@ func (u *upkeepFlags) add(cmd *cobra.Command) {
 	u.registry.add(cmd, "")
 	cmd.Flags().StringVar(&u.root, "root", "", "verify from the root in `FILE`, without a stored trust")
 	u.beside.add(cmd)
+	u.beside.addFrom(cmd)
+}
+
+// besidePlan is where copies of it are kept.
+func (a *app) besidePlan(ctx context.Context, k *kept, u *upkeepFlags) (*besidePlan, error) {
+	var workspace *metadata.Config
+	if k.ws != nil {
+		workspace = k.ws.Config()
+	}
+	return u.beside.plan(k.ref, workspace, a.clientsBeside(ctx, k.client, u.registry, k.ref.Host))
 }
 
 // kept is the repository that is looked after.
@@ -61,12 +71,13 @@ func (a *app) withKept(ctx context.Context, args []string, u *upkeepFlags, do fu
 }
 
 func (a *app) keptWorkspace(ctx context.Context, w *metadata.Workspace, u *upkeepFlags) (*kept, error) {
-	ref, client, err := a.repositoryClient(ctx, w.Config().Repository, &u.registry)
+	ref, err := homeOf(w)
 	if err != nil {
 		return nil, err
 	}
-	if channel := w.Config().Channel; channel != "" {
-		ref.Tag = channel
+	client, err := a.client(ctx, &u.registry)
+	if err != nil {
+		return nil, err
 	}
 	k := &kept{ref: ref, client: client, ws: w}
 	if k.root, err = w.Root1(); err != nil {
