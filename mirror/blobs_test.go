@@ -112,3 +112,17 @@ func TestKnownBlobsAreBounded(t *testing.T) {
 		t.Errorf("%d, %d", len(b.known), len(b.on))
 	}
 }
+
+// What is not signed is bounded in sum, whatever descriptors say of their sizes.
+func TestUnsignedIsBounded(t *testing.T) {
+	t.Parallel()
+	j := &job{unsigned: 100}
+	for _, step := range []struct {
+		bytes int64
+		ok    bool
+	}{{60, true}, {60, false}, {-1, false}, {40, true}, {1, false}} {
+		if err := j.spend(step.bytes); (err == nil) != step.ok || err != nil && !avoidable(err) {
+			t.Errorf("%d bytes: %v", step.bytes, err)
+		}
+	}
+}
