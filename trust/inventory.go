@@ -17,6 +17,8 @@ type Inventory struct {
 	// Metadata is every verified metadata file, as in [FileSet] but without the
 	// roots below the pin.
 	Metadata []File
+	// Consistent: file names hold versions and hashes, so that none is written twice.
+	Consistent bool
 	// Targets are the target files that any TUF client can ask for.
 	Targets []TargetFile
 	// Missing are roles that a delegation reaches and that cannot be read or
@@ -50,7 +52,7 @@ func (v *View) Inventory(ctx context.Context) (*Inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	inv := &Inventory{}
+	inv := &Inventory{Consistent: v.consistent()}
 	for _, r := range all {
 		if r.file != nil {
 			continue
