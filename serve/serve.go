@@ -27,8 +27,8 @@ import (
 	"github.com/tufoci/tufoci/trust"
 )
 
-// ErrPartial: the source is a bundle with what one image needs. Its clients would
-// take it for the whole repository.
+// ErrPartial is the error for a bundle with what one image needs: clients would take
+// it for the whole repository.
 var ErrPartial = errors.New("a partial bundle cannot be served")
 
 // What the zero [Options] stand for.

@@ -63,6 +63,7 @@ var documents = map[string][]result{
 	"ls":           {&lsResult{}},
 	"inspect":      {&inspectResult{}, &inspectRoleResult{}},
 	"mirror copy":  {&mirrorResult{}},
+	"serve":        {&serveResult{}},
 	"demo":         {&demoResult{}},
 	"login":        {&loginResult{}},
 	"logout":       {&loginResult{}},

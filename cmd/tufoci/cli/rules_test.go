@@ -19,6 +19,7 @@ import (
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
+	"github.com/tufoci/tufoci/serve"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
 	"github.com/tufoci/tufoci/verify/notationdir"
@@ -118,6 +119,7 @@ func TestExitCodes(t *testing.T) {
 		{ociremote.ErrNewerFormat, 25},
 		{&fetcher.LimitError{Title: "x", Size: 2, Max: 1}, 25},
 		{publish.ErrPartial, 25},
+		{serve.ErrPartial, 25},
 		{&verify.Refusal{Kind: verify.ErrUnmapped}, 10},
 		{&verify.Refusal{Kind: verify.ErrNoSignature}, 10},
 		{&verify.Refusal{Kind: verify.ErrLevel}, 10},
