@@ -7,10 +7,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -30,14 +28,17 @@ type Archive struct {
 	end  int64    // where the next entry goes
 	// blobs that are written, and where.
 	blobs map[digest.Digest]section
-	tags  map[string]ocispec.Descriptor
+	idx   *layoutIndex
+	// reader reads what was written so far.
+	reader *layoutReader
 }
 
 // section is a part of a file.
 type section struct{ offset, size int64 }
 
 var (
-	_ WritableRepository = (*Archive)(nil)
+	_ NamedWriter = (*Archive)(nil)
+	_ layoutFiles = (*unfinished)(nil)
 	// errClosed is for the use of an archive after its end.
 	errClosed = errors.New("the archive is closed")
 )
@@ -55,7 +56,8 @@ func CreateArchive(file string) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Archive{file: file, temp: temp, blobs: map[digest.Digest]section{}, tags: map[string]ocispec.Descriptor{}}
+	a := &Archive{file: file, temp: temp, blobs: map[digest.Digest]section{}, idx: emptyIndex()}
+	a.reader = &layoutReader{files: (*unfinished)(a), where: file, own: true}
 	if err := a.add(ocispec.ImageLayoutFile, layoutMarker); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -133,83 +135,66 @@ func (a *Archive) PushReference(ctx context.Context, desc ocispec.Descriptor, r 
 	if err := a.Push(ctx, desc, r); err != nil {
 		return err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if name != desc.Digest.String() {
-		a.tags[name] = desc
+	if name == desc.Digest.String() {
+		return nil
 	}
-	return nil
+	return a.idx.set(indexName{desc: desc, name: name})
 }
 
-// reader reads what was written so far.
-func (a *Archive) reader() (*layoutReader, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.temp == nil {
-		return nil, errClosed
-	}
-	index, err := a.index()
+// PushNamed implements NamedWriter.
+func (a *Archive) PushNamed(ctx context.Context, desc ocispec.Descriptor, r io.Reader, name string, annotations map[string]string) error {
+	e, err := newIndexName(desc, name, annotations)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &layoutReader{files: archiveSnapshot{a, index}, where: a.file}, nil
+	if err := a.Push(ctx, desc, r); err != nil {
+		return err
+	}
+	return a.idx.set(e)
 }
 
-// archiveSnapshot is an unfinished archive with the index that it would have.
-type archiveSnapshot struct {
-	*Archive
-	index []byte
-}
+// Flush implements NamedWriter. Others see an archive once it is committed.
+func (a *Archive) Flush(context.Context) error { return nil }
 
-func (s archiveSnapshot) open(name string) (io.ReadCloser, int64, error) {
-	if name == ocispec.ImageIndexFile {
-		return io.NopCloser(bytes.NewReader(s.index)), int64(len(s.index)), nil
+// unfinished are the files of an archive that is being written.
+type unfinished Archive
+
+func (u *unfinished) open(name string) (io.ReadCloser, int64, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.temp == nil {
+		return nil, 0, errClosed
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at, ok := s.blobs[digest.NewDigestFromEncoded(digest.SHA256, filepath.Base(name))]
-	if !ok || s.temp == nil {
+	at, ok := u.blobs[digest.NewDigestFromEncoded(digest.SHA256, filepath.Base(name))]
+	if !ok {
 		return nil, 0, fs.ErrNotExist
 	}
-	return io.NopCloser(io.NewSectionReader(s.temp, at.offset, at.size)), at.size, nil
+	return io.NopCloser(io.NewSectionReader(u.temp, at.offset, at.size)), at.size, nil
 }
 
-// index is the index.json of the tags so far. The caller holds the lock.
-func (a *Archive) index() ([]byte, error) {
-	idx := emptyIndex()
-	for _, tag := range slices.Sorted(maps.Keys(a.tags)) {
-		if err := idx.set(a.tags[tag], tag); err != nil {
-			return nil, err
-		}
+// index implements layoutFiles.
+func (u *unfinished) index() (*layoutIndex, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.temp == nil {
+		return nil, errClosed
 	}
-	return idx.encode()
+	return u.idx, nil
 }
 
 // Resolve finds a manifest by tag or digest.
 func (a *Archive) Resolve(ctx context.Context, name string) (ocispec.Descriptor, error) {
-	l, err := a.reader()
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	return l.Resolve(ctx, name)
+	return a.reader.Resolve(ctx, name)
 }
 
 // Fetch opens a blob. It is to be read before the archive is closed.
 func (a *Archive) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
-	l, err := a.reader()
-	if err != nil {
-		return nil, err
-	}
-	return l.Fetch(ctx, desc)
+	return a.reader.Fetch(ctx, desc)
 }
 
 // FetchReference opens a manifest by tag or digest.
 func (a *Archive) FetchReference(ctx context.Context, name string) (ocispec.Descriptor, io.ReadCloser, error) {
-	l, err := a.reader()
-	if err != nil {
-		return ocispec.Descriptor{}, nil, err
-	}
-	return l.FetchReference(ctx, name)
+	return a.reader.FetchReference(ctx, name)
 }
 
 // Exists reports whether a blob is there.
@@ -222,10 +207,7 @@ func (a *Archive) Exists(_ context.Context, desc ocispec.Descriptor) (bool, erro
 
 // Tags lists the tags after last.
 func (a *Archive) Tags(_ context.Context, last string, fn func([]string) error) error {
-	a.mu.Lock()
-	tags := slices.Sorted(maps.Keys(a.tags))
-	a.mu.Unlock()
-	return tagsAfter(tags, last, fn)
+	return tagsAfter(a.idx.tags(), last, fn)
 }
 
 // Commit finishes the archive, syncs it and gives it its name. The archive is
@@ -251,7 +233,8 @@ func (a *Archive) Commit() error {
 
 // finish writes the index and the end of the tar.
 func (a *Archive) finish() error {
-	index, err := a.index()
+	a.idx.sort()
+	index, err := a.idx.encode()
 	if err != nil {
 		return err
 	}

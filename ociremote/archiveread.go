@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 )
 
 // maxEntries of an archive. Each costs memory.
@@ -20,7 +21,9 @@ const maxEntries = 200_000
 // nothing refers to it any more.
 type archiveFile struct {
 	f       *os.File
+	where   string
 	entries map[string]section
+	known   func() (*layoutIndex, error) // index.json, read once
 }
 
 // openArchive opens an OCI archive: a plain tar.
@@ -40,7 +43,8 @@ func openArchive(file string) (*layoutReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &archiveFile{f: f}
+	a := &archiveFile{f: f, where: file}
+	a.known = sync.OnceValues(func() (*layoutIndex, error) { return readIndex(a, a.where) })
 	l := &layoutReader{files: a, where: file}
 	if a.entries, err = scanArchive(f); err == nil {
 		err = l.check()
@@ -64,6 +68,9 @@ func (a *archiveFile) open(name string) (io.ReadCloser, int64, error) {
 	// The reader keeps a, and a the file.
 	return archiveEntry{io.NewSectionReader(a.f, s.offset, s.size), a}, s.size, nil
 }
+
+// index implements layoutFiles.
+func (a *archiveFile) index() (*layoutIndex, error) { return a.known() }
 
 type archiveEntry struct {
 	io.Reader

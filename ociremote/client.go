@@ -62,6 +62,9 @@ type Client struct {
 	store func() (credentials.Store, error)
 	// noReferrers are the hosts without a referrers API.
 	noReferrers sync.Map
+	// writers are the repositories by name, as oras has them: one each, since changes
+	// to one list of referrers are merged in it.
+	writers sync.Map
 }
 
 // NewClient checks the options and reads the certificates that they name. It

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -30,6 +32,8 @@ const (
 // One that does not exist is fs.ErrNotExist.
 type layoutFiles interface {
 	open(name string) (io.ReadCloser, int64, error)
+	// index is index.json as it stands now.
+	index() (*layoutIndex, error)
 }
 
 // layoutReader reads an OCI image layout (image specification 1.1, "Image
@@ -40,15 +44,28 @@ type layoutReader struct {
 	files layoutFiles
 	// where it is, for errors.
 	where string
+	// own: a tag is never that of an image in a repository of its own. Who writes a
+	// layout must not take such a one for what it writes.
+	own bool
+	// graph is what refers to what.
+	graph referrerGraph
 }
 
 var _ Repository = (*layoutReader)(nil)
 
 // directory is a layout on disk.
-type directory string
+type directory struct {
+	path string
+	// pending is what a writer has not put into index.json yet; nil for a reader.
+	pending func(*layoutIndex) error
 
-func (d directory) open(name string) (io.ReadCloser, int64, error) {
-	path := filepath.Join(string(d), filepath.FromSlash(name))
+	mu    sync.Mutex
+	known *layoutIndex // as it was read last
+	state indexState
+}
+
+func (d *directory) open(name string) (io.ReadCloser, int64, error) {
+	path := filepath.Join(d.path, filepath.FromSlash(name))
 	// Opening a pipe would wait for its writer.
 	info, err := os.Stat(path)
 	if err != nil {
@@ -66,13 +83,13 @@ func (d directory) open(name string) (io.ReadCloser, int64, error) {
 
 // openLayout opens a layout directory for reading.
 func openLayout(dir string) (*layoutReader, error) {
-	l := &layoutReader{files: directory(dir), where: dir}
+	l := &layoutReader{files: &directory{path: dir}, where: dir}
 	return l, l.check()
 }
 
 // check refuses what is no layout.
 func (l *layoutReader) check() error {
-	data, err := l.readFile(ocispec.ImageLayoutFile, maxLayoutFile)
+	data, err := readLayoutFile(l.files, l.where, ocispec.ImageLayoutFile, maxLayoutFile)
 	if err != nil {
 		return err
 	}
@@ -80,37 +97,89 @@ func (l *layoutReader) check() error {
 	if err := json.Unmarshal(data, &layout); err != nil || !strings.HasPrefix(layout.Version, "1.") {
 		return &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s: %s has no version 1", l.where, ocispec.ImageLayoutFile)}
 	}
-	_, err = l.index()
+	_, err = l.files.index()
 	return err
 }
 
-// readFile reads a small file.
-func (l *layoutReader) readFile(name string, limit int64) ([]byte, error) {
-	rc, size, err := l.files.open(name)
+// readLayoutFile reads a small file.
+func readLayoutFile(files layoutFiles, where, name string, limit int64) ([]byte, error) {
+	rc, size, err := files.open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, notFound(fmt.Sprintf("%s: no OCI layout: %s", l.where, name))
+		return nil, notFound(fmt.Sprintf("%s: no OCI layout: %s", where, name))
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer rc.Close()
 	if size > limit {
-		return nil, &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s: %s: %w, the limit is %d bytes", l.where, name, ErrTooLarge, limit)}
+		return nil, &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s: %s: %w, the limit is %d bytes", where, name, ErrTooLarge, limit)}
 	}
 	return io.ReadAll(io.LimitReader(rc, limit))
 }
 
-// index reads index.json anew.
-func (l *layoutReader) index() (*layoutIndex, error) {
-	data, err := l.readFile(ocispec.ImageIndexFile, maxIndex)
+// readIndex reads index.json anew.
+func readIndex(files layoutFiles, where string) (*layoutIndex, error) {
+	data, err := readLayoutFile(files, where, ocispec.ImageIndexFile, maxIndex)
 	if err != nil {
 		return nil, err
 	}
+	return parseLayoutIndex(data, where)
+}
+
+func parseLayoutIndex(data []byte, where string) (*layoutIndex, error) {
 	idx, err := parseIndex(data)
 	if err != nil {
-		return nil, &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s: %s: %w", l.where, ocispec.ImageIndexFile, err)}
+		return nil, &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s: %s: %w", where, ocispec.ImageIndexFile, err)}
 	}
 	return idx, nil
+}
+
+// indexState tells whether index.json is still the file that was read.
+type indexState struct {
+	info fs.FileInfo
+	read time.Time // by the clock of the machine, which file times are of
+	sum  digest.Digest
+}
+
+// settled is how long before it was read a file must have been written, so that its
+// time tells it from one that replaces it: file systems count in coarse steps.
+const settled = time.Second
+
+// is reports whether a file is certainly the one that was read.
+func (s indexState) is(info fs.FileInfo) bool {
+	return s.info != nil && os.SameFile(s.info, info) && s.info.Size() == info.Size() && s.info.ModTime().Equal(info.ModTime()) &&
+		s.read.Sub(info.ModTime()) > settled
+}
+
+// index implements layoutFiles. The file is parsed again only when it has changed.
+func (d *directory) index() (*layoutIndex, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	// Asked for first: a file that changes after that differs from this.
+	info, statErr := os.Stat(filepath.Join(d.path, ocispec.ImageIndexFile))
+	if statErr == nil && d.known != nil && d.state.is(info) {
+		return d.known, nil
+	}
+	now := time.Now()
+	data, err := readLayoutFile(d, d.path, ocispec.ImageIndexFile, maxIndex)
+	if err != nil {
+		return nil, err
+	}
+	sum := digest.FromBytes(data)
+	if d.known == nil || d.state.sum != sum {
+		idx, err := parseLayoutIndex(data, d.path)
+		if err != nil {
+			return nil, err
+		}
+		if d.pending != nil {
+			if err := d.pending(idx); err != nil {
+				return nil, err
+			}
+		}
+		d.known = idx
+	}
+	d.state = indexState{info, now, sum}
+	return d.known, nil
 }
 
 // blobFile is the name of a blob in a layout. The digest is validated.
@@ -120,14 +189,14 @@ func blobFile(dgst digest.Digest) string {
 
 // Resolve finds a manifest by tag or digest.
 func (l *layoutReader) Resolve(_ context.Context, name string) (ocispec.Descriptor, error) {
-	idx, err := l.index()
+	idx, err := l.files.index()
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	if IsDigest(name) {
 		return l.resolveDigest(idx, digest.Digest(name))
 	}
-	found, err := idx.find(name)
+	found, err := idx.find(name, l.own)
 	if err == nil && len(found) == 0 && channelName.MatchString(name) {
 		found, err = l.unnamedBundles(idx)
 	}
@@ -144,10 +213,8 @@ func (l *layoutReader) Resolve(_ context.Context, name string) (ocispec.Descript
 
 // resolveDigest describes a manifest that need not be in the index.
 func (l *layoutReader) resolveDigest(idx *layoutIndex, dgst digest.Digest) (ocispec.Descriptor, error) {
-	for _, e := range idx.entries {
-		if e.desc.Digest == dgst {
-			return plain(e.desc), nil
-		}
+	if desc, ok := idx.lists(dgst); ok {
+		return desc, nil
 	}
 	rc, size, err := l.openBlob(dgst)
 	if errors.Is(err, ErrBlobNotFound) {
@@ -174,11 +241,12 @@ func (l *layoutReader) resolveDigest(idx *layoutIndex, dgst digest.Digest) (ocis
 
 // unnamedBundles are the whole bundles of a layout in which nothing has a name.
 func (l *layoutReader) unnamedBundles(idx *layoutIndex) ([]ocispec.Descriptor, error) {
-	if len(idx.entries) > maxUnnamed || slices.ContainsFunc(idx.entries, func(e layoutEntry) bool { return e.name() != "" }) {
+	entries := idx.list()
+	if len(entries) > maxUnnamed || slices.ContainsFunc(entries, func(e layoutEntry) bool { return e.name() != "" }) {
 		return nil, nil
 	}
 	var found []ocispec.Descriptor
-	for _, e := range idx.entries {
+	for _, e := range entries {
 		if e.desc.MediaType != ocispec.MediaTypeImageManifest || e.desc.Size > MaxManifest {
 			continue
 		}
@@ -244,7 +312,7 @@ func (l *layoutReader) Exists(_ context.Context, desc ocispec.Descriptor) (bool,
 
 // Tags lists the tags after last.
 func (l *layoutReader) Tags(_ context.Context, last string, fn func([]string) error) error {
-	idx, err := l.index()
+	idx, err := l.files.index()
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}

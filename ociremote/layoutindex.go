@@ -2,21 +2,32 @@ package ociremote
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // layoutIndex is an index.json. What is not ours in it is kept byte for byte:
-// members, entries, and the fields of entries.
+// members, entries, and the fields of entries. It is safe for concurrent use.
 type layoutIndex struct {
 	members []indexMember
+
+	mu      sync.RWMutex
 	entries []layoutEntry
+	// Where entries are, by their name, by the tag at the end of a full name, and by
+	// digest: an index can have very many.
+	names, fulls map[string][]int
+	digests      map[digest.Digest][]int
+	// fresh are the manifests that nobody has looked for a subject in.
+	fresh []ocispec.Descriptor
 }
 
 type indexMember struct {
@@ -33,6 +44,10 @@ type layoutEntry struct {
 
 // name is what the entry is called, in whatever form.
 func (e layoutEntry) name() string { return e.desc.Annotations[ocispec.AnnotationRefName] }
+
+// elsewhere reports whether the name is that of an image in a repository of its own,
+// as PushNamed gives it: its tag is none of the repository that the layout itself is.
+func (e layoutEntry) elsewhere() bool { return e.desc.Annotations[AnnotationRepository] != "" }
 
 // tag is the tag in the name: the name itself, or the end of a full reference.
 func (e layoutEntry) tag() string {
@@ -94,13 +109,39 @@ func parseIndex(data []byte) (*layoutIndex, error) {
 		if err != nil {
 			desc = ocispec.Descriptor{}
 		}
-		idx.entries = append(idx.entries, layoutEntry{raw, desc})
+		idx.append(layoutEntry{raw, desc})
 	}
 	return idx, nil
 }
 
+// append adds an entry. The caller holds the lock, or has the index for itself.
+func (idx *layoutIndex) append(e layoutEntry) {
+	idx.entries = append(idx.entries, e)
+	idx.note(len(idx.entries) - 1)
+}
+
+// note makes an entry one that is found.
+func (idx *layoutIndex) note(at int) {
+	if idx.names == nil {
+		idx.names, idx.fulls, idx.digests = map[string][]int{}, map[string][]int{}, map[digest.Digest][]int{}
+	}
+	e := idx.entries[at]
+	if name := e.name(); name != "" {
+		idx.names[name] = append(idx.names[name], at)
+		if tag := e.tag(); tag != "" && tag != name {
+			idx.fulls[tag] = append(idx.fulls[tag], at)
+		}
+	}
+	if d := e.desc.Digest; d != "" {
+		idx.digests[d] = append(idx.digests[d], at)
+		idx.fresh = append(idx.fresh, plain(e.desc))
+	}
+}
+
 // encode writes the index again.
 func (idx *layoutIndex) encode() ([]byte, error) {
+	idx.mu.RLock()
+	defer idx.mu.RUnlock()
 	raws := make([]json.RawMessage, len(idx.entries))
 	for i, e := range idx.entries {
 		raws[i] = e.raw
@@ -144,23 +185,26 @@ func joinRaw(raws []json.RawMessage) json.RawMessage {
 	return append(out, ']')
 }
 
-// find returns the manifests with a tag, each once: those with the bare tag, or
-// else those with a full reference.
-func (idx *layoutIndex) find(tag string) ([]ocispec.Descriptor, error) {
-	var bare, full []ocispec.Descriptor
-	for _, e := range idx.entries {
-		switch {
-		case e.name() == tag:
-			bare = addOnce(bare, e.desc)
-		case e.tag() == tag:
+// find returns the manifests with a name, each once: those that are called so, or
+// else those with a full reference that ends in this tag. own leaves out images that
+// have a repository of their own.
+func (idx *layoutIndex) find(name string, own bool) ([]ocispec.Descriptor, error) {
+	idx.mu.RLock()
+	defer idx.mu.RUnlock()
+	var called, full []ocispec.Descriptor
+	for _, at := range idx.names[name] {
+		called = addOnce(called, idx.entries[at].desc)
+	}
+	switch {
+	case len(called) > 1:
+		return nil, errors.New("two manifests are called " + name)
+	case len(called) == 1:
+		return called, nil
+	}
+	for _, at := range idx.fulls[name] {
+		if e := idx.entries[at]; !own || !e.elsewhere() {
 			full = addOnce(full, e.desc)
 		}
-	}
-	if len(bare) > 1 {
-		return nil, errors.New("two manifests are called " + tag)
-	}
-	if len(bare) == 1 {
-		return bare, nil
 	}
 	return full, nil
 }
@@ -172,11 +216,47 @@ func addOnce(list []ocispec.Descriptor, d ocispec.Descriptor) []ocispec.Descript
 	return append(list, plain(d))
 }
 
-// tags are all of them, sorted, each once.
+// lists finds a manifest by its digest.
+func (idx *layoutIndex) lists(dgst digest.Digest) (ocispec.Descriptor, bool) {
+	idx.mu.RLock()
+	defer idx.mu.RUnlock()
+	at := idx.digests[dgst]
+	if len(at) == 0 {
+		return ocispec.Descriptor{}, false
+	}
+	return plain(idx.entries[at[0]].desc), true
+}
+
+// list returns the entries as they are now.
+func (idx *layoutIndex) list() []layoutEntry {
+	idx.mu.RLock()
+	defer idx.mu.RUnlock()
+	return slices.Clone(idx.entries)
+}
+
+// takeFresh returns the manifests that were not looked at, and takes them as looked
+// at.
+func (idx *layoutIndex) takeFresh() []ocispec.Descriptor {
+	idx.mu.Lock()
+	defer idx.mu.Unlock()
+	fresh := idx.fresh
+	idx.fresh = nil
+	return fresh
+}
+
+// giveBack is for those that were not looked at after all.
+func (idx *layoutIndex) giveBack(fresh []ocispec.Descriptor) {
+	idx.mu.Lock()
+	defer idx.mu.Unlock()
+	idx.fresh = append(idx.fresh, fresh...)
+}
+
+// tags are all of them, sorted, each once. Those of images in repositories of their
+// own are none.
 func (idx *layoutIndex) tags() []string {
 	var tags []string
-	for _, e := range idx.entries {
-		if tag := e.tag(); tag != "" {
+	for _, e := range idx.list() {
+		if tag := e.tag(); tag != "" && !e.elsewhere() {
 			tags = append(tags, tag)
 		}
 	}
@@ -184,28 +264,96 @@ func (idx *layoutIndex) tags() []string {
 	return slices.Compact(tags)
 }
 
-// set gives a manifest a bare tag and takes it from any other.
-func (idx *layoutIndex) set(desc ocispec.Descriptor, tag string) error {
-	d := plain(desc)
-	d.ArtifactType = desc.ArtifactType
-	d.Annotations = map[string]string{ocispec.AnnotationRefName: tag}
+// set gives a manifest a name and takes it from any other. Without a name it is
+// listed, if it is not yet.
+func (idx *layoutIndex) set(e indexName) error {
+	d := plain(e.desc)
+	d.ArtifactType = e.desc.ArtifactType
+	if e.name != "" || len(e.annotations) > 0 {
+		d.Annotations = maps.Clone(e.annotations)
+		if d.Annotations == nil {
+			d.Annotations = map[string]string{}
+		}
+	}
+	if e.name != "" {
+		d.Annotations[ocispec.AnnotationRefName] = e.name
+	}
 	raw, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(idx.entries, func(e layoutEntry) bool { return e.name() == tag })
-	if at < 0 {
-		idx.entries = append(idx.entries, layoutEntry{raw, d})
+	idx.mu.Lock()
+	defer idx.mu.Unlock()
+	if e.name == "" {
+		if len(idx.digests[d.Digest]) == 0 {
+			idx.append(layoutEntry{raw, d})
+		}
 		return nil
 	}
-	if idx.entries[at].desc.Digest == d.Digest {
+	if len(idx.names[e.name]) == 0 {
+		idx.append(layoutEntry{raw, d})
 		return nil
 	}
-	idx.entries[at] = layoutEntry{raw, d}
+	if at := idx.names[e.name][0]; idx.entries[at].desc.Digest != d.Digest {
+		idx.forget(at)
+		idx.entries[at] = layoutEntry{raw, d}
+		idx.note(at)
+	}
 	return nil
+}
+
+// indexName is an entry to write.
+type indexName struct {
+	desc        ocispec.Descriptor
+	name        string
+	annotations map[string]string
+}
+
+// forget makes an entry one that is not found.
+func (idx *layoutIndex) forget(at int) {
+	drop := func(list []int) []int { return slices.DeleteFunc(list, func(i int) bool { return i == at }) }
+	e := idx.entries[at]
+	idx.names[e.name()] = drop(idx.names[e.name()])
+	if tag := e.tag(); tag != "" {
+		idx.fulls[tag] = drop(idx.fulls[tag])
+	}
+	idx.digests[e.desc.Digest] = drop(idx.digests[e.desc.Digest])
 }
 
 // remove drops the entries of a manifest.
 func (idx *layoutIndex) remove(dgst digest.Digest) {
+	idx.mu.Lock()
+	defer idx.mu.Unlock()
 	idx.entries = slices.DeleteFunc(idx.entries, func(e layoutEntry) bool { return e.desc.Digest == dgst })
+	idx.renumber()
+}
+
+// sort puts the entries in an order that does not depend on how they came: bare
+// tags, full names, and what has no name.
+func (idx *layoutIndex) sort() {
+	idx.mu.Lock()
+	defer idx.mu.Unlock()
+	place := func(e layoutEntry) int {
+		switch name := e.name(); {
+		case name == "":
+			return 2
+		case tagName.MatchString(name):
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(idx.entries, func(a, b layoutEntry) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a.name(), b.name()), cmp.Compare(a.desc.Digest, b.desc.Digest))
+	})
+	idx.renumber()
+}
+
+// renumber finds all entries anew.
+func (idx *layoutIndex) renumber() {
+	fresh := idx.fresh
+	idx.names, idx.fulls, idx.digests = nil, nil, nil
+	for at := range idx.entries {
+		idx.note(at)
+	}
+	idx.fresh = fresh
 }

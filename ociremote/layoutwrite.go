@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -34,11 +36,15 @@ var layoutMarker = []byte(`{"imageLayoutVersion":"` + ocispec.ImageLayoutVersion
 type layoutDirectory struct {
 	layoutReader
 	dir string
+
+	// pending are entries that index.json does not have yet.
+	mu      sync.Mutex
+	pending []indexName
 }
 
 var (
-	_ WritableRepository = (*layoutDirectory)(nil)
-	_ content.Deleter    = (*layoutDirectory)(nil)
+	_ NamedWriter     = (*layoutDirectory)(nil)
+	_ content.Deleter = (*layoutDirectory)(nil)
 )
 
 // CreateLayout opens the OCI layout directory for writing. One that does not
@@ -47,7 +53,9 @@ var (
 // is replaced the same way, under a lock. What others wrote into it stays. It can
 // delete.
 func CreateLayout(dir string) (WritableRepository, error) {
-	l := &layoutDirectory{layoutReader{files: directory(dir), where: dir}, dir}
+	l := &layoutDirectory{dir: dir}
+	l.layoutReader.files = &directory{path: dir, pending: l.addPending}
+	l.where, l.own = dir, true
 	err := l.check()
 	if !errors.Is(err, ErrNotFound) {
 		return l, err
@@ -106,8 +114,58 @@ func (l *layoutDirectory) PushReference(ctx context.Context, desc ocispec.Descri
 		if name == desc.Digest.String() {
 			return nil
 		}
-		return idx.set(desc, name)
+		return idx.set(indexName{desc: desc, name: name})
 	})
+}
+
+// maxPending is how many entries are gathered before index.json, which is written as
+// a whole, is written.
+const maxPending = 256
+
+// PushNamed implements NamedWriter.
+func (l *layoutDirectory) PushNamed(ctx context.Context, desc ocispec.Descriptor, r io.Reader, name string, annotations map[string]string) error {
+	e, err := newIndexName(desc, name, annotations)
+	if err != nil {
+		return err
+	}
+	if err := l.Push(ctx, desc, r); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.pending = append(l.pending, e)
+	full := len(l.pending) >= maxPending
+	l.mu.Unlock()
+	idx, err := l.files.index()
+	switch {
+	case full, errors.Is(err, ErrNotFound):
+		return l.Flush(ctx)
+	case err != nil:
+		return err
+	}
+	return idx.set(e)
+}
+
+// addPending makes an index that was read one of what is there and of what will be.
+func (l *layoutDirectory) addPending(idx *layoutIndex) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.pending {
+		if err := idx.set(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Flush implements NamedWriter.
+func (l *layoutDirectory) Flush(ctx context.Context) error {
+	l.mu.Lock()
+	waiting := len(l.pending)
+	l.mu.Unlock()
+	if waiting == 0 {
+		return nil
+	}
+	return l.update(ctx, func(*layoutIndex) error { return nil })
 }
 
 // Delete removes a blob, or a manifest with all its tags.
@@ -121,14 +179,14 @@ func (l *layoutDirectory) Delete(ctx context.Context, desc ocispec.Descriptor) e
 	return os.Remove(filepath.Join(l.dir, filepath.FromSlash(blobFile(desc.Digest))))
 }
 
-// update changes index.json under the lock.
+// update changes index.json under the lock, and puts into it what is pending.
 func (l *layoutDirectory) update(ctx context.Context, change func(*layoutIndex) error) error {
 	lock := flock.New(filepath.Join(l.dir, lockFile))
 	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
 		return fmt.Errorf("locking %s: %w", l.dir, err)
 	}
 	defer lock.Close()
-	idx, err := l.index()
+	idx, err := readIndex(l.files, l.dir)
 	if errors.Is(err, ErrNotFound) {
 		idx, err = emptyIndex(), nil
 	}
@@ -138,6 +196,14 @@ func (l *layoutDirectory) update(ctx context.Context, change func(*layoutIndex) 
 	before, err := idx.encode()
 	if err != nil {
 		return err
+	}
+	l.mu.Lock()
+	pending := slices.Clone(l.pending)
+	l.mu.Unlock()
+	for _, e := range pending {
+		if err := idx.set(e); err != nil {
+			return err
+		}
 	}
 	if err := change(idx); err != nil {
 		return err
@@ -150,13 +216,20 @@ func (l *layoutDirectory) update(ctx context.Context, change func(*layoutIndex) 
 		return err
 	}
 	index := filepath.Join(l.dir, ocispec.ImageIndexFile)
-	if _, err := os.Stat(index); err == nil && string(before) == string(after) {
-		return nil
+	if _, err := os.Stat(index); err != nil || string(before) != string(after) {
+		if err := writeAtomic(l.dir, index, func(w io.Writer) error {
+			_, err := w.Write(after)
+			return err
+		}); err != nil {
+			return err
+		}
 	}
-	return writeAtomic(l.dir, index, func(w io.Writer) error {
-		_, err := w.Write(after)
-		return err
-	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// Entries come at the end, and only an update, of which there is one at a time,
+	// takes them away.
+	l.pending = slices.Delete(l.pending, 0, len(pending))
+	return nil
 }
 
 // mark writes the file that makes the directory a layout.

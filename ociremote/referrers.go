@@ -15,11 +15,23 @@ import (
 const (
 	defaultMaxReferrers = 256
 	defaultMaxPages     = 8
-	// maxScanned manifests of a layout, and maxScannedBytes of them, are looked
-	// at for a subject.
+	// maxScanned manifests in memory, and maxScannedBytes of them, are looked at
+	// for a subject.
 	maxScanned      = 1024
 	maxScannedBytes = 64 << 20
 )
+
+// ReferrerLister is a Repository that knows by itself what refers to a manifest. A
+// repository that wraps another one passes [Referrers] on to that:
+//
+//	func (w wrapper) ListReferrers(ctx context.Context, subject ocispec.Descriptor, o ReferrersOptions) (*ReferrerList, error) {
+//		return ociremote.Referrers(ctx, w.inner, subject, o)
+//	}
+type ReferrerLister interface {
+	Repository
+	// ListReferrers is Referrers.
+	ListReferrers(ctx context.Context, subject ocispec.Descriptor, o ReferrersOptions) (*ReferrerList, error)
+}
 
 // ReferrersOptions bound [Referrers].
 type ReferrersOptions struct {
@@ -56,17 +68,25 @@ func Referrers(ctx context.Context, repo Repository, subject ocispec.Descriptor,
 	if err := validateDigest(subject.Digest); err != nil {
 		return nil, fmt.Errorf("%w: subject: %v", ErrInvalidReference, err)
 	}
+	if l, ok := repo.(ReferrerLister); ok {
+		return l.ListReferrers(ctx, subject, o)
+	}
 	o.Max, o.MaxPages = cmp.Or(o.Max, defaultMaxReferrers), cmp.Or(o.MaxPages, defaultMaxPages)
 	c := &referrerCollector{o: o, seen: map[digest.Digest]bool{subject.Digest: true}}
-	if r, ok := repo.(*registryRepository); ok {
+	switch r := repo.(type) {
+	case *registryRepository:
 		switch found, err := r.listReferrers(ctx, subject.Digest, c); {
 		case err != nil:
 			return nil, err
 		case found && len(c.wanted) > 0:
 			return c.list(), nil
 		}
-	} else if s, ok := repo.(manifestScanner); ok {
-		if err := c.scan(ctx, s, subject.Digest); err != nil {
+	case grapher:
+		if err := r.referrerGraph().collect(ctx, r, subject.Digest, c); err != nil {
+			return nil, err
+		}
+	case *memory:
+		if err := c.scan(ctx, r, subject.Digest); err != nil {
 			return nil, err
 		}
 	}
@@ -97,6 +117,10 @@ func (c *referrerCollector) add(d ocispec.Descriptor) {
 		return
 	}
 	c.seen[d.Digest] = true
+	if d.ArtifactType == ocispec.MediaTypeImageConfig && d.Annotations[AnnotationVersion] != "" {
+		// The bundles of LayoutGitLab have no type of their own.
+		d.ArtifactType = MediaTypeBundle
+	}
 	switch {
 	case len(c.o.ArtifactTypes) == 0 || slices.Contains(c.o.ArtifactTypes, d.ArtifactType):
 		c.wanted = append(c.wanted, d)
@@ -166,22 +190,11 @@ func (c *referrerCollector) addTag(ctx context.Context, repo Repository, subject
 	return c.addIndex(m.data)
 }
 
-// manifestScanner is a repository whose manifests can be gone through.
-type manifestScanner interface {
-	Repository
-	// manifests describes those that the index names.
-	manifests(ctx context.Context) ([]ocispec.Descriptor, error)
-}
-
 // scan looks for manifests with the subject. Those that cannot be read are not
 // there.
-func (c *referrerCollector) scan(ctx context.Context, s manifestScanner, subject digest.Digest) error {
-	all, err := s.manifests(ctx)
-	if err != nil {
-		return err
-	}
+func (c *referrerCollector) scan(ctx context.Context, s *memory, subject digest.Digest) error {
 	var manifests, bytes int64
-	for _, d := range all {
+	for _, d := range s.manifests() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -228,23 +241,8 @@ func readReferrer(ctx context.Context, repo Repository, d ocispec.Descriptor, su
 	return found, true
 }
 
-// manifests implements manifestScanner.
-func (l *layoutReader) manifests(context.Context) ([]ocispec.Descriptor, error) {
-	idx, err := l.index()
-	if err != nil {
-		return nil, err
-	}
-	var all []ocispec.Descriptor
-	for _, e := range idx.entries {
-		if e.desc.Digest != "" {
-			all = addOnce(all, e.desc)
-		}
-	}
-	return all, nil
-}
-
-// manifests implements manifestScanner.
-func (m *memory) manifests(context.Context) ([]ocispec.Descriptor, error) {
+// manifests describes all that could be one, in the order of their digests.
+func (m *memory) manifests() []ocispec.Descriptor {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var all []ocispec.Descriptor
@@ -252,5 +250,5 @@ func (m *memory) manifests(context.Context) ([]ocispec.Descriptor, error) {
 		all = append(all, ocispec.Descriptor{MediaType: b.mediaType, Digest: dgst, Size: int64(len(b.data))})
 	}
 	slices.SortFunc(all, func(a, b ocispec.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
-	return all, nil
+	return all
 }

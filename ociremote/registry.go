@@ -52,15 +52,10 @@ var (
 )
 
 func (c *Client) openRegistry(ref Reference, push bool) (*registryRepository, error) {
-	repo, err := remote.NewRepository(ref.Host + "/" + ref.Repository)
+	repo, err := c.writer(ref.Host + "/" + ref.Repository)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrInvalidReference, err)
+		return nil, err
 	}
-	repo.Client = c.auth
-	repo.PlainHTTP = c.plainHTTP(ref.Host)
-	repo.TagListPageSize, repo.TagListMaxPages = pageSize, maxPages
-	repo.ReferrerListMaxPages = 1
-	repo.MaxMetadataBytes = MaxManifest
 	scheme := "https"
 	if repo.PlainHTTP {
 		scheme = "http"
@@ -76,6 +71,24 @@ func (c *Client) openRegistry(ref Reference, push bool) (*registryRepository, er
 		scope:   auth.ScopeRepository(ref.Repository, actions...),
 		metered: host == "registry-1.docker.io" || host == "index.docker.io",
 	}, nil
+}
+
+// writer is the repository of a name as oras has it.
+func (c *Client) writer(name string) (*remote.Repository, error) {
+	if known, ok := c.writers.Load(name); ok {
+		return known.(*remote.Repository), nil
+	}
+	repo, err := remote.NewRepository(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrInvalidReference, err)
+	}
+	repo.Client = c.auth
+	repo.PlainHTTP = c.plainHTTP(repo.Reference.Registry)
+	repo.TagListPageSize, repo.TagListMaxPages = pageSize, maxPages
+	repo.ReferrerListMaxPages = 1
+	repo.MaxMetadataBytes = MaxManifest
+	known, _ := c.writers.LoadOrStore(name, repo)
+	return known.(*remote.Repository), nil
 }
 
 // host that is asked.
@@ -281,4 +294,13 @@ func (r *registryRepository) Fetch(ctx context.Context, desc ocispec.Descriptor)
 func (r *registryRepository) Exists(ctx context.Context, desc ocispec.Descriptor) (bool, error) {
 	ok, err := r.repo.Exists(r.prepare(ctx), desc)
 	return ok, registryError(err, r.host())
+}
+
+// RegistryName is where a repository lies in a registry; false for any other.
+func RegistryName(repo Repository) (host, repository string, ok bool) {
+	r, ok := repo.(*registryRepository)
+	if !ok {
+		return "", "", false
+	}
+	return r.host(), r.repo.Reference.Repository, true
 }

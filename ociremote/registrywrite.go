@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry"
+	"oras.land/oras-go/v2/registry/remote"
 )
 
 // maxBuffered is the largest blob, in bytes, that is held in memory so that its
@@ -29,7 +30,11 @@ func (r *registryRepository) Push(ctx context.Context, desc ocispec.Descriptor, 
 	if err != nil {
 		return err
 	}
-	err = registryError(r.repo.Push(r.prepare(ctx), desc, body), r.host())
+	err = r.repo.Push(r.prepare(ctx), desc, body)
+	if indexLeft(err) {
+		return nil
+	}
+	err = registryError(err, r.host())
 	if err == nil || !sessionLost(err) {
 		return err
 	}
@@ -82,9 +87,23 @@ func (r *registryRepository) Mount(ctx context.Context, desc ocispec.Descriptor,
 	return registryError(r.repo.Mount(r.prepare(ctx), desc, from, getContent), r.host())
 }
 
-// Delete removes a manifest with all its tags, or a blob.
+// Delete removes a manifest with all its tags, or a blob. Where the registry has no
+// referrers API, a manifest that refers to another is first taken from the list of
+// its referrers.
 func (r *registryRepository) Delete(ctx context.Context, desc ocispec.Descriptor) error {
-	return registryError(r.repo.Delete(r.prepare(ctx), desc), r.host())
+	err := r.repo.Delete(r.prepare(ctx), desc)
+	if indexLeft(err) {
+		// It is off the list, and the manifest is still to be deleted.
+		err = r.repo.Delete(r.prepare(ctx), desc)
+	}
+	return registryError(err, r.host())
+}
+
+// indexLeft reports that a list of referrers was replaced, and that the registry
+// only did not let the old one go. Nothing names that any more.
+func indexLeft(err error) bool {
+	e, ok := errors.AsType[*remote.ReferrersError](err)
+	return ok && e.IsReferrersIndexDelete()
 }
 
 // replayable makes a body one that can be sent again, if it is not large.

@@ -25,8 +25,9 @@ type candidate struct {
 }
 
 // verify holds a candidate to what clients will do with it: those that have
-// seen the head, and those that start from nothing but the first root.
-func (p *publication) verify(ctx context.Context, c candidate, h *head) error {
+// seen the head, and those that start from nothing but the first root. It returns
+// what the latter see.
+func (p *publication) verify(ctx context.Context, c candidate, h *head) (*trust.View, error) {
 	now := p.o.Now()
 	source := p.source()
 	var clients []*consumer
@@ -34,25 +35,25 @@ func (p *publication) verify(ctx context.Context, c candidate, h *head) error {
 		source = h.source
 		live, err := h.client(ctx, p.root1, now)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		clients = append(clients, live)
 	}
 	fresh, err := newConsumer(p.root1, source)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	source.show(c.bundle, c.blobs)
 	var view *trust.View
 	for _, client := range append(clients, fresh) {
 		if view, err = client.see(ctx, c.bundle, now); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if got := view.Status().Timestamp.Version; got != c.version {
-		return fmt.Errorf("its timestamp is v%d, not v%d", got, c.version)
+		return nil, fmt.Errorf("its timestamp is v%d, not v%d", got, c.version)
 	}
-	return complete(ctx, view, c.bundle)
+	return view, complete(ctx, view, c.bundle)
 }
 
 // pack makes the bundle of a release.

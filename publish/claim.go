@@ -76,7 +76,7 @@ func (p *publication) finishable(ctx context.Context, b *ociremote.Bundle, versi
 	if age := p.o.Now().Sub(created); age < deadAfter && !sameChanges(b, r) {
 		return fmt.Errorf("another publisher made it %s ago and may be at work", age.Round(time.Second))
 	}
-	if err := p.verify(ctx, candidate{bundle: b, version: version}, h); err != nil {
+	if _, err := p.verify(ctx, candidate{bundle: b, version: version}, h); err != nil {
 		return fmt.Errorf("it does not verify: %w", err)
 	}
 	return nil

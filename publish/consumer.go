@@ -44,6 +44,24 @@ func newConsumer(root []byte, source *shown) (*consumer, error) {
 // see verifies a bundle, all its roles included, at a time, as a client does
 // that has seen what this one saw before.
 func (c *consumer) see(ctx context.Context, b *ociremote.Bundle, at time.Time) (*trust.View, error) {
+	view, err := c.glance(ctx, b, at)
+	if err != nil {
+		return nil, err
+	}
+	roles, err := view.Roles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range roles {
+		if r.Err != nil {
+			return nil, fmt.Errorf("role %q: %w", r.Name, r.Err)
+		}
+	}
+	return view, nil
+}
+
+// glance is see without the delegated roles, of which a partial bundle lacks some.
+func (c *consumer) glance(ctx context.Context, b *ociremote.Bundle, at time.Time) (*trust.View, error) {
 	c.clock.Store(&at)
 	view, err := c.client.Refresh(ctx)
 	if err != nil {
@@ -55,15 +73,6 @@ func (c *consumer) see(ctx context.Context, b *ociremote.Bundle, at time.Time) (
 		return nil, &trust.VerificationError{
 			Kind: trust.ErrRollback, Role: "timestamp", Version: status.Timestamp.Version,
 			Detail: fmt.Sprintf("a client that has seen what is live keeps it and does not take %s", timestamp.Descriptor.Digest),
-		}
-	}
-	roles, err := view.Roles(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range roles {
-		if r.Err != nil {
-			return nil, fmt.Errorf("role %q: %w", r.Name, r.Err)
 		}
 	}
 	return view, nil
@@ -78,6 +87,19 @@ const timeTravels = 64
 // must be able to follow up a head that has lapsed, and to hold what comes
 // next against the state of the clients that read it in time.
 func seeOnce(ctx context.Context, root []byte, source *shown, b *ociremote.Bundle, now time.Time) (*consumer, *trust.View, error) {
+	return once(ctx, root, source, b, now, (*consumer).see)
+}
+
+// glanceOnce is seeOnce for a partial bundle.
+func glanceOnce(ctx context.Context, root []byte, source *shown, b *ociremote.Bundle, now time.Time) (*trust.View, error) {
+	_, view, err := once(ctx, root, source, b, now, (*consumer).glance)
+	return view, err
+}
+
+// sight is a way to look at a bundle.
+type sight func(c *consumer, ctx context.Context, b *ociremote.Bundle, at time.Time) (*trust.View, error)
+
+func once(ctx context.Context, root []byte, source *shown, b *ociremote.Bundle, now time.Time, by sight) (*consumer, *trust.View, error) {
 	source.show(b, nil)
 	at := now
 	for range timeTravels {
@@ -85,7 +107,7 @@ func seeOnce(ctx context.Context, root []byte, source *shown, b *ociremote.Bundl
 		if err != nil {
 			return nil, nil, err
 		}
-		view, err := c.see(ctx, b, at)
+		view, err := by(c, ctx, b, at)
 		if err == nil {
 			return c, view, nil
 		}

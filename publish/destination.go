@@ -34,7 +34,13 @@ func newDestination(repo ociremote.WritableRepository, channel string, concurren
 // tag does not exist, and a [ForeignTagError] if what is there cannot be the
 // bundle of a whole repository that tufoci wrote.
 func (d *destination) head(ctx context.Context) (*ociremote.Bundle, error) {
-	b, err := ociremote.FetchBundle(ctx, d.repo, d.channel, ociremote.Known{})
+	return d.headBut(ctx, ociremote.Known{})
+}
+
+// headBut is head, but for a bundle that is known: [ociremote.ErrNotModified] if the
+// tag names that one.
+func (d *destination) headBut(ctx context.Context, known ociremote.Known) (*ociremote.Bundle, error) {
+	b, err := ociremote.FetchBundle(ctx, d.repo, d.channel, known)
 	switch {
 	case errors.Is(err, ociremote.ErrForeign):
 		return nil, &ForeignTagError{Tag: d.channel, Err: err}
@@ -78,14 +84,9 @@ func (d *destination) put(ctx context.Context, c candidate, tag string) error {
 // returns what the tag names now, empty if nothing, or if that cannot be told.
 func (d *destination) write(ctx context.Context, c candidate, tag string) (there digest.Digest, err error) {
 	ours := c.bundle.Descriptor
-	send := func() error {
-		desc := ocispec.Descriptor{MediaType: ours.MediaType, Digest: ours.Digest, Size: ours.Size}
+	err = d.sendManifest(ctx, c, func(desc ocispec.Descriptor) error {
 		return d.repo.PushReference(ctx, desc, bytes.NewReader(c.bundle.Manifest), tag)
-	}
-	err = send()
-	if refused(err) && d.push.restore(ctx, c.blobs) {
-		err = send()
-	}
+	})
 	if err == nil {
 		return ours.Digest, nil
 	}
@@ -94,6 +95,35 @@ func (d *destination) write(ctx context.Context, c candidate, tag string) (there
 		there = ""
 	}
 	return there, fmt.Errorf("writing tag %q: %w", tag, err)
+}
+
+// sendManifest sends the manifest of a candidate. If the registry does not take it,
+// what it has lost of the blobs is sent anew.
+func (d *destination) sendManifest(ctx context.Context, c candidate, send func(ocispec.Descriptor) error) error {
+	ours := c.bundle.Descriptor
+	desc := ocispec.Descriptor{MediaType: ours.MediaType, Digest: ours.Digest, Size: ours.Size}
+	err := send(desc)
+	if refused(err) && d.push.restore(ctx, c.blobs) {
+		err = send(desc)
+	}
+	return err
+}
+
+// putReferrer writes the manifest of a candidate that refers to another, without a
+// tag, and lists it where the repository does not do so by itself.
+func (d *destination) putReferrer(ctx context.Context, c candidate) error {
+	err := d.sendManifest(ctx, c, func(desc ocispec.Descriptor) error {
+		layout, ok := d.repo.(ociremote.NamedWriter)
+		if !ok {
+			return d.repo.Push(ctx, desc, bytes.NewReader(c.bundle.Manifest))
+		}
+		desc.ArtifactType = ociremote.MediaTypeBundle
+		return errors.Join(layout.PushNamed(ctx, desc, bytes.NewReader(c.bundle.Manifest), "", nil), layout.Flush(ctx))
+	})
+	if errors.Is(err, errdef.ErrAlreadyExists) {
+		return nil
+	}
+	return err
 }
 
 // refused reports that a registry did not take a manifest, as it does when a

@@ -30,6 +30,10 @@ var (
 	// ErrUnverified says that the source of a mirror was read without holding
 	// it to its expiry.
 	ErrUnverified = errors.New("the source is not verified")
+	// ErrNotSigned says that no role that may speak for an image lists it.
+	ErrNotSigned = errors.New("the image is not signed")
+	// ErrDiffers is what a [DiffersError] is.
+	ErrDiffers = errors.New("the registry serves another image than the one that is signed")
 	// ErrTooManyClaims says that more history tags above the head exist than
 	// publishers that died can explain.
 	ErrTooManyClaims = errors.New("too many unfinished claims")
@@ -39,7 +43,7 @@ var (
 // timestamp version with different bytes, or a head that was not built on what
 // this workspace published. It is [ErrFork].
 type ForkError struct {
-	// Tag is the channel tag.
+	// Tag is the channel tag; "" for what is attached to an image.
 	Tag string
 	// Ours is the manifest that this workspace published, or was publishing;
 	// for a mirror, the source.
@@ -51,6 +55,9 @@ type ForkError struct {
 }
 
 func (e *ForkError) Error() string {
+	if e.Tag == "" {
+		return fmt.Sprintf("timestamp v%d exists with two contents: in %s, and here as in %s", e.TheirsVersion, e.Theirs, e.Ours)
+	}
 	return fmt.Sprintf("tag %q was overwritten: it names %s (timestamp v%d), which was not built on %s (timestamp v%d)",
 		e.Tag, e.Theirs, e.TheirsVersion, e.Ours, e.OursVersion)
 }
@@ -75,3 +82,18 @@ func (e *ForeignTagError) Is(target error) bool { return target == ErrForeignTag
 
 // Unwrap returns why the tag is not ours.
 func (e *ForeignTagError) Unwrap() error { return e.Err }
+
+// DiffersError says what an image is signed as, and what is served. It is
+// [ErrDiffers].
+type DiffersError struct {
+	// Name is REPOSITORY:TAG or REPOSITORY@DIGEST, Role the one that lists it.
+	Name, Role     string
+	Signed, Served digest.Digest
+}
+
+func (e *DiffersError) Error() string {
+	return fmt.Sprintf("%s is signed as %s (role %s) but the registry serves %s", e.Name, e.Signed, e.Role, e.Served)
+}
+
+// Is makes a DiffersError an [ErrDiffers].
+func (e *DiffersError) Is(target error) bool { return target == ErrDiffers }

@@ -11,34 +11,34 @@ import (
 	"github.com/tufoci/tufoci/ociremote"
 )
 
-// candidate is the bundle as it will be at the destination.
-func (m *mirroring) candidate(old *ociremote.Bundle) (c candidate, verbatim bool, err error) {
-	if m.source != nil && (m.o.Layout == "" || m.o.Layout == m.source.Layout) {
-		if blobs, ok := m.verbatim(); ok {
-			return candidate{bundle: m.source, blobs: blobs, version: m.status.Timestamp.Version}, true, nil
+// candidate is the bundle as it will be at a destination: the source's own, byte
+// for byte, or one that is packed anew in a layout.
+func (s *original) candidate(layout ociremote.Layout, previous digest.Digest, now time.Time, warn func(string)) (c candidate, verbatim bool, err error) {
+	if s.source != nil && (layout == "" || layout == s.source.Layout) {
+		if blobs, ok := s.verbatim(); ok {
+			return candidate{bundle: s.source, blobs: blobs, version: s.status.Timestamp.Version}, true, nil
 		}
-		m.dst.warn(fmt.Sprintf("the bundle %s is packed anew: it is not made of the verified files alone", m.source.Descriptor.Digest))
+		warn(fmt.Sprintf("the bundle %s is packed anew: it is not made of the verified files alone", s.source.Descriptor.Digest))
 	}
-	contents := make([]ociremote.Content, len(m.set.Files))
-	for i, f := range m.set.Files {
+	c, err = s.pack(previous, now, ociremote.PackOptions{Layout: layout})
+	return c, false, err
+}
+
+// pack makes a bundle of the files.
+func (s *original) pack(previous digest.Digest, now time.Time, o ociremote.PackOptions) (candidate, error) {
+	contents := make([]ociremote.Content, len(s.set.Files))
+	for i, f := range s.set.Files {
 		contents[i] = ociremote.Content{Title: f.Title, Digest: f.Digest, Size: int64(len(f.Data)), Data: f.Data}
 	}
-	var previous digest.Digest
-	if old != nil {
-		previous = old.Descriptor.Digest
-	}
-	expires := map[string]time.Time{
-		"root": m.status.Root.Expires, "timestamp": m.status.Timestamp.Expires,
-		"snapshot": m.status.Snapshot.Expires, "targets": m.status.Targets.Expires,
-	}
-	b, blobs, err := ociremote.Pack(contents, ociremote.PackOptions{
-		Layout:      m.o.Layout,
-		Annotations: annotations(m.versions(), expires, previous, m.o.Now()),
-	})
+	o.Annotations = annotations(s.versions(), map[string]time.Time{
+		"root": s.status.Root.Expires, "timestamp": s.status.Timestamp.Expires,
+		"snapshot": s.status.Snapshot.Expires, "targets": s.status.Targets.Expires,
+	}, previous, now)
+	b, blobs, err := ociremote.Pack(contents, o)
 	if err != nil {
-		return candidate{}, false, fmt.Errorf("packing the bundle: %w", err)
+		return candidate{}, fmt.Errorf("packing the bundle: %w", err)
 	}
-	return candidate{bundle: b, blobs: blobs, version: m.status.Timestamp.Version}, false, nil
+	return candidate{bundle: b, blobs: blobs, version: s.status.Timestamp.Version}, nil
 }
 
 // emptyConfig is the config of every bundle.
@@ -47,20 +47,20 @@ const emptyConfig = "{}"
 // verbatim returns the blobs of the source's own manifest, if that can be
 // copied as it is: its files are those that were verified, no fewer and no
 // more, and what it holds beside them is at hand.
-func (m *mirroring) verbatim() ([]ociremote.Blob, bool) {
-	if m.source.Legacy || len(m.source.Files) != len(m.set.Files) {
+func (s *original) verbatim() ([]ociremote.Blob, bool) {
+	if s.source.Legacy || len(s.source.Files) != len(s.set.Files) {
 		return nil, false
 	}
 	data := map[digest.Digest][]byte{digest.FromString(emptyConfig): []byte(emptyConfig)}
-	for _, f := range m.set.Files {
-		there, ok := m.source.File(f.Title)
+	for _, f := range s.set.Files {
+		there, ok := s.source.File(f.Title)
 		if !ok || there.Descriptor.Digest != f.Digest {
 			return nil, false
 		}
 		data[f.Digest] = f.Data
 	}
 	var manifest ocispec.Manifest
-	if err := json.Unmarshal(m.source.Manifest, &manifest); err != nil {
+	if err := json.Unmarshal(s.source.Manifest, &manifest); err != nil {
 		return nil, false
 	}
 	var all []ociremote.Blob

@@ -4,54 +4,67 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
 
 // verify holds the copy to a client that starts from the pin, and to one that
-// has seen what the destination holds.
-func (m *mirroring) verify(ctx context.Context, c candidate, old *ociremote.Bundle) error {
+// has seen what the destination holds, of which it returns the timestamp version, 0
+// if that is nothing.
+func (m *mirroring) verify(ctx context.Context, c candidate, old *ociremote.Bundle) (int64, error) {
 	now := m.o.Now()
 	if m.status.AsOf != nil {
 		now = *m.status.AsOf
 	}
-	copied := &shown{behind: m.dst.repo}
-	copied.show(c.bundle, c.blobs)
-	fresh, _, err := seeOnce(ctx, m.pin, copied, c.bundle, now)
+	at, err := m.accept(ctx, c, m.dst.repo, now)
+	if err != nil || old == nil {
+		return 0, err
+	}
+	client, view, err := m.live(ctx, old, at)
 	if err != nil {
-		return fmt.Errorf("verifying the copy: %w", err)
-	}
-	if old == nil {
-		return nil
-	}
-	anchor, ok := m.anchor(old)
-	if !ok {
-		return &ForeignTagError{Tag: m.dst.channel, Err: errors.New("a repository with other roots")}
-	}
-	// The client of the destination must not see its clock run backwards,
-	// so it looks at the old state no later than at the new one.
-	at := *fresh.clock.Load()
-	client, view, err := seeOnce(ctx, anchor, &shown{behind: m.dst.repo}, old, at)
-	if err != nil {
-		return fmt.Errorf("verifying what tag %q of the destination names: %w", m.dst.channel, err)
+		return 0, err
 	}
 	there := view.Status().Timestamp
-	switch {
-	case there.Version > m.status.Timestamp.Version:
-		return &trust.VerificationError{
-			Kind: trust.ErrRollback, Role: "timestamp", Version: m.status.Timestamp.Version, Want: there.Version,
-			Detail: "the destination already holds a newer state than the source",
-		}
-	case there.Version == m.status.Timestamp.Version && there.SHA256 != m.status.Timestamp.SHA256:
-		return &ForkError{
-			Tag: m.dst.channel, Ours: c.bundle.Descriptor.Digest, Theirs: old.Descriptor.Digest,
-			OursVersion: m.status.Timestamp.Version, TheirsVersion: there.Version,
-		}
+	if err := m.notBehind(there, m.dst.channel, c.bundle.Descriptor.Digest, old.Descriptor.Digest); err != nil {
+		return 0, err
 	}
 	client.source.show(c.bundle, c.blobs)
 	if _, err := client.see(ctx, c.bundle, at); err != nil {
-		return fmt.Errorf("clients of the destination would refuse the copy: %w", err)
+		return 0, fmt.Errorf("clients of the destination would refuse the copy: %w", err)
+	}
+	return there.Version, nil
+}
+
+// live verifies what the destination holds, and returns a client that has seen it.
+// That client must not see its clock run backwards, so it looks at the old state no
+// later than at the new one.
+func (m *mirroring) live(ctx context.Context, old *ociremote.Bundle, at time.Time) (*consumer, *trust.View, error) {
+	anchor, ok := m.anchor(old)
+	if !ok {
+		return nil, nil, &ForeignTagError{Tag: m.dst.channel, Err: errors.New("a repository with other roots")}
+	}
+	client, view, err := seeOnce(ctx, anchor, &shown{behind: m.dst.repo, blobs: m.held()}, old, at)
+	if err != nil {
+		return nil, nil, fmt.Errorf("verifying what tag %q of the destination names: %w", m.dst.channel, err)
+	}
+	return client, view, nil
+}
+
+// notBehind refuses a destination that is not older than the source, or equal to it.
+func (s *original) notBehind(there trust.RoleStatus, tag string, ours, theirs digest.Digest) error {
+	here := s.status.Timestamp
+	switch {
+	case there.Version > here.Version:
+		return &trust.VerificationError{
+			Kind: trust.ErrRollback, Role: "timestamp", Version: here.Version, Want: there.Version,
+			Detail: "the destination already holds a newer state than the source",
+		}
+	case there.Version == here.Version && there.SHA256 != here.SHA256:
+		return &ForkError{Tag: tag, Ours: ours, Theirs: theirs, OursVersion: here.Version, TheirsVersion: there.Version}
 	}
 	return nil
 }
@@ -59,9 +72,9 @@ func (m *mirroring) verify(ctx context.Context, c candidate, old *ociremote.Bund
 // anchor is the root from which the destination is verified: the pin if it
 // has that, else, for a destination that is older than the pin, its newest
 // root that the source has byte for byte. Without either it belongs to others.
-func (m *mirroring) anchor(old *ociremote.Bundle) ([]byte, bool) {
+func (s *original) anchor(old *ociremote.Bundle) ([]byte, bool) {
 	var newest trust.File
-	for _, f := range m.set.Files {
+	for _, f := range s.set.Files {
 		if f.Role != "root" {
 			continue
 		}
@@ -72,8 +85,8 @@ func (m *mirroring) anchor(old *ociremote.Bundle) ([]byte, bool) {
 		if there.Descriptor.Digest != f.Digest {
 			return nil, false
 		}
-		if f.Digest.Encoded() == m.status.RootSHA256 {
-			return m.pin, true
+		if f.Digest.Encoded() == s.status.RootSHA256 {
+			return s.pin, true
 		}
 		if f.Version > newest.Version {
 			newest = f

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,12 +15,9 @@ import (
 
 // mirroring is one run of [Mirror].
 type mirroring struct {
-	o      MirrorOptions
-	dst    *destination
-	status trust.Status
-	source *ociremote.Bundle // nil if the source is none
-	set    *trust.FileSet
-	pin    []byte
+	*original
+	o   MirrorOptions
+	dst *destination
 }
 
 func newMirroring(ctx context.Context, view *trust.View, dst ociremote.WritableRepository, o MirrorOptions) (*mirroring, error) {
@@ -31,38 +27,32 @@ func newMirroring(ctx context.Context, view *trust.View, dst ociremote.WritableR
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	m := &mirroring{o: o, status: view.Status(), source: view.Bundle(), dst: newDestination(dst, o.Tag, o.Concurrency, o.Progress, o.Warn)}
-	if m.source != nil && m.source.Partial {
-		return nil, ErrPartial
-	}
-	if !m.status.Verified && m.status.AsOf == nil {
-		return nil, ErrUnverified
-	}
-	set, err := view.Files(ctx)
+	from, err := newOriginal(ctx, view)
 	if err != nil {
-		return nil, fmt.Errorf("reading the source: %w", err)
+		return nil, err
 	}
-	m.set = set
-	for _, f := range set.Files {
-		if f.Role == "root" && f.Digest.Encoded() == m.status.RootSHA256 {
-			m.pin = f.Data
-			return m, nil
-		}
-	}
-	return nil, errors.New("the source does not hold the pinned root")
+	return &mirroring{from, o, newDestination(dst, o.Tag, o.Concurrency, o.Progress, o.Warn)}, nil
 }
 
 // once makes one plan and carries it out.
 func (m *mirroring) once(ctx context.Context) (*MirrorResult, error) {
-	// What is there, and what is to be there.
 	old, err := m.dst.head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, verbatim, err := m.candidate(old)
+	var previous digest.Digest
+	if old != nil {
+		previous = old.Descriptor.Digest
+	}
+	c, verbatim, err := m.candidate(m.o.Layout, previous, m.o.Now(), m.dst.warn)
 	if err != nil {
 		return nil, err
 	}
+	return m.over(ctx, old, c, verbatim)
+}
+
+// over puts a candidate in the place of what is at the destination, nil for nothing.
+func (m *mirroring) over(ctx context.Context, old *ociremote.Bundle, c candidate, verbatim bool) (*MirrorResult, error) {
 	result := m.result(c, verbatim, old)
 	if old != nil && old.SameContent(c.bundle) {
 		result.Unchanged, result.Digest, result.HistoryTag = true, old.Descriptor.Digest, ""
@@ -70,9 +60,11 @@ func (m *mirroring) once(ctx context.Context) (*MirrorResult, error) {
 	}
 
 	// Read it as clients will, those of the destination too.
-	if err := m.verify(ctx, c, old); err != nil {
+	version, err := m.verify(ctx, c, old)
+	if err != nil {
 		return nil, err
 	}
+	result.Plan.HeadVersion = version
 	there, err := named(old)
 	if err != nil {
 		return nil, err
@@ -136,13 +128,6 @@ func (m *mirroring) writeHistory(ctx context.Context, c candidate, there digest.
 	m.dst.warn(fmt.Sprintf("history tag %s is left as it is: it names %s, not %s", result.HistoryTag, there, c.bundle.Descriptor.Digest))
 	result.HistoryTag = ""
 	return nil
-}
-
-func (m *mirroring) versions() Versions {
-	return Versions{
-		Root: m.status.Root.Version, Timestamp: m.status.Timestamp.Version,
-		Snapshot: m.status.Snapshot.Version, Targets: m.status.Targets.Version,
-	}
 }
 
 // result is what is known before anything is written.

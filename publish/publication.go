@@ -123,7 +123,8 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.verify(ctx, c, h); err != nil {
+	view, err := p.verify(ctx, c, h)
+	if err != nil {
 		return nil, fmt.Errorf("nothing was published, since clients would refuse it: %w", err)
 	}
 	result, missing, err := p.plan(r, c, h)
@@ -135,6 +136,7 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	if err := p.write(ctx, c, missing, h); err != nil {
 		return nil, err
 	}
+	result.View = view
 	if err := p.ws.Published(r, result.Digest.String(), p.dst.channel, p.o.Now()); err != nil {
 		return nil, fmt.Errorf("%s is published, but the workspace could not record it: %w", result.Digest, err)
 	}
@@ -201,7 +203,13 @@ func (p *publication) plan(r *metadata.Release, c candidate, h *head) (*Result, 
 func (p *publication) unchanged(r *metadata.Release, h *head) (*Result, error) {
 	result := p.result(r, h)
 	result.Unchanged, result.Digest = true, h.digest()
-	if p.o.DryRun || p.base != nil && p.base.digest == h.digest() {
+	if p.o.DryRun {
+		return result, nil
+	}
+	if h != nil {
+		result.View = h.view
+	}
+	if p.base != nil && p.base.digest == h.digest() {
 		return result, nil
 	}
 	return result, p.ws.Published(r, h.digest().String(), p.dst.channel, p.o.Now())

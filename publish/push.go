@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry"
 
 	"github.com/tufoci/tufoci/ociremote"
 )
@@ -30,6 +32,8 @@ type pusher struct {
 	concurrency int
 	progress    Progress
 	sent        map[digest.Digest]bool
+	// mountFrom is a repository of the same registry that has all blobs; "" for none.
+	mountFrom string
 }
 
 func newPusher(repo ociremote.WritableRepository, concurrency int, progress Progress) pusher {
@@ -95,6 +99,9 @@ func (p *pusher) send(ctx context.Context, blobs []ociremote.Blob) error {
 
 func (p *pusher) sendOne(ctx context.Context, b ociremote.Blob) error {
 	desc := ocispec.Descriptor{MediaType: b.Descriptor.MediaType, Digest: b.Descriptor.Digest, Size: b.Descriptor.Size}
+	if p.mount(ctx, desc, b.Data) {
+		return nil
+	}
 	if desc.Size >= askFirst {
 		switch there, err := p.repo.Exists(ctx, desc); {
 		case err != nil:
@@ -108,6 +115,20 @@ func (p *pusher) sendOne(ctx context.Context, b ociremote.Blob) error {
 		return nil
 	}
 	return err
+}
+
+// mount makes a blob of the other repository appear in this one, and reports
+// whether it did. A registry that can do no such thing opens an upload in its place,
+// which is then used. Whatever else it answers, as where the account may not read
+// the other repository, an upload will tell.
+func (p *pusher) mount(ctx context.Context, desc ocispec.Descriptor, data []byte) bool {
+	mounter, ok := p.repo.(registry.Mounter)
+	if !ok || p.mountFrom == "" {
+		return false
+	}
+	return mounter.Mount(ctx, desc, p.mountFrom, func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(data)), nil
+	}) == nil
 }
 
 // restore sends the blobs that a registry has lost although a manifest of it

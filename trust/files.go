@@ -52,28 +52,42 @@ func (v *View) Files(ctx context.Context) (*FileSet, error) {
 		return nil, err
 	}
 	fs := &FileSet{Unreached: v.unreached(all)}
-	if err := v.addTargets(ctx, fs, all); err != nil {
+	targets, err := v.targetFiles(ctx, all)
+	if err != nil {
 		return nil, err
 	}
-	v.addRoles(fs, all)
-	if err := v.addCarried(ctx, fs); err != nil {
+	roles := make([]*roleFile, len(all))
+	for i, r := range all {
+		roles[i] = r.file
+	}
+	if err := v.addTargets(ctx, fs, targets); err != nil {
 		return nil, err
 	}
-	v.addRoots(fs)
-	v.addTimestamp(fs)
+	if err := v.addMetadata(ctx, fs, roles); err != nil {
+		return nil, err
+	}
 	return fs, nil
 }
 
-// addRoles adds the roles that could be read, each before those that name it, and
-// the snapshot.
-func (v *View) addRoles(fs *FileSet, all []*reached) {
-	for _, r := range slices.Backward(all) {
-		if r.file != nil {
-			fs.add(File{
-				Title: v.roleTitle(r.name, r.file.version()), Data: r.file.data,
-				Role: r.name, Version: r.file.version(), Expires: r.file.meta.Signed.Expires,
-			})
-		}
+// addMetadata adds roles, which come in the order in which they were reached, and the
+// top-level roles above them.
+func (v *View) addMetadata(ctx context.Context, fs *FileSet, roles []*roleFile) error {
+	v.addRoles(fs, roles)
+	if err := v.addCarried(ctx, fs); err != nil {
+		return err
+	}
+	v.addRoots(fs)
+	v.addTimestamp(fs)
+	return nil
+}
+
+// addRoles adds roles, each before those that name it, and the snapshot.
+func (v *View) addRoles(fs *FileSet, roles []*roleFile) {
+	for _, file := range slices.Backward(roles) {
+		fs.add(File{
+			Title: v.roleTitle(file.name, file.version()), Data: file.data,
+			Role: file.name, Version: file.version(), Expires: file.meta.Signed.Expires,
+		})
 	}
 	snapshot := v.set.snapshot.Signed
 	fs.add(File{
@@ -118,30 +132,31 @@ func (v *View) unreached(all []*reached) []string {
 	return names
 }
 
-func (v *View) addTargets(ctx context.Context, fs *FileSet, all []*reached) error {
-	type wanted struct {
-		role *roleFile
-		name string
-	}
-	var files []wanted
-	var titles []string
-	err := v.effective(ctx, all, v.find, func(role *roleFile, name string) error {
-		if isImage(name) {
-			return nil
-		}
-		files = append(files, wanted{role, name})
-		if t, err := v.targetTitles(name, role.meta.Signed.Targets[name]); err == nil {
-			titles = append(titles, t[0])
-		}
+// targetFiles lists the targets that have a file, as the plain rules of TUF answer
+// for them.
+func (v *View) targetFiles(ctx context.Context, all []*reached) ([]listed, error) {
+	var files []listed
+	err := v.effective(ctx, all, v.findFile, func(role *roleFile, name string) error {
+		files = append(files, listed{role, name})
 		return nil
 	})
-	if err != nil {
-		return err
+	return files, err
+}
+
+// findFile is find for names that have a file; those of images are not looked for.
+func (v *View) findFile(ctx context.Context, name string, read roleReader) (*roleFile, error) {
+	if isImage(name) {
+		return nil, errNotFound
 	}
-	v.origin.prefetch(ctx, titles...)
+	return v.find(ctx, name, read)
+}
+
+// addTargets reads and verifies the files of targets.
+func (v *View) addTargets(ctx context.Context, fs *FileSet, targets []listed) error {
+	v.prefetchListed(ctx, targets)
 	done := map[string]bool{}
-	for _, f := range files {
-		data, title, err := v.content(ctx, f.role, f.name)
+	for _, t := range targets {
+		data, title, err := v.content(ctx, t.role, t.name)
 		if err != nil {
 			return err
 		}

@@ -34,8 +34,7 @@ type TargetFile struct {
 	Length int64         // bytes
 	Digest digest.Digest // "" if the role does not state the sha256
 
-	role *roleFile
-	name string
+	listed listed
 }
 
 // MissingRole is a role that was not verified, with the reason.
@@ -53,48 +52,42 @@ func (v *View) Inventory(ctx context.Context) (*Inventory, error) {
 		return nil, err
 	}
 	inv := &Inventory{Consistent: v.consistent()}
+	var roles []*roleFile
 	for _, r := range all {
 		if r.file != nil {
+			roles = append(roles, r.file)
 			continue
 		}
 		if info := metaOf(v.set.snapshot, r.name); info != nil {
 			inv.Missing = append(inv.Missing, MissingRole{v.roleTitle(r.name, info.Version), r.err})
 		}
 	}
-	err = v.effective(ctx, all, v.findFile, func(role *roleFile, name string) error {
-		if f, ok := v.targetFile(role, name); ok {
-			inv.Targets = append(inv.Targets, f)
-		}
-		return nil
-	})
+	targets, err := v.targetFiles(ctx, all)
 	if err != nil {
 		return nil, err
 	}
+	for _, t := range targets {
+		if f, ok := v.targetFile(t); ok {
+			inv.Targets = append(inv.Targets, f)
+		}
+	}
 	var fs FileSet
-	v.addRoles(&fs, all)
+	v.addRoles(&fs, roles)
 	v.addRoots(&fs)
 	v.addTimestamp(&fs)
 	inv.Metadata = fs.Files
 	return inv, nil
 }
 
-// findFile is find for names that have a file; those of images are not looked for.
-func (v *View) findFile(ctx context.Context, name string, read roleReader) (*roleFile, error) {
-	if isImage(name) {
-		return nil, errNotFound
-	}
-	return v.find(ctx, name, read)
-}
-
 // targetFile describes the file of an entry, false if no file can have its name or
 // length.
-func (v *View) targetFile(role *roleFile, name string) (TargetFile, bool) {
-	entry := role.meta.Signed.Targets[name]
-	titles, err := v.targetTitles(name, entry)
+func (v *View) targetFile(t listed) (TargetFile, bool) {
+	entry := t.role.meta.Signed.Targets[t.name]
+	titles, err := v.targetTitles(t.name, entry)
 	if err != nil || len(titles) == 0 || entry.Length < 0 || entry.Length > v.limits.TargetFile {
 		return TargetFile{}, false
 	}
-	f := TargetFile{Titles: titles, Length: entry.Length, role: role, name: name}
+	f := TargetFile{Titles: titles, Length: entry.Length, listed: t}
 	if sum := entry.Hashes["sha256"]; len(sum) == digest.SHA256.Size() {
 		f.Digest = digest.NewDigestFromEncoded(digest.SHA256, sum.String())
 	}
@@ -104,7 +97,7 @@ func (v *View) targetFile(role *roleFile, name string) (TargetFile, bool) {
 // ReadTarget returns the verified bytes of a target file of this view's inventory,
 // which are not to be changed. The view does not keep them.
 func (v *View) ReadTarget(ctx context.Context, f TargetFile) ([]byte, error) {
-	data, _, err := v.content(ctx, f.role, f.name)
+	data, _, err := v.content(ctx, f.listed.role, f.listed.name)
 	for _, title := range f.Titles {
 		v.origin.release(title)
 	}

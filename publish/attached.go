@@ -1,0 +1,192 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"oras.land/oras-go/v2/content"
+
+	"github.com/tufoci/tufoci/ociremote"
+)
+
+const (
+	// maxAttachments is how many attachments of one image are looked at.
+	maxAttachments = 32
+	// maxAttached is how large the files of an attachment should be at most, in bytes:
+	// more of one image is read by no client.
+	maxAttached = 4 << 20
+)
+
+// attachments lists what is attached to an image.
+func attachments(ctx context.Context, repo ociremote.Repository, s *subject) (*ociremote.ReferrerList, error) {
+	return ociremote.Referrers(ctx, repo, *bare(s.manifest.Descriptor), ociremote.ReferrersOptions{
+		ArtifactTypes: []string{ociremote.MediaTypeBundle}, Max: maxAttachments,
+	})
+}
+
+// superseded reads what is attached to an image and belongs to the same lineage,
+// verified, and the names of its delegated roles. What does not, or cannot be read,
+// is left alone.
+func (a *attacher) superseded(ctx context.Context, s *subject, from *original) (old []*ociremote.Bundle, roles []string, err error) {
+	list, err := attachments(ctx, s.repo, s)
+	if err != nil {
+		return nil, nil, fmt.Errorf("listing what is attached to %s: %w", s.manifest.Descriptor.Digest, err)
+	}
+	for _, d := range list.Descriptors {
+		b, err := ociremote.FetchBundle(ctx, s.repo, d.Digest.String(), ociremote.Known{})
+		if unreachable(err) {
+			return nil, nil, err
+		}
+		if err != nil || !b.Partial || b.Subject == nil || b.Subject.Digest != s.manifest.Descriptor.Digest {
+			continue
+		}
+		names, err := a.ours(ctx, s, from, b)
+		switch {
+		case unreachable(err), errors.Is(err, errAhead):
+			return nil, nil, err
+		case err != nil:
+			a.o.Warn(fmt.Sprintf("%s is attached to %s and left alone: %v", b.Descriptor.Digest, s.manifest.Descriptor.Digest, err))
+			continue
+		}
+		old = append(old, b)
+		for _, name := range names {
+			if !slices.Contains(roles, name) && !from.has(name) {
+				roles = append(roles, name)
+			}
+		}
+	}
+	return old, roles, nil
+}
+
+// errAhead marks the error about an attachment that is not older than the view.
+var errAhead = errors.New("not behind")
+
+// ours verifies that an attachment is of this lineage, and returns the names of the
+// delegated roles that it holds.
+func (a *attacher) ours(ctx context.Context, s *subject, from *original, b *ociremote.Bundle) ([]string, error) {
+	anchor, ok := from.anchor(b)
+	if !ok {
+		return nil, errors.New("it has other roots")
+	}
+	view, err := glanceOnce(ctx, anchor, &shown{behind: s.repo, blobs: from.held()}, b, a.o.Now())
+	if err != nil {
+		return nil, err
+	}
+	if err := from.notBehind(view.Status().Timestamp, "", "", b.Descriptor.Digest); err != nil {
+		return nil, fmt.Errorf("%w%.0w", err, errAhead)
+	}
+	all, err := view.Roles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, r := range all {
+		if r.Err == nil && !slices.Contains(topLevel, r.Name) {
+			names = append(names, r.Name)
+		}
+	}
+	return names, nil
+}
+
+var topLevel = []string{"root", "timestamp", "snapshot", "targets"}
+
+// prune deletes superseded attachments, if what supersedes them is listed and can be
+// read. That it cannot is no failure: clients take the newest.
+func (a *attacher) prune(ctx context.Context, s *subject, old []*ociremote.Bundle, result *AttachResult) error {
+	if len(old) == 0 {
+		return nil
+	}
+	deleter, ok := s.repo.(content.Deleter)
+	if ok {
+		ok = a.readBack(ctx, s, result.Digest)
+	}
+	for _, b := range old {
+		d := b.Descriptor.Digest
+		if ok && deleter.Delete(ctx, *bare(b.Descriptor)) == nil {
+			result.Pruned = append(result.Pruned, d)
+		} else {
+			result.Kept = append(result.Kept, d)
+		}
+	}
+	return ctx.Err()
+}
+
+// readBack reports whether an attachment is found and read as clients do.
+func (a *attacher) readBack(ctx context.Context, s *subject, d digest.Digest) bool {
+	list, err := attachments(ctx, s.repo, s)
+	if err != nil {
+		return false
+	}
+	for _, there := range list.Descriptors {
+		if there.Digest == d {
+			_, err := ociremote.FetchBundle(ctx, s.repo, d.String(), ociremote.Known{})
+			return err == nil
+		}
+	}
+	return false
+}
+
+// has reports whether there is a file of a role.
+func (s *original) has(role string) bool {
+	for _, f := range s.set.Files {
+		if f.Role == role {
+			return true
+		}
+	}
+	return false
+}
+
+// size is that of all files, in bytes.
+func (s *original) size() int64 {
+	var sum int64
+	for _, f := range s.set.Files {
+		sum += int64(len(f.Data))
+	}
+	return sum
+}
+
+// delegated are the roles beside the top-level ones, those that lead to others first.
+func (s *original) delegated() []string {
+	var roles []string
+	for _, f := range slices.Backward(s.set.Files) {
+		if f.Role != "" && !slices.Contains(topLevel, f.Role) {
+			roles = append(roles, f.Role)
+		}
+	}
+	return roles
+}
+
+// newest are the versions of all roles.
+func (s *original) newest() map[string]int64 {
+	versions := map[string]int64{}
+	for _, f := range s.set.Files {
+		if f.Role != "" {
+			versions[f.Role] = max(versions[f.Role], f.Version)
+		}
+	}
+	return versions
+}
+
+// firstExpiry is when the first of the roles expires, older roots aside.
+func (s *original) firstExpiry() time.Time {
+	first := s.status.Root.Expires
+	for _, f := range s.set.Files {
+		var role struct {
+			Signed struct {
+				Expires time.Time `json:"expires"`
+			} `json:"signed"`
+		}
+		if f.Role == "" || f.Role == "root" || json.Unmarshal(f.Data, &role) != nil {
+			continue
+		}
+		if role.Signed.Expires.Before(first) {
+			first = role.Signed.Expires
+		}
+	}
+	return first
+}
