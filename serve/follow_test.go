@@ -120,7 +120,28 @@ func TestDelegatedRoles(t *testing.T) {
 	wantStatus(t, h, role, 503)
 	wantBody(t, h, "/timestamp.json", unsigned.Data("timestamp"))
 
-	w.SetVersion("timestamp", unsigned.Version("timestamp")+1)
+	w.registry.Intercept(func(out http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.Contains(r.URL.Path, "/blobs/") {
+			out.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		next.ServeHTTP(out, r)
+	})
+	lost := unsigned.Fork()
+	lost.Touch("a/team")
+	lost.Publish()
+	w.pack.Inline = []string{"metadata/timestamp.json", lost.Title("snapshot"), lost.Title("targets")}
+	w.push(lost.Files())
+	w.wait("the role is lost", func(r serve.Refreshed) bool { return r.Changed && len(r.Missing) == 1 })
+	if text := body(t, wantStatus(t, h, place(lost.Title("a/team")), 503)); strings.Contains(text, w.registry.Host()) {
+		t.Errorf("it says where the source is: %q", text)
+	}
+	w.registry.Intercept(nil)
+	w.pack.Inline = nil
+
+	w.SetVersion("timestamp", lost.Version("timestamp")+1)
+	w.SetVersion("snapshot", lost.Version("snapshot")+1)
+	w.SetVersion("a/team", lost.Version("a/team")+1)
 	w.publish()
 	role = place(w.Title("a/team"))
 	w.wait("the role is there", func(r serve.Refreshed) bool { return r.Err == nil && len(r.Missing) == 0 })

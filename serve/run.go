@@ -20,14 +20,18 @@ const (
 	minRate     = 64 << 10         // bytes a second that a client has to take
 	idleTime    = time.Minute
 	stopTime    = 5 * time.Second // for requests that are under way when it ends
-	// maxConnections leaves descriptors for the source; more of them wait.
-	maxConnections = 1024
 )
+
+// DefaultConnections leaves file descriptors for the source.
+const DefaultConnections = 1024
 
 // RunOptions of [Run]. The zero value works.
 type RunOptions struct {
 	// TLS is the configuration with the certificate; nil: plain http.
 	TLS *tls.Config
+	// Connections is how many may be open at the same time; further ones wait. The
+	// default is [DefaultConnections].
+	Connections int
 	// Warn is told what goes wrong with connections. Nil: nobody is.
 	Warn func(string)
 }
@@ -35,10 +39,7 @@ type RunOptions struct {
 // Run answers requests, within limits on time and size, until ctx ends. Those that
 // are under way then have a few seconds to end. It closes the listener.
 func Run(ctx context.Context, l net.Listener, h http.Handler, o RunOptions) error {
-	server := &http.Server{
-		Handler: h, MaxHeaderBytes: headerBytes, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
-		TLSConfig: o.TLS, ErrorLog: log.New(warner(o.Warn), "", 0),
-	}
+	server := newServer(h, o)
 	stopped := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -48,7 +49,10 @@ func Run(ctx context.Context, l net.Listener, h http.Handler, o RunOptions) erro
 			server.Close()
 		}
 	})
-	l = &limited{Listener: l, slots: make(chan struct{}, maxConnections), closed: make(chan struct{})}
+	if o.Connections <= 0 {
+		o.Connections = DefaultConnections
+	}
+	l = limit(l, o.Connections)
 	var err error
 	if o.TLS != nil {
 		err = server.ServeTLS(l, "", "")
@@ -63,6 +67,13 @@ func Run(ctx context.Context, l net.Listener, h http.Handler, o RunOptions) erro
 	}
 	<-stopped
 	return nil
+}
+
+func newServer(h http.Handler, o RunOptions) *http.Server {
+	return &http.Server{
+		Handler: h, MaxHeaderBytes: headerBytes, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+		TLSConfig: o.TLS, ErrorLog: log.New(warner(o.Warn), "", 0),
+	}
 }
 
 // warner hands lines of a log on.
@@ -81,6 +92,10 @@ type limited struct {
 	slots  chan struct{}
 	once   sync.Once
 	closed chan struct{}
+}
+
+func limit(l net.Listener, connections int) net.Listener {
+	return &limited{Listener: l, slots: make(chan struct{}, connections), closed: make(chan struct{})}
 }
 
 func (l *limited) Accept() (net.Conn, error) {

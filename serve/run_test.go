@@ -20,15 +20,19 @@ import (
 )
 
 // start runs a handler on a port of its own. stop ends it as a signal does.
-func start(t *testing.T, h http.Handler) (address string, stop func() error) {
+func start(t *testing.T, h http.Handler, edits ...func(*serve.RunOptions)) (address string, stop func() error) {
 	t.Helper()
+	var o serve.RunOptions
+	for _, edit := range edits {
+		edit(&o)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- serve.Run(ctx, listener, h, serve.RunOptions{}) }()
+	go func() { ended <- serve.Run(ctx, listener, h, o) }()
 	stop = sync.OnceValue(func() error {
 		end()
 		return <-ended
@@ -83,6 +87,39 @@ func TestGracefulStop(t *testing.T) {
 		t.Errorf("answer %q", got)
 	}
 	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+// A connection too many waits until another one ends.
+func TestConnectionsWait(t *testing.T) {
+	t.Parallel()
+	address, _ := start(t, http.NotFoundHandler(), func(o *serve.RunOptions) { o.Connections = 1 })
+	first, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	ask := func(conn net.Conn) error {
+		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		return err
+	}
+	if err := ask(first); err != nil {
+		t.Fatal(err)
+	}
+	second, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	second.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if err := ask(second); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+	first.Close()
+	second.SetReadDeadline(time.Time{})
+	if _, err := http.ReadResponse(bufio.NewReader(second), nil); err != nil {
 		t.Error(err)
 	}
 }

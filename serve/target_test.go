@@ -10,6 +10,7 @@ import (
 
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/serve"
+	"github.com/tufoci/tufoci/trust"
 )
 
 // A target file that the source has swapped, or lost, is never sent; it is sent again
@@ -51,6 +52,24 @@ func TestSwappedTarget(t *testing.T) {
 	w.registry.Intercept(nil)
 	wantBody(t, h, place(hello), []byte("hello"))
 	wantStatus(t, h, "/healthz", 200)
+}
+
+// A directory says nothing about its files; their hashes are signed.
+func TestSwappedFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := t.TempDir()
+	tuftest.WriteFiles(t, dir, w.Files())
+	source, err := trust.ParseSource("file://" + dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := w.handler(once, func(o *serve.Options) { o.Trust.Source = source })
+	tuftest.WriteFiles(t, dir, map[string][]byte{hello: []byte("HELLO")})
+	wantStatus(t, h, place(hello), 502)
+	tuftest.WriteFiles(t, dir, map[string][]byte{hello: []byte("hello")})
+	w.advance(time.Minute)
+	wantBody(t, h, place(hello), []byte("hello"))
 }
 
 // A file is read once for all who ask for it, and kept as long as there is room.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tufoci/tufoci/fetcher"
@@ -14,16 +13,8 @@ import (
 
 // unverified passes on what a source holds. Only the limits of its readers hold.
 type unverified struct {
-	o Options
-
-	mu    sync.RWMutex
-	views []*passedOn // newest first
-}
-
-// passedOn is one state of the source. Only replaced changes.
-type passedOn struct {
-	view     *fetcher.View
-	replaced time.Time
+	o       Options
+	history history[*fetcher.View]
 }
 
 func openUnverified(ctx context.Context, o Options) (contents, error) {
@@ -57,7 +48,9 @@ func (u *unverified) follow(ctx context.Context) {
 // one.
 func (u *unverified) open(ctx context.Context) (changed bool, err error) {
 	o := fetcher.Options{Client: u.o.Trust.Client, TargetsURL: u.o.Trust.TargetsURL, Limits: u.o.Trust.Limits, Warn: u.o.Trust.Warn}
-	if last := u.bundle(); last != nil {
+	before := u.history.newest()
+	if before != nil && before.Bundle() != nil {
+		last := before.Bundle()
 		o.Known = ociremote.Known{Digest: last.Descriptor.Digest, ETag: last.ETag, Size: last.Descriptor.Size}
 		o.KnownBundle = last.Manifest
 	}
@@ -73,36 +66,11 @@ func (u *unverified) open(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	view.Release(timestamp)
-	return u.put(view), nil
-}
-
-func (u *unverified) bundle() *ociremote.Bundle {
-	u.mu.RLock()
-	defer u.mu.RUnlock()
-	if len(u.views) == 0 {
-		return nil
+	if before != nil && (view.Bundle() == nil || view.Unchanged()) {
+		return false, nil // another view of the same
 	}
-	return u.views[0].view.Bundle()
-}
-
-func (u *unverified) put(view *fetcher.View) (changed bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if len(u.views) > 0 && (view.Bundle() == nil || view.Unchanged()) {
-		return false // another view of the same
-	}
-	now := u.o.Trust.Now()
-	kept := []*passedOn{{view: view}}
-	for i, old := range u.views {
-		if i == 0 {
-			old.replaced = now
-		}
-		if len(kept) < keptStates && now.Sub(old.replaced) < keptTime {
-			kept = append(kept, old)
-		}
-	}
-	u.views = kept
-	return true
+	u.history.put(view, u.o.Trust.Now())
+	return true, nil
 }
 
 // usable: without a pin nothing says when it ends. Clients see that for themselves.
@@ -111,15 +79,13 @@ func (u *unverified) usable() error { return nil }
 // find looks in the newest state first. What has no list, as a web server, may have
 // any file.
 func (u *unverified) find(title string) *file {
-	u.mu.RLock()
-	defer u.mu.RUnlock()
-	for _, p := range u.views {
-		b := p.view.Bundle()
+	for _, p := range u.history.all() {
+		b := p.state.Bundle()
 		if b == nil || b.Legacy {
-			return u.file(p.view, title)
+			return u.file(p.state, title)
 		}
 		if listed, ok := b.File(title); ok {
-			f := u.file(p.view, title)
+			f := u.file(p.state, title)
 			if desc := listed.Descriptor; desc.Size <= f.size { // or else it is refused when it is read
 				f.digest, f.size = desc.Digest.String(), desc.Size
 			}

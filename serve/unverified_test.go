@@ -92,6 +92,9 @@ func TestUnverifiedLimits(t *testing.T) {
 	h := w.handler(unpinned, once, limits)
 	large := "/targets/" + strings.TrimPrefix(tuftest.Digest([]byte(strings.Repeat("x", 1001))), "sha256:") + ".large"
 	wantStatus(t, h, large, 502)
+	if r := ask(t, h, "HEAD", large); r.StatusCode != 502 {
+		t.Errorf("HEAD: %d", r.StatusCode)
+	}
 	wantStatus(t, h, place(hello), 200)
 
 	nowhere, err := trust.ParseSource(w.registry.Host() + "/acme/nowhere")

@@ -3,17 +3,8 @@ package serve
 import (
 	"context"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/tufoci/tufoci/trust"
-)
-
-// Clients in the middle of a refresh, or about to get a target file that they have
-// looked up, still find what belongs to the states before the present one.
-const (
-	keptStates = 8
-	keptTime   = 15 * time.Minute // after it was replaced
 )
 
 // verified is a repository that is verified from a pin.
@@ -26,17 +17,15 @@ type verified struct {
 	carriedRead bool
 	failed      error // of the last refresh
 
-	mu     sync.RWMutex
-	states []*state // newest first
+	history history[*state]
 }
 
-// state is one verified state of the repository. Only replaced changes.
+// state is one verified state of the repository. It never changes.
 type state struct {
 	view     *trust.View
 	sums     [2]string // of root and timestamp
 	files    map[string]*file
 	complete bool // nothing is left to try again
-	replaced time.Time
 }
 
 func openVerified(ctx context.Context, o Options) (contents, error) {
@@ -55,7 +44,7 @@ func openVerified(ctx context.Context, o Options) (contents, error) {
 		return nil, err
 	}
 	context.AfterFunc(ctx, end)
-	if v.newest() == nil {
+	if v.history.newest() == nil {
 		end()
 		<-v.refresher.Done()
 		return nil, v.failed
@@ -89,7 +78,7 @@ func (v *verified) adopt(ctx context.Context, view *trust.View) (Refreshed, erro
 	}
 	st := view.Status()
 	sums := [2]string{st.Root.SHA256, st.Timestamp.SHA256}
-	current := v.newest()
+	current := v.history.newest()
 	if current != nil && current.complete && current.sums == sums {
 		return Refreshed{Status: &st}, nil
 	}
@@ -98,10 +87,10 @@ func (v *verified) adopt(ctx context.Context, view *trust.View) (Refreshed, erro
 		return Refreshed{}, err
 	}
 	v.readCarried(ctx, view)
-	v.put(&state{
+	v.history.put(&state{
 		view: view, sums: sums, files: catalogue(view, inv, v.carried),
 		complete: len(inv.Missing) == 0 && v.carriedRead,
-	})
+	}, v.o.Trust.Now())
 	return Refreshed{Status: &st, Changed: current == nil || current.sums != sums, Missing: inv.Missing}, nil
 }
 
@@ -117,45 +106,16 @@ func (v *verified) readCarried(ctx context.Context, view *trust.View) {
 	v.carried, v.carriedRead = roots, true
 }
 
-// put makes a state the newest, and forgets the oldest.
-func (v *verified) put(s *state) {
-	now := v.o.Trust.Now()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	kept := []*state{s}
-	for i, old := range v.states {
-		if i == 0 {
-			old.replaced = now
-		}
-		if len(kept) < keptStates && now.Sub(old.replaced) < keptTime {
-			kept = append(kept, old)
-		}
-	}
-	v.states = kept
-}
-
-func (v *verified) newest() *state {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	if len(v.states) == 0 {
-		return nil
-	}
-	return v.states[0]
-}
-
 // usable judges the newest state.
-func (v *verified) usable() error { return v.newest().view.Usable() }
+func (v *verified) usable() error { return v.history.newest().view.Usable() }
 
-// find looks in the newest state first. The others have no timestamp to give.
+// find looks in the newest state first. A role that is missing there may be one of a
+// state before.
 func (v *verified) find(title string) *file {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	now := v.o.Trust.Now()
 	var missing *file
-	for i, s := range v.states {
-		f := s.files[title]
-		switch {
-		case f == nil || i > 0 && now.Sub(s.replaced) >= keptTime:
+	for _, s := range v.history.all() {
+		switch f := s.state.files[title]; {
+		case f == nil:
 		case f.missing == nil:
 			return f
 		case missing == nil:

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -45,6 +47,10 @@ func TestInventory(t *testing.T) {
 	delete(want, titleOf("team/other", "found through team alone"))
 	if !maps.Equal(got, texts(want)) {
 		t.Errorf("files %q, want %q", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+	}
+	others := func(d digest.Digest) bool { return d != digest.FromString("hello") }
+	if n := len(slices.DeleteFunc(slices.Clone(w.at.blobs), others)); n != 2 {
+		t.Errorf("a target file was read %d times for two, so the view keeps it", n)
 	}
 	carried, err := view.CarriedRoots(t.Context())
 	if err != nil || len(carried) != 1 || carried[0].Version != 1 || !carried[0].Unverified {
