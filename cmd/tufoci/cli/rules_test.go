@@ -20,6 +20,7 @@ import (
 	"github.com/tufoci/tufoci/mirror"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
+	"github.com/tufoci/tufoci/serve"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
 	"github.com/tufoci/tufoci/verify/notationdir"
@@ -131,6 +132,7 @@ func TestExitCodes(t *testing.T) {
 		{ociremote.ErrNewerFormat, 25},
 		{&fetcher.LimitError{Title: "x", Size: 2, Max: 1}, 25},
 		{publish.ErrPartial, 25},
+		{serve.ErrPartial, 25},
 		{&verify.Refusal{Kind: verify.ErrUnmapped}, 10},
 		{&verify.Refusal{Kind: verify.ErrNoSignature}, 10},
 		{&verify.Refusal{Kind: verify.ErrLevel}, 10},

@@ -24,10 +24,15 @@ type readFlags struct {
 }
 
 func (r *readFlags) add(cmd *cobra.Command, side string) {
+	r.addCurrent(cmd, side)
+	cmd.Flags().Var(&r.asOf, "as-of", "with --root: judge expiry as of this `TIME`")
+}
+
+// addCurrent is for a command that reads what is current, and nothing else.
+func (r *readFlags) addCurrent(cmd *cobra.Command, side string) {
 	r.registry.add(cmd, side)
 	f := cmd.Flags()
 	f.StringVar(&r.root, "root", "", "verify from the root in `FILE`, without a stored trust")
-	f.Var(&r.asOf, "as-of", "with --root: judge expiry as of this `TIME`")
 	f.StringVar(&r.targetsURL, "targets-url", "", "with --root: `URL` of the target files, where it is not the usual one")
 }
 
