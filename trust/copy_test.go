@@ -359,6 +359,18 @@ func TestHomeAfterACopy(t *testing.T) {
 	}
 }
 
+// What the stored bundle carries need not be in a copy.
+func TestStoredBundleServesACopy(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	bare := func(o *trust.Options) { o.CacheDir = "" }
+	h.mustFrom(copyOf(t, h.v5), bare)
+	view := h.mustFrom(copyOf(t, without(h.v5, "targets/", ".a.json")), bare)
+	if data, _, err := view.Get(t.Context(), "a/file"); err != nil || string(data) != "a" {
+		t.Errorf("%q, %v", data, err)
+	}
+}
+
 // A view of an older state does not take back what a newer one has stored.
 func TestOlderViewStoresNothingOld(t *testing.T) {
 	t.Parallel()
@@ -510,6 +522,7 @@ func TestFirstRoot(t *testing.T) {
 		t.Errorf("of the bundle: %s", got)
 	}
 }
+
 // A planted state is not taken for a copy that is not there.
 func TestPlantedStateIsNotAbsent(t *testing.T) {
 	t.Parallel()

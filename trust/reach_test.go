@@ -105,7 +105,8 @@ func TestUnreachableHomeIsRemembered(t *testing.T) {
 	asked(0)
 	// Not for another home, nor after the time, nor by a clock that is behind.
 	elsewhere := newWorld(t, tuftest.RepoOptions{})
-	_ = try(func(o *trust.Options) { o.Source = trust.RepositorySource(elsewhere.at, "other") })
+	err := try(func(o *trust.Options) { o.Source = trust.RepositorySource(elsewhere.at, channel).Labelled("elsewhere") })
+	refused(t, err, trust.ErrWrongRoot)
 	w.now = at.Add(-time.Minute)
 	_ = try()
 	w.now = at.Add(5 * time.Minute)
