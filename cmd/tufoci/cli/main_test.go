@@ -98,6 +98,9 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"lock":      s.cmdLock,
 		"copydir":   s.cmdCopyDir,
 		"pki":       s.cmdPKI,
+		"nextto":    s.cmdNextTo,
+		"outage":    s.cmdOutage,
+		"pull":      s.cmdPull,
 	}
 }
 
