@@ -213,7 +213,7 @@ func (t *transfer) open(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &streamed{ReadCloser: rc, hash: sha256.New(), left: t.desc.Size, want: t.desc.Digest}, nil
+	return newStreamed(rc, t.desc), nil
 }
 
 // held are bytes in memory. A reader of them can be sent again.
@@ -228,6 +228,10 @@ type streamed struct {
 	hash hash.Hash
 	left int64
 	want digest.Digest
+}
+
+func newStreamed(rc io.ReadCloser, desc ocispec.Descriptor) *streamed {
+	return &streamed{ReadCloser: rc, hash: sha256.New(), left: desc.Size, want: desc.Digest}
 }
 
 func (s *streamed) Read(p []byte) (int, error) {

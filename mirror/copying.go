@@ -18,7 +18,11 @@ import (
 	"github.com/tufoci/tufoci/verify"
 )
 
-const defaultConcurrency = 5
+const (
+	defaultConcurrency = 5
+	// slotsPerImage is how many blobs are under way for each image that is.
+	slotsPerImage = 2
+)
 
 // copying is one run of Copy.
 type copying struct {
@@ -51,7 +55,7 @@ func newCopying(ctx context.Context, o Options) (*copying, error) {
 			return nil, err
 		}
 	}
-	c := &copying{o: o, slots: make(chan struct{}, o.Concurrency)}
+	c := &copying{o: o, slots: make(chan struct{}, slotsPerImage*o.Concurrency)}
 	c.sources = newOpened(c.openSource)
 	c.places = newOpened(c.openPlace)
 	c.result.Images = make([]ImageResult, len(o.Images))

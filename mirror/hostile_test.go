@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -310,5 +311,97 @@ func TestGoodSignatureIsNeeded(t *testing.T) {
 	}
 	if tags := w.destination.Tags("inside/shop/api"); len(tags) != 0 {
 		t.Errorf("the destination has %q", tags)
+	}
+}
+
+// listed lets a registry list these referrers on every one of pages that have no end.
+func (w *world) listed(all ...ocispec.Descriptor) {
+	page := 0
+	answer(w.source, "/referrers/", func(rw http.ResponseWriter, r *http.Request) {
+		index := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: slices.Clone(all)}
+		index.SchemaVersion = 2
+		page++
+		rw.Header().Set("Link", fmt.Sprintf(`<%s?page=%d>; rel="next"`, r.URL.Path, page))
+		index.Manifests = append(index.Manifests, describe(ocispec.MediaTypeImageManifest, fmt.Append(nil, page)))
+		rw.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+		_ = json.NewEncoder(rw).Encode(index)
+	})
+}
+
+// A good signature does not make a list without an end one that is copied.
+func TestEndlessReferrersWithAGoodOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RegistryOptions{})
+	image := w.image("shop/api", "1.0", "one")
+	w.publish()
+	signature := referrers(t, w.client(), w.source.Host()+"/shop/api", image)[0]
+	o := w.options(tagged("shop/api", "1.0"))
+	w.listed(signature)
+	for _, all := range []bool{false, true} {
+		o.Referrers = all
+		if _, err := mirror.Copy(t.Context(), o); !errors.Is(err, mirror.ErrEndless) {
+			t.Errorf("all %v: error is %v", all, err)
+		}
+	}
+	if tags := w.destination.Tags("inside/shop/api"); len(tags) != 0 {
+		t.Errorf("the destination has %q", tags)
+	}
+}
+
+// What a list passes off as a referrer, and what is too large to be one, is left out.
+func TestReferrersThatAreNone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RegistryOptions{})
+	image := w.image("shop/api", "1.0", "one")
+	other := w.image("shop/api", "2.0", "two")
+	ofOther := w.attach("shop/api", other, "application/spdx+json", []byte("of the other"))
+	ofOther.ArtifactType = "application/spdx+json"
+	w.publish()
+	signature := referrers(t, w.client(), w.source.Host()+"/shop/api", image)[0]
+	// Its layer says that it has 2 GiB.
+	data, _ := w.source.Manifest("shop/api", w.attach("shop/api", image, "application/x", []byte("large")).Digest.String())
+	data = bytes.Replace(data, []byte(`"size":5`), []byte(`"size":2147483648`), 1)
+	large := describe(ocispec.MediaTypeImageManifest, data)
+	large.ArtifactType = "application/x"
+	o := w.options(tagged("shop/api", "1.0"))
+	o.Referrers = true
+	w.source.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		switch {
+		case strings.Contains(r.URL.Path, "/referrers/"):
+			writes(must(jsonIndex(signature, ofOther, large)), ocispec.MediaTypeImageIndex)(rw, r)
+		case strings.HasSuffix(r.URL.Path, large.Digest.String()):
+			writes(data, large.MediaType)(rw, r)
+		default:
+			next.ServeHTTP(rw, r)
+		}
+	})
+	r := w.copy(o)
+	if got := r.Images[0]; got.Err != nil || got.Signatures != 1 || got.Referrers != 0 {
+		t.Errorf("%+v", got)
+	}
+	for _, d := range []ocispec.Descriptor{ofOther, large} {
+		if _, ok := w.destination.Manifest("inside/shop/api", d.Digest.String()); ok {
+			t.Errorf("%s is there", d.Digest)
+		}
+		if !strings.Contains(strings.Join(w.warnings, "\n"), d.Digest.String()) {
+			t.Errorf("%s is not named", d.Digest)
+		}
+	}
+}
+
+// Referrers of referrers are followed so far, and no farther.
+func TestReferrersOfReferrers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RegistryOptions{})
+	image := w.image("shop/api", "1.0", "one")
+	d := image
+	for n := range 5 {
+		d = w.attach("shop/api", d, "application/x", fmt.Append(nil, n))
+	}
+	w.publish()
+	o := w.options(tagged("shop/api", "1.0"))
+	o.Referrers = true
+	if got := w.copy(o).Images[0]; got.Referrers != 3 {
+		t.Errorf("%+v", got)
 	}
 }

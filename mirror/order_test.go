@@ -93,7 +93,10 @@ func TestAllowed(t *testing.T) {
 	// Revoked, and not what is signed under its tag either.
 	moved := must(notationsign.PushImage(t.Context(), oras(w.source, "shop/api"), []byte("moved"), notationsign.Platforms[0], "moved"))
 	w.repo.AddEntry("targets", "images/shop/api:moved", bad.Size, bad.Digest.Encoded(), nil)
+	// Revoked, and signed under no name.
+	unknown := must(notationsign.PushImage(t.Context(), oras(w.source, "shop/api"), []byte("unknown"), notationsign.Platforms[0], "unknown"))
 	w.repo.AddTarget("revocations.json", []byte(`{"version":1,"images":[`+
+		`{"digest":"`+unknown.Digest.String()+`","reason":"r","time":"2026-01-02T03:04:05Z"},`+
 		`{"digest":"`+revoked.Digest.String()+`","reason":"r","time":"2026-01-02T03:04:05Z"},`+
 		`{"digest":"`+moved.Digest.String()+`","reason":"r","time":"2026-01-02T03:04:05Z"}],"certificates":[]}`))
 	w.publish()
@@ -108,6 +111,9 @@ func TestAllowed(t *testing.T) {
 		{tag: "revoked", unmapped: true, want: verify.ErrRevoked},
 		{tag: "revoked", revoked: true, allowed: "revoked"},
 		{tag: "moved", revoked: true, unmapped: true, want: verify.ErrDiffers},
+		{tag: "unknown", revoked: true, want: verify.ErrUnmapped},
+		{tag: "unknown", unmapped: true, want: verify.ErrRevoked},
+		{tag: "unknown", revoked: true, unmapped: true, allowed: "revoked"},
 		{tag: "unmapped", want: verify.ErrUnmapped},
 		{tag: "unmapped", revoked: true, want: verify.ErrUnmapped},
 		{tag: "unmapped", unmapped: true, allowed: "unmapped"},

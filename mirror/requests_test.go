@@ -45,14 +45,16 @@ func TestRequestsOfOneImage(t *testing.T) {
 		again               []string // of the destination, when it is there
 	}{
 		{
-			"referrers API", tuftest.RegistryOptions{},
+			"referrers API",
+			tuftest.RegistryOptions{},
 			[]string{"1 GET manifests/1.0", "1 GET manifests/DIGEST", "1 GET referrers/DIGEST", "3 GET blobs/DIGEST"},
 			// The image, its signature, its tag; config, layer, envelope, {}.
 			[]string{"1 HEAD manifests/1.0", "1 PUT manifests/1.0", "2 PUT manifests/DIGEST", "4 POST blobs/uploads/", "4 PUT blobs/uploads/ID"},
 			[]string{"1 GET referrers/DIGEST", "1 HEAD manifests/1.0"},
 		},
 		{
-			"referrers tag", tuftest.RegistryOptions{NoReferrers: true},
+			"referrers tag",
+			tuftest.RegistryOptions{NoReferrers: true},
 			// The list under the tag, and once that there is no API.
 			[]string{"1 GET manifests/1.0", "1 GET referrers/DIGEST", "2 GET manifests/DIGEST", "3 GET blobs/DIGEST"},
 			[]string{
