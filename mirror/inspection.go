@@ -28,8 +28,9 @@ type inspection struct {
 // all files of its metadata, each image by its entry and signature, whatever the index
 // of the archive calls it, and every byte of them and of what refers to them. The
 // options say what is allowed, and where the delivery is to go: that it can go there
-// is found out too. Nothing is written.
-func inspect(ctx context.Context, archive ociremote.Repository, root []byte, o Options) (*inspection, error) {
+// is found out too; seen is the version of a timestamp below which it may not. Nothing
+// is written.
+func inspect(ctx context.Context, archive ociremote.Repository, root []byte, seen int64, o Options) (*inspection, error) {
 	client, err := trust.New(root, trust.Options{
 		Source: trust.RepositorySource(archive, ociremote.DefaultChannel), Now: o.Now, Warn: o.Warn,
 		MaxStale: o.Source.Entry.MaxStale, MinTimestamp: o.Source.Entry.MinTimestamp,
@@ -41,23 +42,29 @@ func inspect(ctx context.Context, archive ociremote.Repository, root []byte, o O
 	if in.view, err = client.Refresh(ctx); err != nil {
 		return nil, err
 	}
+	if version := in.view.Status().Timestamp.Version; version < seen {
+		return nil, &trust.VerificationError{
+			Kind: trust.ErrRollback, Role: "timestamp", Version: version, Want: seen,
+			Detail: "the trust of the destination has seen a newer state than the archive holds",
+		}
+	}
 	if err := in.validity.addMetadata(ctx, in.view); err != nil {
-		return in, err
+		return nil, err
 	}
 	if in.delivery, err = openDelivery(ctx, archive, ociremote.DefaultChannel); err != nil {
-		return in, err
+		return nil, err
 	}
 	if o.Source.Entry.Name == "" {
 		entry, err := RootEntry(ctx, in.view, in.list(), o.Source.Entry.Require)
 		if err != nil {
-			return in, err
+			return nil, err
 		}
 		entry.MaxStale = o.Source.Entry.MaxStale
 		o.Source.Entry = entry
 	}
 	in.entry = o.Source.Entry
 	if in.plan, err = Copy(ctx, in.planned(o)); err != nil {
-		return in, err
+		return nil, err
 	}
 	for _, image := range in.images {
 		in.note(image)

@@ -84,18 +84,12 @@ func Load(ctx context.Context, o LoadOptions) (*LoadResult, error) {
 		Concurrency: o.Concurrency, Now: o.Now, Progress: o.Progress, Sending: o.Sending, Warn: o.Warn,
 	}
 	// Whatever is wrong, with the archive or with what is there, nothing is written.
-	in, err := inspect(ctx, o.Archive, o.Root, copying)
+	in, err := inspect(ctx, o.Archive, o.Root, o.Seen, copying)
 	if err != nil {
 		return nil, err
 	}
 	r.View, r.Validity, r.Copy, r.To = in.view, in.validity, in.plan, in.view.Status().Timestamp.Version
 	r.From = in.plan.Metadata.Plan.HeadVersion
-	if r.To < o.Seen {
-		return nil, &trust.VerificationError{
-			Kind: trust.ErrRollback, Role: "timestamp", Version: r.To, Want: o.Seen,
-			Detail: "the trust of the destination has seen a newer state than the archive holds",
-		}
-	}
 	for _, image := range in.images {
 		r.Referrers += image.referrers
 	}

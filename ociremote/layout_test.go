@@ -686,6 +686,9 @@ func TestArchiveSealed(t *testing.T) {
 	if err := archive.Push(t.Context(), descriptorOf("x", []byte("more")), strings.NewReader("more")); err == nil {
 		t.Error("something was added to a sealed archive")
 	}
+	if err := archive.PushReference(t.Context(), b.Descriptor, bytes.NewReader(b.Manifest), "other"); err == nil {
+		t.Error("something got another name in a sealed archive")
+	}
 	if again, err := archive.Seal(); err != nil || again.Digest != sealed.Digest {
 		t.Errorf("sealed again: %v", err)
 	}
