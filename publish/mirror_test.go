@@ -431,11 +431,14 @@ func TestMirrorKilledAtAnyRequest(t *testing.T) {
 			dst := remote(t, g, "inside/trust")
 			mirror(t, old, dst, publish.MirrorOptions{})
 			g.KillAt(n, when)
-			_, err := tryMirror(t.Context(), newest, dst, publish.MirrorOptions{})
+			result, err := tryMirror(t.Context(), newest, dst, publish.MirrorOptions{})
 			killed := g.Killed()
 			g.Revive()
 			if killed == (err == nil) {
 				t.Errorf("%s request %d: killed is %v, error %v", when, n, killed, err)
+			}
+			if killed && result != nil {
+				t.Errorf("%s request %d: there is a result of what failed: %+v", when, n, result)
 			}
 			got, _, getErr := see(t, r.RootBytes(), dst).Get(t.Context(), "hello.txt")
 			if s := string(got); getErr != nil || s != "hello" && s != "hello again" {

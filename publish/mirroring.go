@@ -78,8 +78,11 @@ func (m *mirroring) over(ctx context.Context, old *ociremote.Bundle, c candidate
 		return result, nil
 	}
 
-	// Write it, the tag last.
-	return result, m.write(ctx, c, missing, old, result)
+	// Write it, the tag last. What is not there in the end is no result.
+	if err := m.write(ctx, c, missing, old, result); err != nil {
+		return nil, err
+	}
+	return result, nil
 }
 
 // write sends the blobs, then the history tag, then moves the tag, and reads
