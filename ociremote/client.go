@@ -49,9 +49,10 @@ type Options struct {
 	Retries   int
 	RetryWait time.Duration
 	// Connect is how long a request may take, all its tries together, until it has
-	// a connection (DNS, TCP and TLS); no try begins later than that either. 0: each
-	// connection has 10 seconds for TCP and 10 for TLS, and tries end as Retries
-	// says.
+	// a connection (DNS, TCP and TLS); no try begins later than that either, and the
+	// answer has to begin within 30 seconds of waiting. 0: each connection has 10
+	// seconds for TCP and 10 for TLS, tries end as Retries says, and an answer has
+	// all the time that there is.
 	Connect time.Duration
 	// Warn receives what registries say in Warning headers, each text once; nil
 	// drops it.

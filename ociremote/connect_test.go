@@ -12,7 +12,7 @@ import (
 )
 
 // A server that takes a connection and says nothing has no time for TLS; one that is
-// slow to answer has all the time that there is.
+// slow to answer has longer than that.
 func TestConnect(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -50,6 +50,45 @@ func TestConnect(t *testing.T) {
 		if resp.Body.Close(); err != nil || string(body) != "late" {
 			t.Errorf("%q, %v", body, err)
 		}
+	}
+}
+
+// A server that takes a request and says nothing is given up, though it is connected
+// to; one that has begun to answer is not.
+func TestConnectWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	const answers = 200 * time.Millisecond
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/silent" {
+			<-over
+			return
+		}
+		_, _ = w.Write([]byte("sl"))
+		w.(http.Flusher).Flush()
+		time.Sleep(2 * answers)
+		_, _ = w.Write([]byte("ow"))
+	}))
+	defer server.Close()
+	defer close(over)
+	client := &http.Client{Transport: &connector{http.DefaultTransport, time.Minute, answers}}
+	begin := time.Now()
+	resp, err := client.Get(server.URL + "/silent")
+	if err == nil {
+		resp.Body.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "no answer within 200ms") {
+		t.Errorf("error %v", err)
+	}
+	if spent := time.Since(begin); spent > 20*time.Second {
+		t.Errorf("it took %v", spent)
+	}
+	if resp, err = client.Get(server.URL + "/slow"); err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "slow" {
+		t.Errorf("%q, %v", body, err)
 	}
 }
 
