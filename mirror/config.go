@@ -236,6 +236,9 @@ func (m *Scheduled) checkImages() error {
 		if pattern == "" {
 			return errors.New("an empty pattern")
 		}
+		if _, err := parsePattern(pattern); err != nil {
+			return err
+		}
 	}
 	return nil
 }

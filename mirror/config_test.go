@@ -83,6 +83,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"a digest", "reg.local:5000/trust/tuf\n", "reg.local:5000/trust/tuf@sha256:" + strings.Repeat("a", 64) + "\n", "line 5: to: a copy goes to a tag"},
 		{"an archive", "oci-layout:/srv/other", "oci-archive:x.tar", "line 15: to: an archive is made by mirror save"},
 		{"an empty pattern", "[\"registry.acme.io/shop/**\"]", "[\"\"]", "line 6: images: an empty pattern"},
+		{"a pattern without a host", "[\"registry.acme.io/shop/**\"]", "[\"shop\"]", "line 6: images: "},
 		{"a place for images", "imagesTo: reg.local:5000/acme", "imagesTo: reg", "line 7: imagesTo: "},
 		{"a place with a tag", "imagesTo: reg.local:5000/acme", "imagesTo: reg.local:5000/acme:1", "line 7: imagesTo: "},
 		{"a place for images of a layout", "to: oci-layout:/srv/other", "to: oci-layout:/srv/other\n    imagesTo: reg.local:5000", "line 16: imagesTo: images of a layout"},

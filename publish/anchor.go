@@ -24,7 +24,7 @@ type anchor struct {
 func newAnchor(root []byte) (anchor, error) {
 	version, err := signedVersion(root)
 	if err != nil {
-		return anchor{}, fmt.Errorf("root: %w", err)
+		return anchor{}, fmt.Errorf("pinned root: %w: %w", trust.ErrMalformed, err)
 	}
 	return anchor{root: root, version: version}, nil
 }

@@ -278,7 +278,12 @@ func newAttachment(r publish.AttachResult, image string) attachment {
 func (r *attachResult) text(w io.Writer, a *app) {
 	if r.DryRun {
 		for _, i := range r.Images {
-			if i.Error == nil && !i.Unchanged {
+			switch {
+			case i.Error != nil:
+				fmt.Fprintf(w, "✗ %s: %s\n", i.Image, printable(i.Error.What))
+			case i.Unchanged:
+				fmt.Fprintf(w, "attached to %s already: timestamp %s\n", i.Image, formatVersion(i.Versions["timestamp"]))
+			default:
 				fmt.Fprintf(w, "would attach to %s: %s\n", i.Image, i.holds())
 			}
 		}

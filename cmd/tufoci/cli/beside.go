@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tufoci/tufoci/metadata"
@@ -20,10 +21,12 @@ import (
 type besideFlags struct {
 	entries []string
 	from    string
+	flags   *pflag.FlagSet // which of them were given
 }
 
 func (b *besideFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVar(&b.entries, "beside", nil, "the copy in the image repository `REPO` too, or those that match a pattern of repositories of signed images (several times)")
+	b.flags = cmd.Flags()
+	b.flags.StringSliceVar(&b.entries, "beside", nil, "the copy in the image repository `REPO` too, or those that match a pattern of repositories of signed images (several times)")
 }
 
 // addFrom is for commands that need no workspace.
@@ -42,6 +45,10 @@ type besidePlan struct {
 // plan checks what was asked for, on the command line, in a file and in the workspace,
 // if there is one, before anything is done.
 func (b *besideFlags) plan(home ociremote.Reference, workspace *metadata.Config, cl *clients) (*besidePlan, error) {
+	if b.flags.Changed("beside") && len(b.entries) == 0 {
+		// Of a variable that is not set: a monitor would watch nothing.
+		return nil, usagef("--beside is empty: it names a repository, or a pattern of repositories of images")
+	}
 	p := &besidePlan{home: home, clients: cl, entries: slices.Clone(b.entries)}
 	configs := []*metadata.Config{workspace}
 	if b.from != "" {

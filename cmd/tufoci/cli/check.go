@@ -171,6 +171,14 @@ type unhealthyError struct{ what string }
 
 func (e *unhealthyError) Error() string { return e.what }
 
+// besideError says that home is as it should be, and copies of it are not.
+type besideError struct {
+	what  string
+	first string // of the repositories
+}
+
+func (e *besideError) Error() string { return e.what }
+
 // alarm is the error for what is not as it should be: what lapses first, then copies
 // of which nothing is known.
 func (r *checkResult) alarm(h *publish.Health) error {
@@ -184,16 +192,22 @@ func (r *checkResult) alarm(h *publish.Health) error {
 				formatSpan(time.Duration(role.Left)*time.Second), formatSpan(time.Duration(role.Wanted)*time.Second)))
 		}
 	}
+	roles, behind := len(parts), ""
 	for _, c := range r.Beside {
 		if c.Status == statusLags || c.Status == statusMissing {
+			behind = first(behind, c.Repository)
 			parts = append(parts, fmt.Sprintf("the copy beside %s %s", c.Repository, map[string]string{statusLags: "lags", statusMissing: "is missing"}[c.Status]))
 		}
 	}
+	copies := roles == 0 && len(parts) > 0
 	if len(parts) > maxChanges {
 		parts = append(parts[:maxChanges], fmt.Sprintf("%d more", len(parts)-maxChanges))
 	}
-	if len(parts) > 0 {
-		return &unhealthyError{strings.Join(parts, "; ")}
+	switch what := strings.Join(parts, "; "); {
+	case copies:
+		return &besideError{what, behind}
+	case len(parts) > 0:
+		return &unhealthyError{what}
 	}
 	for _, c := range h.Beside {
 		if c.Err != nil {

@@ -48,6 +48,7 @@ type errorReport struct {
 // knows.
 type subject struct {
 	command string // "tufoci trust add"
+	flags   string // with which the command does again what failed: " --attach"
 	trust   string
 	source  string
 	role    string
@@ -61,6 +62,7 @@ type subject struct {
 	scope   string // that would let a trust speak for image
 	reason  string // why none does
 	pin     string // how to add the first trust
+	copy    string // the repository of a copy next to images
 	until   string // how long what was refused would last
 }
 
@@ -127,7 +129,7 @@ func (s subject) fill(template string) string {
 	for placeholder, value := range map[string]string{
 		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
 		"{target}": s.target, "{key}": s.key, "{host}": s.host, "{keys}": s.keys,
-		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until,
+		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until, "{copy}": s.copy,
 	} {
 		if !strings.Contains(template, placeholder) {
 			continue

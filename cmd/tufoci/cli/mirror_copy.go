@@ -129,7 +129,8 @@ func (a *app) runMirrorCopy(ctx context.Context, from, to string, o *mirrorOptio
 	images.close()
 	a.subject.image = failed(res, err)
 	whole := res != nil && res.Metadata != nil
-	if finishErr := finish(whole && !o.dryRun); err == nil {
+	// An archive that was interrupted in the middle of images leaves the old one.
+	if finishErr := finish(whole && !o.dryRun && ctx.Err() == nil); err == nil {
 		err = finishErr
 	}
 	if !whole {

@@ -246,7 +246,7 @@ func exitCodeOf(err error) int {
 // printCopies writes what a person wants to know of many images: those that failed, or
 // that were let pass, each, and the others as a sum.
 func printCopies(w io.Writer, images []imageCopy, bytes int64, dryRun bool) {
-	failed, unchanged, signatures := 0, 0, 0
+	failed, unchanged, signatures, attachments, referrers := 0, 0, 0, 0, 0
 	for _, image := range images {
 		switch {
 		case image.Error != "":
@@ -256,7 +256,7 @@ func printCopies(w io.Writer, images []imageCopy, bytes int64, dryRun bool) {
 		case image.Allowed != "":
 			fmt.Fprintf(w, "  not verified, %s: %s\n", image.Allowed, printable(image.Image))
 		}
-		signatures += image.Signatures
+		signatures, attachments, referrers = signatures+image.Signatures, attachments+image.Attachments, referrers+image.Referrers
 		if image.Unchanged {
 			unchanged++
 		}
@@ -267,6 +267,13 @@ func printCopies(w io.Writer, images []imageCopy, bytes int64, dryRun bool) {
 	case dryRun:
 		fmt.Fprintf(w, "would copy %s, %d of them unchanged\n", count(good, "image"), unchanged)
 	default:
-		fmt.Fprintf(w, "✓ %s, %d of them unchanged; %s; %d bytes\n", count(good, "image"), unchanged, count(signatures, "signature"), bytes)
+		with := count(signatures, "signature")
+		if attachments > 0 {
+			with += ", " + count(attachments, "attachment")
+		}
+		if referrers > 0 {
+			with += ", " + count(referrers, "other referrer")
+		}
+		fmt.Fprintf(w, "✓ %s, %d of them unchanged; %s; %d bytes\n", count(good, "image"), unchanged, with, bytes)
 	}
 }

@@ -249,6 +249,7 @@ func newMirrorLoadResult(file string, to ociremote.Reference, name string, o *lo
 		Blobs: loaded.Copy.Blobs, Bytes: loaded.Copy.Bytes, Until: moment{loaded.Validity.Until()},
 		Receipt: receiptAbsent, from: first(o.root, "the root of trust "+name), place: placeOf(to),
 	}
+	r.Source = "archive" // which was read into memory and verified
 	r.Unchanged = loaded.Copy.Metadata.Unchanged && !slices.ContainsFunc(r.Images, func(c imageCopy) bool { return !c.Unchanged })
 	switch {
 	case loaded.Matches:

@@ -63,7 +63,17 @@ func (n *publishNext) carryOut(ctx context.Context, a *app, w *metadata.Workspac
 	if n.o.attach {
 		r.Attached, errs[1] = n.renew(ctx, a, w, res)
 	}
-	return errors.Join(errs[:]...)
+	err := errors.Join(errs[:]...)
+	if err != nil {
+		// Once more it has to be told what tufoci.yaml does not say.
+		for _, entry := range n.o.beside.entries {
+			a.subject.flags += " --beside " + shellWord(entry)
+		}
+		if n.o.attach {
+			a.subject.flags += " --attach"
+		}
+	}
+	return err
 }
 
 // renew renews attachments. After a publish only those are looked at that what has

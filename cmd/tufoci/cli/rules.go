@@ -75,11 +75,11 @@ var rules = []rule{
 	{is(verify.ErrUntrusted), exitUntrusted, "the signature does not hold up against what the trust delivers", []string{"`{again} --format json` has the evidence of each signature; tell its publisher"}},
 	{is(verify.ErrNoStatement), exitUntrusted, "the trust policy that the trust delivers does not speak of this repository", []string{"ask the publisher of the trust: `tufoci policy show`"}},
 	{is(verify.ErrLevel), exitNotVouched, "the trust policy lets it pass without verifying it", []string{"ask the publisher of the trust for a strict statement: `tufoci policy show`"}},
-	{is(verify.ErrUnmapped), exitNotVouched, "no role that may speak for this name has signed it, or its signature has not arrived yet", []string{"its publisher: `tufoci image add {image}`, then `tufoci publish`"}},
+	{is(verify.ErrUnmapped), exitNotVouched, "no role that may speak for this name has signed it, or its signature has not arrived yet", []string{"its publisher: `tufoci image add {image}`, then `tufoci publish`", "which images are signed: `tufoci ls {trust}`", "which images are signed: `tufoci ls {source}`"}},
 	{is(verify.ErrNoSignature), exitNotVouched, "nobody has signed it with Notation, or the signature was not copied along", []string{"its publisher signs it with notation, and a copy needs its signatures too; then `{again}`"}},
 	{is(verify.ErrNoPolicy), exitRefused, "a signature is required, and nothing says whose", []string{"the publisher of the trust: `tufoci policy set notation trustpolicy.json`, then `tufoci publish`"}},
 	{is(verify.ErrPolicyScope), exitRefused, "a policy that reaches beyond its trust could speak for images of others", []string{"compare with the scopes of `tufoci trust show {trust}`; tell the publisher of the trust"}},
-	{is(verify.ErrImageNotFound), exitAbsent, "no such tag or digest is there", []string{"compare the reference with the one that its publisher gives, then `{again}`"}},
+	{is(verify.ErrImageNotFound), exitAbsent, "no such tag or digest is there", []string{"compare the reference with the one that its publisher gives, then `{again}`", "which images are signed: `tufoci ls {trust}`", "which images are signed: `tufoci ls {source}`", "compare the reference with the one that its publisher gives: `{command} --help`"}},
 	{is(verify.ErrMaterial, trust.ErrRevocations), exitMalformed, "what decides about images cannot be read as a whole, so nothing passes", []string{"tell the publisher of the trust, and which tufoci refused it: `tufoci version`"}},
 	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope '{scope}'`", "pin the root of its publisher: `{pin}`", "`tufoci trust list` shows the scopes that there are"}},
 	{as[*notDecidingError], exitNoTrust, "the trust with the most particular scope decides, and no command line takes its say", []string{"`tufoci trust list` shows the scopes that there are"}},
@@ -99,6 +99,7 @@ var rules = []rule{
 	{as[*unpinnedError], exitNoTrust, "no root is pinned for this source and none was given", []string{"`tufoci trust add NAME {source} --root FILE`, with a root file from its publisher"}},
 	{is(trust.ErrExpired), exitStale, "the publisher has not renewed it; nothing newer was offered", []string{"ask a holder of its keys to run `tufoci publish`"}},
 	{as[*unhealthyError], exitStale, "whoever renews it has not, or not in time", []string{"a holder of its keys: `tufoci refresh {source} --key FILE`; what people sign: `tufoci publish`"}},
+	{as[*besideError], exitStale, "whoever renews the copies does not know this one, or could not write it", []string{"a holder of its keys: `tufoci refresh {source} --key FILE --beside {copy}`"}},
 	{is(trust.ErrStaleCopy), exitStale, "this copy is older than what was seen before, and lacks a file that is needed", []string{"`tufoci trust update {trust}`, when the copy has been renewed", "ask the operator of the copy to run `tufoci mirror copy`"}},
 	{is(trust.ErrClock), exitStale, "the clock of this machine was set back, or was wrong when it last succeeded", []string{"set the clock, then `tufoci trust update {trust}`", "set the clock, then `{command}` again"}},
 	{is(publish.ErrUnverified), exitStale, "what is copied has to be verified", []string{"`{command} --help`"}},
@@ -130,7 +131,7 @@ var rules = []rule{
 	{is(publish.ErrImageHost), exitUsage, "names in metadata have no host: they stand for the one that tufoci.yaml calls images", []string{"`{command} --help`"}},
 	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
 	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; the changes that lost are still in this workspace", []string{"`tufoci status` shows what is staged; agree with the other publisher"}},
-	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; `tufoci reset {role}` drops them, to make them again on what is published"}},
+	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; to make them again on what is published: `tufoci reset {role}` drops them, and `tufoci publish` takes over what others did"}},
 	{is(publish.ErrMoving), exitConflict, "another publisher is at work", []string{"`tufoci publish`, when it is done"}},
 	{is(metadata.ErrPassphrase), exitKey, "the passphrase does not open the key", []string{"set the right TUFOCI_PASSPHRASE; which keys there are: `tufoci key list`"}},
 	{as[*metadata.NoKeysError], exitKey, "can be signed by: {keys}", []string{"with one of these keys: `tufoci refresh {source} --key FILE`"}},
@@ -164,6 +165,7 @@ var rules = []rule{
 	{is(fetcher.ErrTooSlow, fetcher.ErrTimeout, context.DeadlineExceeded), exitRegistry, "the registry or the network is slow", []string{"`{command}` again, later"}},
 	{is(publish.ErrTooManyClaims), exitConflict, "publishers have died on the way, or several are at work", []string{"`tufoci publish`, when no other is at work"}},
 
+	{as[*listenError], exitOther, "another program has the address, or it is not one of this machine", []string{"with another address: `{command} --help`"}},
 	{is(fs.ErrExist), exitOther, "it is there already and is not overwritten", nil},
 	{is(fs.ErrNotExist), exitOther, "there is no such file", []string{"`{command} --help`"}},
 	{is(fs.ErrPermission), exitOther, "the file system refuses it", nil},
@@ -182,6 +184,9 @@ func (s *subject) learn(err error) {
 	}
 	if e, ok := errors.AsType[*metadata.NoKeysError](err); ok && len(e.Roles) > 0 {
 		s.role, s.keys = e.Roles[0].Role, missingKeys(metadata.RoleSignatures{Rules: e.Roles[0].Rules})
+	}
+	if e, ok := errors.AsType[*besideError](err); ok {
+		s.copy = e.first
 	}
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
 		s.role = e.Roles[0].Role

@@ -97,7 +97,7 @@ func Run(ctx context.Context, args []string, w World) int {
 	if err == nil {
 		return exitOK
 	}
-	a.subject.command = cmd.CommandPath()
+	a.subject.command = cmd.CommandPath() + a.subject.flags
 	a.subject.noun = nounOf(cmd)
 	if !a.started {
 		err = &usageError{err: err}

@@ -84,9 +84,12 @@ func (a *app) runServe(ctx context.Context, from string, o *serveOptions) error 
 	if err != nil {
 		return err
 	}
+	if _, _, err := net.SplitHostPort(o.listen); err != nil {
+		return usagef("--listen %q: want HOST:PORT or :PORT", o.listen)
+	}
 	listener, err := net.Listen("tcp", o.listen)
 	if err != nil {
-		return err
+		return &listenError{err}
 	}
 	defer listener.Close()
 	life, end := context.WithCancel(ctx)
@@ -194,3 +197,9 @@ func (r *serveResult) text(w io.Writer, _ *app) {
 	}
 	fmt.Fprintf(w, "✓ verified: %s\n✓ serving %s at %s\n", r.line, printable(r.Reference), r.URL)
 }
+
+// listenError says that an address cannot be listened at.
+type listenError struct{ err error }
+
+func (e *listenError) Error() string { return e.err.Error() }
+func (e *listenError) Unwrap() error { return e.err }
