@@ -47,8 +47,11 @@ func TestSecurityDocumentNamesTests(t *testing.T) {
 
 // directoryOf is that of a package named in the document, which may lie in another one.
 func directoryOf(pkg string) string {
-	if pkg == "notationdir" {
+	switch pkg {
+	case "notationdir":
 		return filepath.Join("verify", pkg)
+	case "cli":
+		return filepath.Join("cmd", "tufoci", pkg)
 	}
 	return pkg
 }

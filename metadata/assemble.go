@@ -18,8 +18,8 @@ type File struct {
 	Length int64
 }
 
-// Head is the verified state of the channel: every metadata file with its bytes, target files without. Metadata that is
-// byte for byte what the workspace published last may come without bytes too, by its SHA256.
+// Head is the verified state of the channel: every metadata file with its bytes, target files with or without. Metadata
+// that is byte for byte what the workspace published last may come without bytes too, by its SHA256.
 // The caller has verified it as a client; Assemble trusts it once its root chain fits the workspace.
 type Head struct {
 	Digest string // of the bundle
@@ -44,6 +44,7 @@ type Release struct {
 	Changed  []RoleChange         // against the head, in the order of their writing
 	Root1    []byte               // the first root
 	Warnings []Finding            // what lint says that does not stop a publish
+	Waiting  []WaitingRole        // of Refresh: roles that are due and were not renewed
 }
 
 // RoleChange is one role that the release changes.
@@ -77,37 +78,55 @@ func (w *Workspace) Assemble(ctx context.Context, head *Head, o AssembleOptions)
 	if o.Now.IsZero() {
 		o.Now = w.now()
 	}
-	h, err := w.newHeadState(head)
+	h, err := w.baseAsHead()
+	if head != nil {
+		h, err = newHeadState(head, w.base)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if err := w.lineage(h); err != nil {
 		return nil, err
 	}
-	a := newAssembly(w, h, o)
-	for _, step := range []func(context.Context) error{
-		a.takeStaged, // over the head, where it has not moved
-		a.signRoles,  // what is staged, new, or under other keys than before
-		a.renewRoles, // online roles inside their window
-		a.makeSnapshot,
-		a.makeTimestamp,
-		a.complete,
-		a.lint,
-		a.save,
-	} {
-		if err := step(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return a.release()
+	d := &draft{assembly: newAssembly(ownSigning{w, w.newSigners()}, w.parsed, h, o.Now, o.TimestampVersion), w: w, dryRun: o.DryRun}
+	d.noSpareKey = w.cfg.NoSpareKey
+	return d.run(ctx,
+		d.takeStaged, // over the head, where it has not moved
+		d.signRoles,  // what is staged, new, or under other keys than before
+		d.renewRoles, // online roles inside their window
+		d.makeSnapshot,
+		d.makeTimestamp,
+		d.complete,
+		d.lint,
+		d.save,
+	)
 }
 
-// assembly is one run of Assemble.
+// signing is what an assembly leaves to whom it is made for: a workspace, or a refresh.
+type signing interface {
+	// online reports whether the role is signed without having been staged.
+	online(role string, isBin bool) bool
+	// lifeOf is how long new versions of a role live, whose newest file is f; nil for a new one.
+	lifeOf(role string, isBin bool, f *roleFile) (life, error)
+	// due reports whether a role is to be renewed.
+	due(f *roleFile, l life, now time.Time) bool
+	// atHand lists the keys among those of the rules that can sign, by names that sign takes.
+	atHand(rules ...rule) []string
+	// sign signs a file, see signers.sign.
+	sign(ctx context.Context, f *roleFile, rules []rule, names []string, enough bool) (*roleFile, []string, error)
+	keyInfo(id string, key *tuf.Key, signed bool) KeyInfo
+	// blob returns the bytes of a target file, nil if they are not here.
+	blob(n entry) ([]byte, error)
+}
+
+// assembly makes the next state of a repository.
 type assembly struct {
-	w    *Workspace
-	head *headState // nil: the channel is empty
-	o    AssembleOptions
-	keys *signers
+	by               signing
+	parsed           parsedFiles
+	head             *headState // nil: the channel is empty
+	now              time.Time
+	timestampVersion int64 // least one, 0: the next one
+	noSpareKey       bool
 
 	next    map[string]*roleFile // the roles of the release
 	staged  map[string]*roleFile // those of them that were edited here
@@ -118,17 +137,53 @@ type assembly struct {
 	notes   []Finding
 }
 
-func newAssembly(w *Workspace, h *headState, o AssembleOptions) *assembly {
+func newAssembly(by signing, parsed parsedFiles, h *headState, now time.Time, timestampVersion int64) *assembly {
 	a := &assembly{
-		w: w, head: h, o: o, keys: w.newSigners(),
+		by: by, parsed: parsed, head: h, now: now, timestampVersion: timestampVersion,
 		next: map[string]*roleFile{}, staged: map[string]*roleFile{},
 	}
 	if h != nil {
 		maps.Copy(a.next, h.roles)
 		a.next[tuf.ROOT] = h.role(tuf.ROOT)
 	}
-	a.view = w.viewOf(func(role string) *roleFile { return a.next[role] })
+	a.view = parsed.viewOf(func(role string) *roleFile { return a.next[role] })
 	return a
+}
+
+// run takes the steps, and writes down what came of them.
+func (a *assembly) run(ctx context.Context, steps ...func(context.Context) error) (*Release, error) {
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return a.release()
+}
+
+// draft is one run of Assemble: an assembly of what is staged in a workspace.
+type draft struct {
+	*assembly
+	w      *Workspace
+	dryRun bool
+}
+
+// ownSigning is the signing of a workspace: what tufoci.yaml says, with its keys.
+type ownSigning struct {
+	*Workspace
+	*signers
+}
+
+func (s ownSigning) lifeOf(role string, isBin bool, _ *roleFile) (life, error) {
+	if isBin {
+		role = binsRole
+	}
+	period, renew := s.cfg.Periods(role)
+	return life{period, renew}, nil
+}
+
+// due: little life left, or a period that is not that of tufoci.yaml.
+func (s ownSigning) due(f *roleFile, l life, now time.Time) bool {
+	return f.expires.Sub(now) < l.renewWithin || f.period != 0 && f.period != l.period
 }
 
 // complete fails if thresholds are missing.
@@ -141,7 +196,7 @@ func (a *assembly) complete(context.Context) error {
 
 // lint checks the roles that change.
 func (a *assembly) lint(context.Context) error {
-	in := LintInput{Roles: map[string][]byte{}, NoSpareKey: a.w.cfg.NoSpareKey}
+	in := LintInput{Roles: map[string][]byte{}, NoSpareKey: a.noSpareKey}
 	for _, c := range a.changed {
 		data, err := bytesOf(a.next[c.Role])
 		if err != nil {
@@ -158,12 +213,12 @@ func (a *assembly) lint(context.Context) error {
 
 // save keeps the signatures that were made on other roles than snapshot and timestamp, which are made anew each time;
 // and on those that others have moved, which the base of this workspace does not know yet.
-func (a *assembly) save(context.Context) error {
-	if a.o.DryRun {
+func (d *draft) save(context.Context) error {
+	if d.dryRun {
 		return nil
 	}
-	return a.w.saveStaged(slices.DeleteFunc(a.toSave, func(f *roleFile) bool {
-		return f.version != a.w.base.version(f.role)+1
+	return d.w.saveStaged(slices.DeleteFunc(d.toSave, func(f *roleFile) bool {
+		return f.version != d.w.base.version(f.role)+1
 	}))
 }
 
@@ -179,7 +234,7 @@ func (a *assembly) headBins() (*rule, error) {
 	if a.head == nil {
 		return nil, nil
 	}
-	v := a.w.viewOf(a.head.role)
+	v := a.parsed.viewOf(a.head.role)
 	bins, err := v.bins()
 	if err != nil || bins == nil {
 		return nil, err
@@ -192,14 +247,9 @@ func (a *assembly) headBins() (*rule, error) {
 	return &r, nil
 }
 
-// due reports whether a role is to be renewed: little life left, or a period that is not that of tufoci.yaml.
-func (a *assembly) due(f *roleFile, l life) bool {
-	return f.expires.Sub(a.o.Now) < l.renewWithin || f.period != 0 && f.period != l.period
-}
-
 // need notes a role that lacks signatures.
 func (a *assembly) need(f *roleFile, rules []rule) error {
-	s, err := a.w.count(f, rules)
+	s, err := countSignatures(f, rules, a.by.keyInfo)
 	if err != nil {
 		return fmt.Errorf("counting signatures: %w", err)
 	}

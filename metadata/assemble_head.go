@@ -42,10 +42,7 @@ func (h *headState) version(name string) int64 {
 }
 
 // newHeadState takes a head apart. Metadata without bytes must be a file that the base has.
-func (w *Workspace) newHeadState(head *Head) (*headState, error) {
-	if head == nil {
-		return w.baseAsHead()
-	}
+func newHeadState(head *Head, known *base) (*headState, error) {
 	h := &headState{digest: head.Digest, roles: map[string]*roleFile{}, targets: map[string]File{}}
 	for _, f := range head.Files {
 		role, version, ok := ParseTitle(f.Name)
@@ -53,7 +50,7 @@ func (w *Workspace) newHeadState(head *Head) (*headState, error) {
 			h.targets[f.Name] = f
 			continue
 		}
-		file, err := w.headFile(role, version, f)
+		file, err := known.headFile(role, version, f)
 		if err != nil {
 			return nil, err
 		}
@@ -76,15 +73,15 @@ func (w *Workspace) baseAsHead() (*headState, error) {
 }
 
 // headFile describes one metadata file of a head, without parsing more than its first members, and that only when its
-// bytes are not those of the base.
-func (w *Workspace) headFile(role string, version int64, f File) (*roleFile, error) {
+// bytes are not those of the base, which may be nil.
+func (b *base) headFile(role string, version int64, f File) (*roleFile, error) {
 	sum := f.SHA256
 	if f.Data != nil {
 		sum = checksum(f.Data)
 	}
-	published := w.base.role(role)
-	if role == tuf.ROOT && w.base != nil && version <= int64(len(w.base.roots)) {
-		published = w.base.roots[version-1]
+	published := b.role(role)
+	if role == tuf.ROOT && b != nil && version <= int64(len(b.roots)) {
+		published = b.roots[version-1]
 	}
 	if published != nil && published.sum == sum {
 		same := *published

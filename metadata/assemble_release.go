@@ -136,7 +136,7 @@ func fileEntries(f *roleFile) ([]entry, error) {
 func (a *assembly) targetFile(name string, n entry) (File, error) {
 	sum := n.Hashes["sha256"]
 	f := File{Name: name, SHA256: sum, Length: n.Length}
-	data, err := a.w.blob(n)
+	data, err := a.by.blob(n)
 	if err != nil {
 		return File{}, err
 	}

@@ -109,7 +109,7 @@ func (a *assembly) checkRole(ctx context.Context, role string) error {
 			return nil
 		}
 	}
-	if !a.w.online(role, isBin) {
+	if !a.by.online(role, isBin) {
 		return a.need(f, rules)
 	}
 	return a.signOnline(ctx, f, rules, why)
@@ -135,7 +135,7 @@ func (a *assembly) attempt(ctx context.Context, f *roleFile, rules []rule) (sign
 	if f, err = a.version(f); err != nil {
 		return nil, false, err
 	}
-	signed, _, err = a.keys.sign(ctx, f, rules, a.keys.atHand(rules...), true)
+	signed, _, err = a.by.sign(ctx, f, rules, a.by.atHand(rules...), true)
 	if err != nil {
 		return nil, false, err
 	}
@@ -159,7 +159,7 @@ func (a *assembly) version(f *roleFile) (*roleFile, error) {
 		return nil, err
 	}
 	version := a.head.version(f.role) + 1
-	if data, err = nextVersion(data, version, a.o.Now, l); err != nil {
+	if data, err = nextVersion(data, version, a.now, l); err != nil {
 		return nil, err
 	}
 	return newRoleFile(f.role, data)
@@ -167,17 +167,14 @@ func (a *assembly) version(f *roleFile) (*roleFile, error) {
 
 // life is how long new versions of the role live.
 func (a *assembly) life(role string) (life, error) {
+	isBin := false
 	if !isTopLevel(role) {
-		_, isBin, err := a.view.binParent(role)
-		if err != nil {
+		var err error
+		if _, isBin, err = a.view.binParent(role); err != nil {
 			return life{}, err
 		}
-		if isBin {
-			role = binsRole
-		}
 	}
-	period, renew := a.w.cfg.Periods(role)
-	return life{period, renew}, nil
+	return a.by.lifeOf(role, isBin, a.next[role])
 }
 
 // rules are the thresholds of a role in the release. A new root must meet those of its predecessor too (spec 5.3.4).
@@ -213,14 +210,14 @@ func (a *assembly) renewRoles(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !a.w.online(role, isBin) || !a.due(f, l) {
+		if !a.by.online(role, isBin) || !a.by.due(f, l, a.now) {
 			continue
 		}
 		rules, err := a.rules(role)
 		if err != nil {
 			return err
 		}
-		if len(a.keys.atHand(rules...)) == 0 {
+		if len(a.by.atHand(rules...)) == 0 {
 			continue
 		}
 		signed, met, err := a.attempt(ctx, f, rules)

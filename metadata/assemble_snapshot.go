@@ -10,7 +10,8 @@ import (
 )
 
 // makeSnapshot signs a new snapshot if a role changed, if it is due or if its key changed. A role that the snapshot of
-// the head lists stays listed, delegated or not: clients refuse a snapshot that forgets one (spec 5.5.5).
+// the head lists stays listed, delegated or not: clients refuse a snapshot that forgets one (spec 5.5.5). That others
+// have listed a role without length or hash is mended along the way, and no reason to sign.
 func (a *assembly) makeSnapshot(ctx context.Context) error {
 	meta := map[string]*tuf.MetaFiles{}
 	md := tuf.Snapshot(time.Time{})
@@ -29,7 +30,7 @@ func (a *assembly) makeSnapshot(ctx context.Context) error {
 				return err
 			}
 			meta[role+".json"] = m
-			changed = true
+			changed = changed || old == nil || old.Version != f.version
 		}
 	}
 	md.Signed.Meta = meta
@@ -49,7 +50,7 @@ func (a *assembly) makeTimestamp(ctx context.Context) error {
 		}
 		md.Signed.Meta = map[string]*tuf.MetaFiles{"snapshot.json": m}
 	}
-	return makeOnline(ctx, a, tuf.TIMESTAMP, md, len(a.changed) > 0 || a.head == nil, a.o.TimestampVersion)
+	return makeOnline(ctx, a, tuf.TIMESTAMP, md, len(a.changed) > 0 || a.head == nil, a.timestampVersion)
 }
 
 // makeOnline signs the next version of snapshot or timestamp. One that would only be renewed is left as it is when its
@@ -71,14 +72,14 @@ func makeOnline[T tuf.Roles](ctx context.Context, a *assembly, role string, md *
 		}
 		changed, why = !met, whyRenewed
 	}
-	if !changed && (!a.due(a.next[role], l) || len(a.keys.atHand(rules...)) == 0) {
+	if !changed && (!a.by.due(a.next[role], l, a.now) || len(a.by.atHand(rules...)) == 0) {
 		return nil
 	}
 	data, err := encode(md)
 	if err != nil {
 		return err
 	}
-	if data, err = nextVersion(data, max(a.head.version(role)+1, least), a.o.Now, l); err != nil {
+	if data, err = nextVersion(data, max(a.head.version(role)+1, least), a.now, l); err != nil {
 		return err
 	}
 	f, err := newRoleFile(role, data)
@@ -90,11 +91,11 @@ func makeOnline[T tuf.Roles](ctx context.Context, a *assembly, role string, md *
 
 // signNew signs a new snapshot or timestamp; signatures that it lacks are noted if it is required.
 func (a *assembly) signNew(ctx context.Context, f *roleFile, rules []rule, why string, required bool) error {
-	names := a.keys.atHand(rules...)
+	names := a.by.atHand(rules...)
 	if len(a.needs) > 0 && len(names) > 0 {
 		return nil // nothing comes of this release: no key is opened for it
 	}
-	signed, _, err := a.keys.sign(ctx, f, rules, names, true)
+	signed, _, err := a.by.sign(ctx, f, rules, names, true)
 	if err != nil {
 		return err
 	}

@@ -18,18 +18,23 @@ import (
 	"github.com/tufoci/tufoci/internal/period"
 )
 
-// maxConfig bounds tufoci.yaml, in bytes.
-const maxConfig = 1 << 20
+const (
+	// maxConfig bounds tufoci.yaml, in bytes.
+	maxConfig = 1 << 20
+	// maxBeside bounds its list of copies.
+	maxBeside = 1000
+)
 
 // Config is tufoci.yaml: what a publisher decides and keeps in git. It holds no secrets. Keys and thresholds in force
 // are those of the metadata.
 type Config struct {
-	Repository string // HOST/REPOSITORY of the trust repository, without tag
-	Channel    string // its tag; "" is "tuf"
-	Images     string // canonical host of the images
-	Layout     string // variant of the bundle; "" is "default"
-	Profile    string // dev, standard or strict
-	NoSpareKey bool   // root may have no more keys than its threshold
+	Repository string   // HOST/REPOSITORY of the trust repository, without tag
+	Channel    string   // its tag; "" is "tuf"
+	Images     string   // canonical host of the images
+	Layout     string   // variant of the bundle; "" is "default"
+	Beside     []string // repositories of images in which copies are kept: SHOP/API, SHOP/*, or HOST/REPOSITORY
+	Profile    string   // dev, standard or strict
+	NoSpareKey bool     // root may have no more keys than its threshold
 	Roles      map[string]Periods
 	Keys       map[string]KeyConfig
 
@@ -49,6 +54,7 @@ type configYAML struct {
 	Channel    string                 `yaml:"channel,omitempty"`
 	Images     string                 `yaml:"images,omitempty"`
 	Layout     string                 `yaml:"layout,omitempty"`
+	Beside     []string               `yaml:"beside,omitempty"`
 	Profile    string                 `yaml:"profile"`
 	NoSpareKey bool                   `yaml:"noSpareKey,omitempty"`
 	Roles      map[string]periodsYAML `yaml:"roles,omitempty"`
@@ -68,6 +74,7 @@ type keyYAML struct {
 
 var (
 	channelRE = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+	besideRE  = regexp.MustCompile(`^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9._*-]+(/[a-z0-9._*-]+)*$`)
 	layouts   = []string{"", "default", "nodata", "gitlab"}
 )
 
@@ -105,7 +112,7 @@ func ParseConfig(data []byte) (*Config, error) {
 		return nil, fmt.Errorf("%w: more than one document", ErrInvalid)
 	}
 	c := &Config{
-		Repository: y.Repository, Channel: y.Channel, Images: y.Images, Layout: y.Layout, Profile: y.Profile,
+		Repository: y.Repository, Channel: y.Channel, Images: y.Images, Layout: y.Layout, Beside: y.Beside, Profile: y.Profile,
 		NoSpareKey: y.NoSpareKey, Roles: map[string]Periods{}, Keys: map[string]KeyConfig{}, source: data,
 	}
 	for role, p := range y.Roles {
@@ -145,6 +152,9 @@ func (c *Config) validate() error {
 	if !slices.Contains(layouts, c.Layout) {
 		return fmt.Errorf("%w: layout %q: want default, nodata or gitlab", ErrInvalid, c.Layout)
 	}
+	if err := checkBeside(c.Beside); err != nil {
+		return err
+	}
 	if err := checkProfile(c.Profile); err != nil {
 		return err
 	}
@@ -154,6 +164,23 @@ func (c *Config) validate() error {
 		}
 	}
 	return c.checkKeys()
+}
+
+// checkBeside holds the list of copies to the form of repositories and of patterns of them. A component that is "**"
+// stands for one or more.
+func checkBeside(patterns []string) error {
+	if len(patterns) > maxBeside {
+		return fmt.Errorf("%w: beside: more than %d entries", ErrInvalid, maxBeside)
+	}
+	for n, p := range patterns {
+		switch {
+		case !besideRE.MatchString(p) || strings.Contains(strings.ReplaceAll("/"+p+"/", "/**/", "/"), "**"):
+			return fmt.Errorf("%w: beside %q: want HOST/REPOSITORY, or a pattern of repositories of images such as shop/*", ErrInvalid, p)
+		case slices.Contains(patterns[:n], p):
+			return fmt.Errorf("%w: beside %q: is there twice", ErrInvalid, p)
+		}
+	}
+	return nil
 }
 
 func (c *Config) checkPeriods(role string) error {
@@ -242,6 +269,7 @@ func (c *Config) SetPeriods(role string, expires, renewWithin time.Duration) err
 // Clone is a copy that can be changed.
 func (c *Config) Clone() *Config {
 	next := *c
+	next.Beside = slices.Clone(c.Beside)
 	next.Roles, next.Keys = maps.Clone(c.Roles), maps.Clone(c.Keys)
 	return &next
 }
@@ -252,7 +280,7 @@ func (c *Config) Marshal() ([]byte, error) {
 		return nil, err
 	}
 	y := configYAML{
-		Repository: c.Repository, Channel: c.Channel, Images: c.Images, Layout: c.Layout, Profile: c.Profile,
+		Repository: c.Repository, Channel: c.Channel, Images: c.Images, Layout: c.Layout, Beside: c.Beside, Profile: c.Profile,
 		NoSpareKey: c.NoSpareKey, Roles: map[string]periodsYAML{}, Keys: map[string]keyYAML{},
 	}
 	for role, p := range c.Roles {
@@ -291,7 +319,8 @@ func (c *Config) Marshal() ([]byte, error) {
 // equal reports whether two files say the same.
 func (c *Config) equal(o *Config) bool {
 	return c.Repository == o.Repository && c.Channel == o.Channel && c.Images == o.Images && c.Layout == o.Layout &&
-		c.Profile == o.Profile && c.NoSpareKey == o.NoSpareKey && maps.Equal(c.Roles, o.Roles) && maps.Equal(c.Keys, o.Keys)
+		slices.Equal(c.Beside, o.Beside) && c.Profile == o.Profile && c.NoSpareKey == o.NoSpareKey &&
+		maps.Equal(c.Roles, o.Roles) && maps.Equal(c.Keys, o.Keys)
 }
 
 func periodText(d time.Duration) string {

@@ -47,6 +47,7 @@ func TestConfigRoundTrip(t *testing.T) {
 	public := string(publicPEM(t, testKey(t, KeyRSA3072).Public()))
 	c := &Config{
 		Repository: "registry.acme.io:5000/trust/tuf", Channel: "next", Images: "registry.acme.io", Layout: "gitlab", Profile: ProfileStrict,
+		Beside:     []string{"shop/*", "**", "Mirror.acme.io:5000/shop/api"},
 		NoSpareKey: true,
 		Roles:      map[string]Periods{"root": {Expires: 400 * day}, "apps-shop": {Expires: 36 * time.Hour, RenewWithin: 90 * time.Minute}},
 		Keys: map[string]KeyConfig{
@@ -162,6 +163,10 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"two documents", configWith(t, "---", "profile: dev"), "document"},
 		{"a channel with a dot", configWith(t, "channel: tuf.v1"), "channel"},
 		{"a channel in capitals", configWith(t, "channel: TUF"), "channel"},
+		{"a copy under a tag", configWith(t, "beside: ['registry.acme.io/shop/api:tuf']"), "beside"},
+		{"a pattern that reaches too far", configWith(t, "beside: ['shop/a**']"), "beside"},
+		{"a copy that is there twice", configWith(t, "beside: ['shop/*', 'shop/*']"), "beside"},
+		{"a copy without a name", configWith(t, "beside: ['']"), "beside"},
 		{"a layout to come", configWith(t, "layout: packed"), "layout"},
 		{"images with a path", configWith(t, "images: r.io/mirror"), "images"},
 		{"a period without unit", configWith(t, "roles: {root: {expires: 365}}"), "365"},

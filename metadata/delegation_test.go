@@ -308,8 +308,7 @@ func TestVisits(t *testing.T) {
 	for _, name := range []string{"c", "d", "f"} {
 		add(name)
 	}
-	w := &Workspace{parsed: map[string]*tuf.Metadata[tuf.TargetsType]{}}
-	v := w.viewOf(func(role string) *roleFile { return files[role] })
+	v := newParsedFiles().viewOf(func(role string) *roleFile { return files[role] })
 	for path, want := range map[string]string{
 		"x/1": "targets a e b c",
 		"y/1": "targets a f d",

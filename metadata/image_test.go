@@ -367,8 +367,8 @@ func TestImagesInBins(t *testing.T) {
 	w.must(ws.Close())
 	ws = w.open()
 	w.addImages(ws, "", image("web", "2", "x"))
-	if len(ws.parsed) > 4 { // targets, images, two bins
-		t.Errorf("%d files were parsed", len(ws.parsed))
+	if len(ws.parsed.targets) > 4 { // targets, images, two bins
+		t.Errorf("%d files were parsed", len(ws.parsed.targets))
 	}
 	_, err := ws.RemoveImages([]string{"shop/api:1"}, RemoveImageOptions{})
 	w.must(err)

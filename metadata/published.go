@@ -67,7 +67,7 @@ func (w *Workspace) nextBase(r *Release) (*base, error) {
 		if !ok {
 			continue
 		}
-		file, err := w.headFile(role, version, f)
+		file, err := w.base.headFile(role, version, f)
 		if err != nil {
 			return nil, err
 		}

@@ -54,19 +54,20 @@ func newRoleFile(role string, data []byte) (*roleFile, error) {
 	if want := typeOf(role); h.Type != want {
 		return nil, fmt.Errorf("role %q: %w: its type is %q, not %q", role, ErrDamaged, h.Type, want)
 	}
+	period, _ := statedSeconds(h.Period)
 	return &roleFile{
 		role: role, version: h.Version, sum: checksum(data), length: int64(len(data)),
-		expires: h.Expires, period: time.Duration(h.Period) * time.Second,
+		expires: h.Expires, period: period,
 		read: func() ([]byte, error) { return data, nil },
 	}, nil
 }
 
 // header is what can be known of a file without parsing all of it.
 type header struct {
-	Type    string    `json:"_type"`
-	Version int64     `json:"version"`
-	Expires time.Time `json:"expires"`
-	Period  int64     `json:"x-tufoci-expires"`
+	Type    string          `json:"_type"`
+	Version int64           `json:"version"`
+	Expires time.Time       `json:"expires"`
+	Period  json.RawMessage `json:"x-tufoci-expires"`
 }
 
 func readHeader(data []byte) (header, error) {

@@ -132,6 +132,11 @@ func (w *Workspace) rulesOf(role string) ([]rule, error) {
 // sign signs a file with those of the keys named that a rule knows, and returns these. With enough it stops once the
 // thresholds are met.
 func (s *signers) sign(ctx context.Context, f *roleFile, rules []rule, names []string, enough bool) (*roleFile, []string, error) {
+	return signFile(ctx, f, rules, names, enough, s.named)
+}
+
+// signFile is signers.sign, with the keys that open returns by name.
+func signFile(ctx context.Context, f *roleFile, rules []rule, names []string, enough bool, open func(name string) (Signer, error)) (*roleFile, []string, error) {
 	e, err := f.envelope()
 	if err != nil {
 		return nil, nil, err
@@ -143,7 +148,7 @@ func (s *signers) sign(ctx context.Context, f *roleFile, rules []rule, names []s
 		} else if met && enough {
 			break
 		}
-		signer, err := s.named(name)
+		signer, err := open(name)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -211,17 +216,26 @@ func (w *Workspace) signaturesOf(roles []string) ([]RoleSignatures, error) {
 
 // count counts the signatures of a file by each rule.
 func (w *Workspace) count(f *roleFile, rules []rule) (RoleSignatures, error) {
+	return countSignatures(f, rules, w.keyInfo)
+}
+
+func countSignatures(f *roleFile, rules []rule, info func(id string, key *tuf.Key, signed bool) KeyInfo) (RoleSignatures, error) {
 	out := RoleSignatures{Role: f.role, Version: f.version}
 	for _, r := range rules {
 		signed, err := f.signed(r)
 		if err != nil {
 			return RoleSignatures{}, err
 		}
-		counted := SignatureRule{By: r.by, Have: r.count(signed), Need: r.threshold}
-		for _, id := range r.ids {
-			counted.Keys = append(counted.Keys, w.keyInfo(id, r.keys[id], signed[id]))
-		}
-		out.Rules = append(out.Rules, counted)
+		out.Rules = append(out.Rules, r.describe(signed, info))
 	}
 	return out, nil
+}
+
+// describe counts the keys of a rule that have signed.
+func (r rule) describe(signed map[string]bool, info func(id string, key *tuf.Key, signed bool) KeyInfo) SignatureRule {
+	out := SignatureRule{By: r.by, Have: r.count(signed), Need: r.threshold}
+	for _, id := range r.ids {
+		out.Keys = append(out.Keys, info(id, r.keys[id], signed[id]))
+	}
+	return out
 }

@@ -14,16 +14,29 @@ func (w *Workspace) view() *view { return w.viewOf(w.current) }
 func (w *Workspace) baseView() *view { return w.viewOf(w.base.role) }
 
 // viewOf is the repository of the files that find returns.
-func (w *Workspace) viewOf(find func(role string) *roleFile) *view {
+func (w *Workspace) viewOf(find func(role string) *roleFile) *view { return w.parsed.viewOf(find) }
+
+// parsedFiles are files that were parsed, by sha256: shared, never changed.
+type parsedFiles struct {
+	roots   map[string]*tuf.Metadata[tuf.RootType]
+	targets map[string]*tuf.Metadata[tuf.TargetsType]
+}
+
+func newParsedFiles() parsedFiles {
+	return parsedFiles{roots: map[string]*tuf.Metadata[tuf.RootType]{}, targets: map[string]*tuf.Metadata[tuf.TargetsType]{}}
+}
+
+// viewOf is the repository of the files that find returns.
+func (p parsedFiles) viewOf(find func(role string) *roleFile) *view {
 	return &view{
 		root: func() (*tuf.Metadata[tuf.RootType], error) {
 			f := find(tuf.ROOT)
-			if f != nil && w.parsedRoots[f.sum] != nil {
-				return w.parsedRoots[f.sum], nil
+			if f != nil && p.roots[f.sum] != nil {
+				return p.roots[f.sum], nil
 			}
 			md, err := parseFile[tuf.RootType](f)
 			if err == nil {
-				w.parsedRoots[f.sum] = md
+				p.roots[f.sum] = md
 			}
 			return md, err
 		},
@@ -32,12 +45,12 @@ func (w *Workspace) viewOf(find func(role string) *roleFile) *view {
 			if f == nil {
 				return nil, nil
 			}
-			if md := w.parsed[f.sum]; md != nil {
+			if md := p.targets[f.sum]; md != nil {
 				return md, nil
 			}
 			md, err := parseFile[tuf.TargetsType](f)
 			if err == nil {
-				w.parsed[f.sum] = md
+				p.targets[f.sum] = md
 			}
 			return md, err
 		},

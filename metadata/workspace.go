@@ -38,9 +38,8 @@ type Workspace struct {
 	base   *base                // nil before the first publish
 	staged map[string]*roleFile // next versions by role
 
-	parsed      map[string]*tuf.Metadata[tuf.TargetsType] // by sha256, shared, never changed
-	parsedRoots map[string]*tuf.Metadata[tuf.RootType]
-	opened      map[string]Signer // private keys by URI
+	parsed parsedFiles
+	opened map[string]Signer // private keys by URI
 }
 
 // OpenOptions are the surroundings of a workspace.
@@ -66,8 +65,7 @@ func Open(dir string, o OpenOptions) (*Workspace, error) {
 func newWorkspace(dir string, o OpenOptions) *Workspace {
 	w := &Workspace{
 		dir: dir, now: o.Now, passphrase: o.Passphrase, env: o.Env, readOnly: o.ReadOnly,
-		disk: &disk{}, opened: map[string]Signer{},
-		parsed: map[string]*tuf.Metadata[tuf.TargetsType]{}, parsedRoots: map[string]*tuf.Metadata[tuf.RootType]{},
+		disk: &disk{}, opened: map[string]Signer{}, parsed: newParsedFiles(),
 	}
 	if w.now == nil {
 		w.now = time.Now

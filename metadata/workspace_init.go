@@ -162,7 +162,7 @@ func (n *initialisation) keys() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	passphrase, err := n.w.askPassphrase(devKey)
+	passphrase, err := n.w.keySource().askPassphrase(devKey)
 	if err != nil {
 		return nil, fmt.Errorf("key %q: %w", devKey, err)
 	}

@@ -61,7 +61,7 @@ func (w *Workspace) ImportKey(name string, data []byte, o KeyOptions) (*Key, err
 	var passphrase []byte
 	if IsEncrypted(data) {
 		var err error
-		if passphrase, err = w.askPassphrase(name); err != nil {
+		if passphrase, err = w.keySource().askPassphrase(name); err != nil {
 			return nil, fmt.Errorf("key %q: %w", name, err)
 		}
 	}
@@ -188,7 +188,7 @@ func (w *Workspace) keepKey(name string, private crypto.Signer, o KeyOptions) (*
 	if err := w.freshKey(name, pub); err != nil {
 		return nil, err
 	}
-	passphrase, err := w.askPassphrase(name)
+	passphrase, err := w.keySource().askPassphrase(name)
 	if err != nil {
 		return nil, fmt.Errorf("key %q: %w", name, err)
 	}

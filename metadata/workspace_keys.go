@@ -94,7 +94,7 @@ func (s *signers) open(name, uri string, want *tuf.Key) (Signer, error) {
 	signer := s.opened[uri]
 	if signer == nil {
 		var err error
-		if signer, err = s.read(name, uri); err != nil {
+		if signer, err = s.w.keySource().read(name, uri); err != nil {
 			return nil, err
 		}
 		s.opened[uri] = signer
@@ -105,12 +105,21 @@ func (s *signers) open(name, uri string, want *tuf.Key) (Signer, error) {
 	return signer, nil
 }
 
-func (s *signers) read(name, uri string) (Signer, error) {
+// keySource is where private keys are read, and who knows their passphrases.
+type keySource struct {
+	dir        string // relative paths are relative to it
+	env        func(name string) (string, bool)
+	passphrase func(keyName string) ([]byte, error)
+}
+
+func (w *Workspace) keySource() keySource { return keySource{w.dir, w.env, w.passphrase} }
+
+func (s keySource) read(name, uri string) (Signer, error) {
 	u, err := parseKeyURI(uri)
 	if err != nil {
 		return nil, err
 	}
-	data, err := u.read(s.w.dir, s.w.env)
+	data, err := u.read(s.dir, s.env)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: key %q: %v", ErrKeyMissing, name, err)
 	}
@@ -119,7 +128,7 @@ func (s *signers) read(name, uri string) (Signer, error) {
 	}
 	var passphrase []byte
 	if IsEncrypted(data) {
-		if passphrase, err = s.w.askPassphrase(name); err != nil {
+		if passphrase, err = s.askPassphrase(name); err != nil {
 			return nil, fmt.Errorf("key %q: %w", name, err)
 		}
 	}
@@ -134,11 +143,21 @@ func (s *signers) read(name, uri string) (Signer, error) {
 	return signer, nil
 }
 
-func (w *Workspace) askPassphrase(name string) ([]byte, error) {
-	if w.passphrase == nil {
+// has reports whether something can be read at a URI; "" is none.
+func (s keySource) has(uri string) bool {
+	u, err := parseKeyURI(uri)
+	if err != nil {
+		return false
+	}
+	_, err = u.read(s.dir, s.env)
+	return err == nil
+}
+
+func (s keySource) askPassphrase(name string) ([]byte, error) {
+	if s.passphrase == nil {
 		return nil, fmt.Errorf("%w: nobody can be asked", ErrPassphrase)
 	}
-	return w.passphrase(name)
+	return s.passphrase(name)
 }
 
 // atHand lists the names of the keys among those of the rules that tufoci.yaml has a URI for, and whose private key is
@@ -148,20 +167,17 @@ func (s *signers) atHand(rules ...rule) []string {
 	for _, name := range slices.Sorted(maps.Keys(s.w.cfg.Keys)) {
 		k := s.w.cfg.Keys[name]
 		pub, _, err := s.w.publicKey(name)
-		if err != nil || k.URI == "" {
-			continue
-		}
-		if !slices.ContainsFunc(rules, func(r rule) bool { return len(r.idsOf(pub)) > 0 }) {
-			continue
-		}
-		if u, err := parseKeyURI(k.URI); err != nil {
-			continue
-		} else if _, err := u.read(s.w.dir, s.w.env); err != nil {
+		if err != nil || !inRules(rules, pub) || !s.w.keySource().has(k.URI) {
 			continue
 		}
 		names = append(names, name)
 	}
 	return names
+}
+
+// inRules reports whether a key is in any of the rules.
+func inRules(rules []rule, key *tuf.Key) bool {
+	return slices.ContainsFunc(rules, func(r rule) bool { return len(r.idsOf(key)) > 0 })
 }
 
 // sign adds the signature of one key to a file, under every id by which a rule knows the key, in place of an older one.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -101,12 +102,13 @@ func TestHostileSource(t *testing.T) {
 			must(notationsign.PushImage(w.t.Context(), oras(w.source, "shop/api"), []byte("evil"), notationsign.Platforms[0], "2.0"))
 		}, []error{verify.ErrDiffers}},
 		{"endless referrers", func(w *world, image ocispec.Descriptor) {
-			page := 0
+			var pages atomic.Int64 // of two images
 			answer(w.source, "/referrers/", func(rw http.ResponseWriter, r *http.Request) {
 				var index ocispec.Index
 				index.SchemaVersion, index.MediaType = 2, ocispec.MediaTypeImageIndex
+				var page int64
 				for range 100 {
-					page++
+					page = pages.Add(1)
 					d := describe(ocispec.MediaTypeImageManifest, fmt.Appendf(nil, "%d", page))
 					d.ArtifactType = "application/vnd.cncf.notary.signature"
 					index.Manifests = append(index.Manifests, d)
@@ -316,11 +318,11 @@ func TestGoodSignatureIsNeeded(t *testing.T) {
 
 // listed lets a registry list these referrers on every one of pages that have no end.
 func (w *world) listed(all ...ocispec.Descriptor) {
-	page := 0
+	var pages atomic.Int64
 	answer(w.source, "/referrers/", func(rw http.ResponseWriter, r *http.Request) {
 		index := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: slices.Clone(all)}
 		index.SchemaVersion = 2
-		page++
+		page := pages.Add(1)
 		rw.Header().Set("Link", fmt.Sprintf(`<%s?page=%d>; rel="next"`, r.URL.Path, page))
 		index.Manifests = append(index.Manifests, describe(ocispec.MediaTypeImageManifest, fmt.Append(nil, page)))
 		rw.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)

@@ -20,6 +20,8 @@ type Options struct {
 	Username, Password, IdentityToken string
 	// RegistryConfig is a docker configuration file; "" is the one of the user.
 	RegistryConfig string
+	// Anonymous asks without credentials, also where some are stored.
+	Anonymous bool
 	// CAFile holds certificates (PEM) that are trusted beside those of the
 	// system. CertFile and KeyFile (PEM) are the client's own, both or neither.
 	CAFile, CertFile, KeyFile string
@@ -46,6 +48,11 @@ type Options struct {
 	// goes beyond the deadline of the context.
 	Retries   int
 	RetryWait time.Duration
+	// Connect is how long a request may take, all its tries together, until it has
+	// a connection (DNS, TCP and TLS); no try begins later than that either. 0: each
+	// connection has 10 seconds for TCP and 10 for TLS, and tries end as Retries
+	// says.
+	Connect time.Duration
 	// Warn receives what registries say in Warning headers, each text once; nil
 	// drops it.
 	Warn func(string)
@@ -91,7 +98,7 @@ func NewClient(o Options) (*Client, error) {
 	c := &Client{opts: o}
 	c.http = &http.Client{
 		Transport: &identity{
-			base:      newRetrier(&drainer{base}, o),
+			base:      newConnector(newRetrier(&drainer{base}, o), o.Connect),
 			userAgent: o.UserAgent, headers: headers, warn: warnOnce(o.Warn),
 		},
 		CheckRedirect: checkRedirect,

@@ -52,6 +52,9 @@ func (c *Client) credential(ctx context.Context, hostport string) (auth.Credenti
 	if given := c.opts.given(); given != auth.EmptyCredential {
 		return given, nil
 	}
+	if c.opts.Anonymous {
+		return auth.EmptyCredential, nil
+	}
 	store, err := c.store()
 	if err != nil {
 		return auth.EmptyCredential, err
@@ -113,4 +116,16 @@ func (c *Client) newRegistry(host string) (string, *remote.Registry, error) {
 	}
 	reg.PlainHTTP = c.plainHTTP(host)
 	return host, reg, nil
+}
+
+// Secrets reports whether the options hold what is meant for one registry alone:
+// credentials or headers.
+func (o Options) Secrets() bool {
+	return o.Username != "" || o.Password != "" || o.IdentityToken != "" || len(o.Headers) > 0
+}
+
+// WithoutSecrets are the options for other registries.
+func (o Options) WithoutSecrets() Options {
+	o.Username, o.Password, o.IdentityToken, o.Headers = "", "", "", nil
+	return o
 }

@@ -23,6 +23,9 @@ type Attachment struct {
 	// signed as. Without a Tag its digest entry alone counts.
 	Image           ociremote.ImageReference
 	Repository, Tag string
+	// Renew leaves the image alone if nothing of this lineage is attached to it, or if
+	// nothing but timestamp and snapshot has changed since.
+	Renew bool
 }
 
 // AttachOptions steer Attach. The zero value works.
@@ -49,10 +52,13 @@ type AttachResult struct {
 	// all, by name.
 	Roles    []string
 	Versions map[string]int64
+	// Targets are the paths of the targets whose files it holds.
+	Targets []string
 	// Expires is when the first of its roles does.
 	Expires time.Time
-	// Unchanged: what is attached already holds the same.
-	Unchanged bool
+	// Unchanged: what is attached already holds the same. Skipped: it was to be renewed
+	// only, and there is nothing to renew.
+	Unchanged, Skipped bool
 	// Pruned are older attachments of this lineage that were deleted; Kept those
 	// that the registry did not let go.
 	Pruned, Kept []digest.Digest
@@ -122,6 +128,8 @@ type subject struct {
 	names []string
 	// members are the indexes of the attachments that ask for it.
 	members []int
+	// renew: all of them only renew.
+	renew bool
 }
 
 // subjects reads the images, several at a time, and puts together those that are one.
@@ -132,6 +140,7 @@ func (a *attacher) subjects(ctx context.Context, images []Attachment, results []
 		a.group.Go(func() error {
 			results[n].Attachment = image
 			found[n], results[n].Err = a.find(ctx, image)
+			results[n].Skipped = found[n] == nil && results[n].Err == nil
 			return nil
 		})
 	}
@@ -150,6 +159,7 @@ func (a *attacher) subjects(ctx context.Context, images []Attachment, results []
 		at := place{ref.Name(), ref.Path, s.manifest.Descriptor.Digest}
 		if first := known[at]; first != nil {
 			first.names, first.members = append(first.names, s.names...), append(first.members, n)
+			first.renew = first.renew && s.renew
 			continue
 		}
 		s.members = []int{n}
@@ -159,7 +169,8 @@ func (a *attacher) subjects(ctx context.Context, images []Attachment, results []
 	return all
 }
 
-// find reads an image, which has to be the one that is signed.
+// find reads an image, which has to be the one that is signed. It is nil if there is
+// nothing to renew.
 func (a *attacher) find(ctx context.Context, image Attachment) (*subject, error) {
 	if !a.status.Verified {
 		return nil, ErrUnverified
@@ -167,6 +178,11 @@ func (a *attacher) find(ctx context.Context, image Attachment) (*subject, error)
 	repo, err := a.open(ctx, image.Image)
 	if err != nil {
 		return nil, imageError(image.Image, err)
+	}
+	if image.Renew {
+		if some, err := a.hasAny(ctx, repo, image); err != nil || !some {
+			return nil, err
+		}
 	}
 	m, err := fetchManifest(ctx, repo, image.Image)
 	if err != nil {
@@ -176,11 +192,11 @@ func (a *attacher) find(ctx context.Context, image Attachment) (*subject, error)
 	if err != nil {
 		return nil, err
 	}
-	return &subject{repo: repo, manifest: m, names: names}, nil
+	return &subject{repo: repo, manifest: m, names: names, renew: image.Renew}, nil
 }
 
 // signed returns the names under which an image is signed: its tag, if it has one,
-// and its digest. A tag may stand alone, unless the image was asked for by its digest.
+// and its digest. A tag may stand alone.
 func (a *attacher) signed(ctx context.Context, image Attachment, served ocispec.Descriptor) ([]string, error) {
 	byDigest := trust.ImageDigest(image.Repository, served.Digest.String())
 	names := []string{byDigest}
@@ -190,7 +206,7 @@ func (a *attacher) signed(ctx context.Context, image Attachment, served ocispec.
 	for _, name := range names {
 		target, err := a.view.Lookup(ctx, name)
 		switch {
-		case errors.Is(err, trust.ErrTargetNotFound) && name == byDigest && image.Tag != "" && image.Image.Digest == "":
+		case errors.Is(err, trust.ErrTargetNotFound) && name == byDigest && image.Tag != "":
 			return names[:1], nil
 		case errors.Is(err, trust.ErrTargetNotFound):
 			return nil, fmt.Errorf("%w: %w", ErrNotSigned, err)
@@ -216,6 +232,10 @@ func (a *attacher) attach(ctx context.Context, s *subject) (AttachResult, error)
 	if err != nil {
 		return result, err
 	}
+	if s.renew && len(old) == 0 {
+		result.Skipped = true
+		return result, nil
+	}
 	if len(roles) > 0 {
 		if from, err = a.takeAlong(ctx, s, from, roles); err != nil {
 			return result, err
@@ -227,6 +247,13 @@ func (a *attacher) attach(ctx context.Context, s *subject) (AttachResult, error)
 	}
 	result.Digest = c.bundle.Descriptor.Digest
 	result.Roles, result.Versions, result.Expires = from.delegated(), from.newest(), from.firstExpiry()
+	if result.Targets, err = a.targets(ctx); err != nil {
+		return result, err
+	}
+	if s.renew && slices.ContainsFunc(old, func(b *ociremote.Bundle) bool { return sameButOnline(b, c.bundle) }) {
+		result.Skipped = true
+		return result, nil
+	}
 	if n := slices.IndexFunc(old, c.bundle.SameContent); n >= 0 {
 		result.Unchanged, result.Digest = true, old[n].Descriptor.Digest
 		old = slices.Delete(old, n, n+1)

@@ -495,3 +495,65 @@ func TestAttachInLayout(t *testing.T) {
 	}
 	wantTags(t, layout, "1")
 }
+
+// TestAttachForGitLab: a bundle without a type of its own is found all the same.
+func TestAttachForGitLab(t *testing.T) {
+	t.Parallel()
+	g := newGallery(t, tuftest.RegistryOptions{NoReferrers: true})
+	subject := g.sign("one", "shop/api", "image", "1")
+	attach := func() publish.AttachResult {
+		t.Helper()
+		r := publish.Attach(t.Context(), g.view(), []publish.Attachment{g.attachment("shop/api:1")}, g.openWritable, publish.AttachOptions{Now: clock, Layout: ociremote.LayoutGitLab})[0]
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		return r
+	}
+	first := attach()
+	g.wantAttached("shop/api", subject, first.Digest)
+	if again := attach(); !again.Unchanged {
+		t.Errorf("the second time: %+v", again)
+	}
+}
+
+// TestAttachRenews: what only renews leaves alone what has nothing attached, and what
+// has nothing new but snapshot and timestamp.
+func TestAttachRenews(t *testing.T) {
+	t.Parallel()
+	g := newGallery(t, tuftest.RegistryOptions{})
+	g.sign("one", "shop/api", "image", "1")
+	g.sign("one", "shop/web", "web", "1")
+	g.sign("other", "other/api", "other", "1")
+	g.one("shop/api:1")
+	renew := func(changed ...string) map[string]publish.AttachResult {
+		t.Helper()
+		images, err := publish.Renewals(t.Context(), g.view(), publish.RenewalOptions{Host: g.Host(), Changed: changed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		byName := map[string]publish.AttachResult{}
+		for _, r := range publish.Attach(t.Context(), g.view(), images, g.openWritable, publish.AttachOptions{Now: clock}) {
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+			byName[r.Repository] = r
+		}
+		return byName
+	}
+	g.repo.Touch("timestamp")
+	g.repo.Publish()
+	if got := renew("one"); len(got) != 2 || !got["shop/api"].Skipped || !got["shop/web"].Skipped {
+		t.Errorf("nothing new: %+v", got)
+	}
+	g.repo.AddTargetTo("first", "images/shop/none", []byte("no name of an image"))
+	g.repo.Publish()
+	if got := renew("other"); len(got) != 1 {
+		t.Errorf("a change of another role: %+v", got)
+	}
+	if got := renew("first"); len(got) != 2 || got["shop/api"].Skipped || len(got["shop/api"].Pruned) != 1 || !got["shop/web"].Skipped {
+		t.Errorf("a role that the lookup visits has changed: %+v", got)
+	}
+	if got := renew(); len(got) != 3 || !got["shop/api"].Skipped {
+		t.Errorf("what has changed is not known: %+v", got)
+	}
+}

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 
 	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
 )
 
 const (
@@ -23,9 +25,37 @@ const (
 )
 
 // attachments lists what is attached to an image.
-func attachments(ctx context.Context, repo ociremote.Repository, s *subject) (*ociremote.ReferrerList, error) {
-	return ociremote.Referrers(ctx, repo, *bare(s.manifest.Descriptor), ociremote.ReferrersOptions{
+func attachments(ctx context.Context, repo ociremote.Repository, subject digest.Digest) (*ociremote.ReferrerList, error) {
+	return ociremote.Referrers(ctx, repo, ocispec.Descriptor{Digest: subject}, ociremote.ReferrersOptions{
 		ArtifactTypes: []string{ociremote.MediaTypeBundle}, Max: maxAttachments,
+	})
+}
+
+// hasAny reports whether anything is attached to an image, by the digest that it is
+// signed with: one request where nothing is.
+func (a *attacher) hasAny(ctx context.Context, repo ociremote.Repository, image Attachment) (bool, error) {
+	d := image.Image.Digest
+	if d == "" {
+		target, err := a.view.Lookup(ctx, trust.ImageTag(image.Repository, image.Tag))
+		if err != nil {
+			return false, err
+		}
+		d = digest.NewDigestFromEncoded(digest.SHA256, target.Hashes["sha256"])
+	}
+	list, err := attachments(ctx, repo, d)
+	if isNotFound(err) {
+		return false, nil // the image is no longer there
+	}
+	return err == nil && len(list.Descriptors) > 0, err
+}
+
+// sameButOnline reports whether two bundles differ in snapshot and timestamp alone.
+func sameButOnline(a, b *ociremote.Bundle) bool {
+	rest := func(b *ociremote.Bundle) []ociremote.File {
+		return slices.DeleteFunc(slices.Clone(b.Files), func(f ociremote.File) bool { return online(f.Title) })
+	}
+	return slices.EqualFunc(rest(a), rest(b), func(f, g ociremote.File) bool {
+		return f.Title == g.Title && f.Descriptor.Digest == g.Descriptor.Digest
 	})
 }
 
@@ -33,7 +63,7 @@ func attachments(ctx context.Context, repo ociremote.Repository, s *subject) (*o
 // verified, and the names of its delegated roles. What does not, or cannot be read,
 // is left alone.
 func (a *attacher) superseded(ctx context.Context, s *subject, from *original) (old []*ociremote.Bundle, roles []string, err error) {
-	list, err := attachments(ctx, s.repo, s)
+	list, err := attachments(ctx, s.repo, s.manifest.Descriptor.Digest)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listing what is attached to %s: %w", s.manifest.Descriptor.Digest, err)
 	}
@@ -118,7 +148,7 @@ func (a *attacher) prune(ctx context.Context, s *subject, old []*ociremote.Bundl
 
 // readBack reports whether an attachment is found and read as clients do.
 func (a *attacher) readBack(ctx context.Context, s *subject, d digest.Digest) bool {
-	list, err := attachments(ctx, s.repo, s)
+	list, err := attachments(ctx, s.repo, s.manifest.Descriptor.Digest)
 	if err != nil {
 		return false
 	}
@@ -170,6 +200,19 @@ func (s *original) newest() map[string]int64 {
 		}
 	}
 	return versions
+}
+
+// targets are the paths of the targets whose files there are.
+func (a *attacher) targets(ctx context.Context) ([]string, error) {
+	reserved, err := a.view.Reserved(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, t := range reserved {
+		paths = append(paths, t.Path)
+	}
+	return paths, nil
 }
 
 // firstExpiry is when the first of the roles expires, older roots aside.

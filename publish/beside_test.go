@@ -374,3 +374,36 @@ func TestCheckBeside(t *testing.T) {
 		t.Errorf("writes: %+v", w)
 	}
 }
+
+// TestBesideAfterPublish: what a publish has verified is copied without another
+// refresh, files that only the registry has included.
+func TestBesideAfterPublish(t *testing.T) {
+	t.Parallel()
+	g, a := registry(t), newAuthor(t)
+	large := strings.Repeat("far too large for an inline layer ", 10_000)
+	a.stage("", "large.txt", large)
+	first := a.publish(g)
+	a.stage("", "hello.txt", "again")
+	second := a.publish(g)
+	here := remote(t, g, "shop/api")
+	for _, test := range []struct {
+		result  *publish.Result
+		version int64
+	}{{first, 1}, {second, 2}, {a.publish(g), 2}} {
+		g.Reset()
+		r := publish.Beside(t.Context(), test.result.View, []publish.BesideCopy{{Name: "copy", Repository: here, MountFrom: repository}}, publish.BesideOptions{Now: clock})[0]
+		if r.Err != nil || r.To != test.version || r.Digest != test.result.Digest {
+			t.Fatalf("copy is %+v", r)
+		}
+		for _, request := range g.Requests() {
+			if strings.Contains(request.Path, repository+"/manifests/") {
+				t.Errorf("home is read again: %s %s", request.Method, request.Path)
+			}
+		}
+	}
+	wantTarget(t, see(t, a.root1(), here), "large.txt", large)
+	a.stage("", "hello.txt", "and again")
+	if r, err := a.try(t.Context(), g, publish.Options{DryRun: true}); err != nil || r.View != nil {
+		t.Errorf("a dry run has a view: %v, %v", r.View, err)
+	}
+}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -25,35 +26,88 @@ type candidate struct {
 }
 
 // verify holds a candidate to what clients will do with it: those that have
-// seen the head, and those that start from nothing but the first root. It returns
-// what the latter see.
+// seen the head, and those that start from nothing but the pinned root. It
+// returns what the latter see. Delegated roles that have expired in the head
+// stop nobody: the names behind them have no answer either way, and all others
+// would soon have none.
 func (p *publication) verify(ctx context.Context, c candidate, h *head) (*trust.View, error) {
 	now := p.o.Now()
 	source := p.source()
 	var clients []*consumer
 	if h != nil {
 		source = h.source
-		live, err := h.client(ctx, p.root1, now)
+		live, err := h.client(ctx, p.pin.root, now)
 		if err != nil {
 			return nil, err
 		}
 		clients = append(clients, live)
 	}
-	fresh, err := newConsumer(p.root1, source)
+	fresh, err := newConsumer(p.pin.root, source)
 	if err != nil {
 		return nil, err
 	}
 	source.show(c.bundle, c.blobs)
 	var view *trust.View
 	for _, client := range append(clients, fresh) {
-		if view, err = client.see(ctx, c.bundle, now); err != nil {
+		if view, err = client.see(ctx, c.bundle, now); err != nil && !lapsed(err) {
+			return nil, err
+		}
+	}
+	if err != nil {
+		p.dst.warn(fmt.Sprintf("%v: what it lists cannot be verified until it is renewed", err))
+		if view, err = p.whole(ctx, c, h); err != nil {
 			return nil, err
 		}
 	}
 	if got := view.Status().Timestamp.Version; got != c.version {
 		return nil, fmt.Errorf("its timestamp is v%d, not v%d", got, c.version)
 	}
-	return view, complete(ctx, view, c.bundle)
+	return view, complete(ctx, view, c.bundle, h)
+}
+
+// lapsed reports that an error is no more than the expiry of a delegated role.
+func lapsed(err error) bool {
+	evidence, ok := errors.AsType[*trust.VerificationError](err)
+	if !ok || evidence.Kind != trust.ErrExpired {
+		return false
+	}
+	switch evidence.Role {
+	case "root", "timestamp", "snapshot", "targets":
+		return false
+	}
+	return true
+}
+
+// has reports whether the file of a role in a bundle is that of the head.
+func (h *head) has(b *ociremote.Bundle, role string, version int64) bool {
+	if h == nil {
+		return false
+	}
+	title := metadata.Title(role, version)
+	ours, ok := h.bundle.File(title)
+	theirs, _ := b.File(title)
+	return ok && ours.Descriptor.Digest == theirs.Descriptor.Digest
+}
+
+// whole is what a client from nothing sees of a candidate before roles that
+// have expired in the head did. No other role may have expired.
+func (p *publication) whole(ctx context.Context, c candidate, h *head) (*trust.View, error) {
+	source := p.source()
+	source.show(c.bundle, c.blobs)
+	_, view, err := seeOnce(ctx, p.pin.root, source, c.bundle, p.o.Now())
+	if err != nil {
+		return nil, err
+	}
+	roles, err := view.Roles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range roles {
+		if !r.Expires.After(p.o.Now()) && !h.has(c.bundle, r.Name, r.Version) {
+			return nil, &trust.VerificationError{Kind: trust.ErrExpired, Role: r.Name, Version: r.Version, Expires: r.Expires, Now: p.o.Now()}
+		}
+	}
+	return view, nil
 }
 
 // pack makes the bundle of a release.
@@ -63,8 +117,12 @@ func (p *publication) pack(r *metadata.Release, h *head) (candidate, error) {
 		contents[i] = ociremote.Content{Title: f.Name, Digest: digest.NewDigestFromEncoded(digest.SHA256, f.SHA256), Size: f.Length, Data: f.Data}
 	}
 	versions := Versions{Root: r.RootVersion, Timestamp: r.TimestampVersion, Snapshot: r.SnapshotVersion, Targets: r.TargetsVersion}
+	layout := p.o.Layout
+	if layout == "" && h != nil {
+		layout = h.bundle.Layout
+	}
 	b, blobs, err := ociremote.Pack(contents, ociremote.PackOptions{
-		Layout:      p.o.Layout,
+		Layout:      layout,
 		Annotations: annotations(versions, r.Expires, h.digest(), p.o.Now()),
 	})
 	if err != nil {

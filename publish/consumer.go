@@ -122,11 +122,16 @@ func once(ctx context.Context, root []byte, source *shown, b *ociremote.Bundle, 
 
 // complete says which file its bundle lacks for the consumers of a view: every
 // root from the first one, which those who start from the newest do not read,
-// and every target file.
-func complete(ctx context.Context, view *trust.View, b *ociremote.Bundle) error {
+// and every target file. Roots below the pin are those of the head.
+func complete(ctx context.Context, view *trust.View, b *ociremote.Bundle, h *head) error {
 	for v := int64(1); v <= view.Status().Root.Version; v++ {
-		data, _ := view.RootVersion(v)
-		if f, _ := b.File(metadata.Title("root", v)); f.Descriptor.Digest != digest.FromBytes(data) {
+		data, verified := view.RootVersion(v)
+		want := digest.FromBytes(data)
+		if !verified && h != nil {
+			old, _ := h.bundle.File(metadata.Title("root", v))
+			want = old.Descriptor.Digest
+		}
+		if f, _ := b.File(metadata.Title("root", v)); f.Descriptor.Digest != want {
 			return fmt.Errorf("the bundle lacks root v%d", v)
 		}
 	}

@@ -190,11 +190,11 @@ func (c *contentReader) read(ctx context.Context, name string, e entry) ([]byte,
 			return f.Data, nil
 		}
 	}
-	return c.source.target(ctx, title, digest.NewDigestFromEncoded(digest.SHA256, sum))
+	return c.source.file(ctx, title, digest.NewDigestFromEncoded(digest.SHA256, sum), maxContent)
 }
 
-// target reads a target file of the head, which has that digest.
-func (h *head) target(ctx context.Context, title string, d digest.Digest) ([]byte, error) {
+// file reads a file of the head, which has that digest and at most limit bytes.
+func (h *head) file(ctx context.Context, title string, d digest.Digest, limit int64) ([]byte, error) {
 	if h == nil {
 		return nil, fmt.Errorf("%q is neither here nor in the head", title)
 	}
@@ -205,5 +205,5 @@ func (h *head) target(ctx context.Context, title string, d digest.Digest) ([]byt
 	if data, ok := h.bundle.Inline(title); ok {
 		return data, nil
 	}
-	return ociremote.FetchBlob(ctx, h.source, f.Descriptor, maxContent)
+	return ociremote.FetchBlob(ctx, h.source, f.Descriptor, limit)
 }

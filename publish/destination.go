@@ -40,18 +40,22 @@ func (d *destination) head(ctx context.Context) (*ociremote.Bundle, error) {
 // headBut is head, but for a bundle that is known: [ociremote.ErrNotModified] if the
 // tag names that one.
 func (d *destination) headBut(ctx context.Context, known ociremote.Known) (*ociremote.Bundle, error) {
-	b, err := ociremote.FetchBundle(ctx, d.repo, d.channel, known)
+	return fetchHead(ctx, d.repo, d.channel, known)
+}
+
+func fetchHead(ctx context.Context, repo ociremote.Repository, channel string, known ociremote.Known) (*ociremote.Bundle, error) {
+	b, err := ociremote.FetchBundle(ctx, repo, channel, known)
 	switch {
 	case errors.Is(err, ociremote.ErrForeign):
-		return nil, &ForeignTagError{Tag: d.channel, Err: err}
+		return nil, &ForeignTagError{Tag: channel, Err: err}
 	case errors.Is(err, ociremote.ErrNotFound):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("reading tag %q: %w", d.channel, err)
+		return nil, fmt.Errorf("reading tag %q: %w", channel, err)
 	case b.Partial:
-		return nil, &ForeignTagError{Tag: d.channel, Err: errors.New("a partial bundle, made for one image")}
+		return nil, &ForeignTagError{Tag: channel, Err: errors.New("a partial bundle, made for one image")}
 	case b.Legacy:
-		return nil, &ForeignTagError{Tag: d.channel, Err: errors.New("a repository in the older layout of another tool")}
+		return nil, &ForeignTagError{Tag: channel, Err: errors.New("a repository in the older layout of another tool")}
 	}
 	return b, nil
 }

@@ -74,17 +74,22 @@ func newPublished(base *metadata.Head) (*published, error) {
 		if f.Name != timestampTitle {
 			continue
 		}
-		var timestamp struct {
-			Signed struct {
-				Version int64 `json:"version"`
-			} `json:"signed"`
-		}
-		if err := json.Unmarshal(f.Data, &timestamp); err != nil {
+		if b.version, err = signedVersion(f.Data); err != nil {
 			return nil, fmt.Errorf("base of the workspace: timestamp: %w", err)
 		}
-		b.version = timestamp.Signed.Version
 	}
 	return b, nil
+}
+
+// signedVersion is the version that a metadata file states.
+func signedVersion(data []byte) (int64, error) {
+	var file struct {
+		Signed struct {
+			Version int64 `json:"version"`
+		} `json:"signed"`
+	}
+	err := json.Unmarshal(data, &file)
+	return file.Signed.Version, err
 }
 
 // compare holds a bundle against what was published, the timestamp aside.
@@ -143,7 +148,12 @@ func (p *publication) descends(ctx context.Context, b *ociremote.Bundle) (ancest
 // versionOf is the timestamp version that the annotations state; 0 if none.
 // Nobody has signed it: it is for order and for people only.
 func versionOf(b *ociremote.Bundle) int64 {
-	v, err := strconv.ParseInt(b.Annotations[ociremote.AnnotationTimestampVersion], 10, 64)
+	return saidVersion(b, ociremote.AnnotationTimestampVersion)
+}
+
+// saidVersion is a version that the annotations state; 0 if none.
+func saidVersion(b *ociremote.Bundle, annotation string) int64 {
+	v, err := strconv.ParseInt(b.Annotations[annotation], 10, 64)
 	if err != nil {
 		return 0
 	}
@@ -165,5 +175,5 @@ func (p *publication) overwritten(ctx context.Context, c candidate, now digest.D
 		return nil
 	}
 	fork.TheirsVersion = versionOf(b)
-	return fork
+	return p.by.overwritten(fork)
 }

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,8 +13,8 @@ import (
 	"github.com/tufoci/tufoci/trust"
 )
 
-// head is what the channel tag names, verified as a client does from the root
-// of the workspace. A nil head is a tag that does not exist.
+// head is what the channel tag names, verified as a client does from the pinned
+// root. A nil head is a tag that does not exist.
 type head struct {
 	bundle *ociremote.Bundle
 	view   *trust.View
@@ -26,12 +25,12 @@ type head struct {
 }
 
 // client returns a client that has seen this head and nothing after it.
-func (h *head) client(ctx context.Context, root1 []byte, now time.Time) (*consumer, error) {
+func (h *head) client(ctx context.Context, pin []byte, now time.Time) (*consumer, error) {
 	if c := h.live; c != nil {
 		h.live = nil
 		return c, nil
 	}
-	c, _, err := seeOnce(ctx, root1, h.source, h.bundle, now)
+	c, _, err := seeOnce(ctx, pin, h.source, h.bundle, now)
 	return c, err
 }
 
@@ -47,15 +46,10 @@ func (p *publication) readHead(ctx context.Context) (*head, error) {
 		}
 		return nil, nil
 	}
-	if f, ok := b.File(metadata.Title("root", 1)); !ok || f.Descriptor.Digest != digest.FromBytes(p.root1) {
-		return nil, &ForeignTagError{Tag: p.dst.channel, Err: errors.New("a repository with another first root")}
+	if theirs, ok := p.pin.in(b); !ok {
+		return nil, p.by.stranger(p.dst.channel, theirs)
 	}
-	source := p.source()
-	live, view, err := seeOnce(ctx, p.root1, source, b, p.o.Now())
-	if err != nil {
-		return nil, fmt.Errorf("verifying %s under tag %q: %w", b.Descriptor.Digest, p.dst.channel, err)
-	}
-	return &head{bundle: b, view: view, source: source, live: live}, nil
+	return p.pin.verify(ctx, b, p.source(), p.dst.channel, p.o.Now())
 }
 
 func (h *head) digest() digest.Digest {
@@ -80,8 +74,9 @@ func (h *head) named() (map[digest.Digest]bool, error) {
 	return named(h.bundle)
 }
 
-// files are the verified metadata of the head with its bytes, and its target
-// files without.
+// files are the verified metadata of the head with its bytes, its roots below
+// the pin, which are carried as they are, and its target files, with bytes
+// where they are inline: so they can be inline again.
 func (h *head) files(ctx context.Context) ([]metadata.File, error) {
 	var files []metadata.File
 	add := func(title string, data []byte) {
@@ -91,7 +86,10 @@ func (h *head) files(ctx context.Context) ([]metadata.File, error) {
 	for v := int64(1); v <= h.view.Status().Root.Version; v++ {
 		data, ok := h.view.RootVersion(v)
 		if !ok {
-			return nil, fmt.Errorf("the head lacks root v%d", v)
+			var err error
+			if data, err = h.carriedRoot(ctx, v); err != nil {
+				return nil, err
+			}
 		}
 		add(metadata.Title("root", v), data)
 	}
@@ -111,10 +109,25 @@ func (h *head) files(ctx context.Context) ([]metadata.File, error) {
 	}
 	for _, f := range h.bundle.Files {
 		if strings.HasPrefix(f.Title, "targets/") {
-			files = append(files, metadata.File{Name: f.Title, SHA256: f.Descriptor.Digest.Encoded(), Length: f.Descriptor.Size})
+			data, _ := h.bundle.Inline(f.Title)
+			files = append(files, metadata.File{Name: f.Title, Data: data, SHA256: f.Descriptor.Digest.Encoded(), Length: f.Descriptor.Size})
 		}
 	}
 	return files, nil
+}
+
+// maxCarriedRoot bounds a root below the pin, in bytes: a hundred times what
+// ordinary ones have.
+const maxCarriedRoot = 1 << 20
+
+// carriedRoot reads a root below the pin.
+func (h *head) carriedRoot(ctx context.Context, version int64) ([]byte, error) {
+	title := metadata.Title("root", version)
+	f, ok := h.bundle.File(title)
+	if !ok {
+		return nil, fmt.Errorf("the head lacks root v%d", version)
+	}
+	return h.file(ctx, title, f.Descriptor.Digest, maxCarriedRoot)
 }
 
 // metadata is the head as a workspace takes it, nil for no head.

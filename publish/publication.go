@@ -22,30 +22,39 @@ var (
 	errFinished = errors.New("the claim of another publisher was finished")
 )
 
-// publication is one run of [Publish].
+// maker makes what is published: a workspace, or a refresh.
+type maker interface {
+	// assemble makes the next state of the repository out of the head, which is
+	// nil if there is none.
+	assemble(ctx context.Context, head *metadata.Head, o metadata.AssembleOptions) (*metadata.Release, error)
+	// record is told which release the head is now.
+	record(r *metadata.Release, d digest.Digest, channel string, at time.Time) error
+	// stranger is the error for a repository that does not have the pinned root.
+	stranger(channel string, theirs digest.Digest) error
+	// overwritten is the error for a head that was overwritten right after it
+	// was written.
+	overwritten(fork *ForkError) error
+}
+
+// publication is one run of [Publish] or [Refresh].
 type publication struct {
-	ws  *metadata.Workspace
+	by  maker
 	dst *destination
 	o   Options
-	// root1 is the first root. Before the first publish it can lack
-	// signatures until the workspace has assembled a release.
-	root1 []byte
-	// base is nil before the first publish.
+	pin anchor
+	// base is what was published from here last; nil if nothing was.
 	base *published
 	// held are the bytes of the base by digest: what did not change since is
 	// not asked of the registry.
 	held map[digest.Digest][]byte
 }
 
-func newPublication(ws *metadata.Workspace, repo ociremote.WritableRepository, o Options) (*publication, error) {
+func newPublication(by maker, pin anchor, base *metadata.Head, repo ociremote.WritableRepository, o Options) (*publication, error) {
 	if o.Channel == "" {
-		o.Channel = ws.Config().Channel
+		o.Channel = ociremote.DefaultChannel
 	}
 	if err := ociremote.ValidateChannel(o.Channel); err != nil {
 		return nil, err
-	}
-	if o.Layout == "" {
-		o.Layout = ociremote.Layout(ws.Config().Layout)
 	}
 	if o.MaxFiles <= 0 {
 		o.MaxFiles = defaultMaxFiles
@@ -53,22 +62,29 @@ func newPublication(ws *metadata.Workspace, repo ociremote.WritableRepository, o
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &publication{ws: ws, o: o, dst: newDestination(repo, o.Channel, o.Concurrency, o.Progress, o.Warn)}
-	root1, err := ws.Root1()
-	if err != nil {
-		return nil, err
-	}
-	p.root1 = root1
-	base, err := ws.Base()
-	if err != nil || base == nil {
-		return p, err
+	p := &publication{by: by, o: o, pin: pin, dst: newDestination(repo, o.Channel, o.Concurrency, o.Progress, o.Warn)}
+	if base == nil {
+		return p, nil
 	}
 	p.held = map[digest.Digest][]byte{}
 	for _, f := range base.Files {
 		p.held[digest.FromBytes(f.Data)] = f.Data
 	}
+	var err error
 	p.base, err = newPublished(base)
 	return p, err
+}
+
+// run makes plans until one is carried out.
+func (p *publication) run(ctx context.Context) (*Result, error) {
+	for range maxReplans + 1 {
+		result, err := p.once(ctx)
+		if !errors.Is(err, errMoved) && !errors.Is(err, errFinished) {
+			return result, err
+		}
+		p.dst.warn(fmt.Sprintf("planning anew: %v", err))
+	}
+	return nil, fmt.Errorf("%w: %d plans for tag %q were overtaken", ErrMoving, maxReplans+1, p.dst.channel)
 }
 
 // source shows bundles that lie in the registry, or are about to.
@@ -137,21 +153,23 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	result.View = view
-	if err := p.ws.Published(r, result.Digest.String(), p.dst.channel, p.o.Now()); err != nil {
+	if err := p.by.record(r, result.Digest, p.dst.channel, p.o.Now()); err != nil {
 		return nil, fmt.Errorf("%s is published, but the workspace could not record it: %w", result.Digest, err)
 	}
 	return result, nil
 }
 
 func (p *publication) assemble(ctx context.Context, known *metadata.Head, version int64) (*metadata.Release, error) {
-	r, err := p.ws.Assemble(ctx, known, metadata.AssembleOptions{Now: p.o.Now(), TimestampVersion: version, DryRun: p.o.DryRun})
+	r, err := p.by.assemble(ctx, known, metadata.AssembleOptions{Now: p.o.Now(), TimestampVersion: version, DryRun: p.o.DryRun})
 	if errors.Is(err, metadata.ErrForeignHead) {
 		return nil, &ForeignTagError{Tag: p.dst.channel, Err: err}
 	}
 	if err != nil {
 		return nil, err
 	}
-	p.root1 = r.Root1 // signed by now, if this is the first publish
+	if p.pin.version == 1 {
+		p.pin.root = r.Root1 // signed by now, if this is the first publish
+	}
 	return r, nil
 }
 
@@ -212,12 +230,12 @@ func (p *publication) unchanged(r *metadata.Release, h *head) (*Result, error) {
 	if p.base != nil && p.base.digest == h.digest() {
 		return result, nil
 	}
-	return result, p.ws.Published(r, h.digest().String(), p.dst.channel, p.o.Now())
+	return result, p.by.record(r, h.digest(), p.dst.channel, p.o.Now())
 }
 
 // result is what is known before anything is written.
 func (p *publication) result(r *metadata.Release, h *head) *Result {
-	sum := sha256.Sum256(p.root1)
+	sum := sha256.Sum256(r.Root1)
 	tag, history := p.dst.channel, ociremote.HistoryTag(p.dst.channel, r.TimestampVersion)
 	return &Result{
 		Plan:         Plan{Head: h.digest(), HeadVersion: h.version(), Tag: tag, HistoryTag: history},
@@ -227,6 +245,7 @@ func (p *publication) result(r *metadata.Release, h *head) *Result {
 		Expires:      r.Expires,
 		RootSHA256:   hex.EncodeToString(sum[:]),
 		FirstPublish: h == nil,
+		Waiting:      r.Waiting,
 	}
 }
 

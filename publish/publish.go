@@ -3,7 +3,6 @@ package publish
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -60,6 +59,8 @@ type Result struct {
 	RootSHA256 string
 	// FirstPublish: the channel tag did not exist before.
 	FirstPublish bool
+	// Waiting are roles that are due and were left as they are, of [Refresh].
+	Waiting []metadata.WaitingRole
 	// View is what clients see of the repository now, for copies next to images; nil
 	// with DryRun.
 	View *trust.View
@@ -86,16 +87,45 @@ const (
 // verifying; of package ociremote those of the registry. After any of them
 // readers see the old state or the new one, and Publish can be called again.
 func Publish(ctx context.Context, ws *metadata.Workspace, repo ociremote.WritableRepository, o Options) (*Result, error) {
-	p, err := newPublication(ws, repo, o)
+	if o.Channel == "" {
+		o.Channel = ws.Config().Channel
+	}
+	if o.Layout == "" {
+		o.Layout = ociremote.Layout(ws.Config().Layout)
+	}
+	root1, err := ws.Root1()
 	if err != nil {
 		return nil, err
 	}
-	for range maxReplans + 1 {
-		result, err := p.once(ctx)
-		if !errors.Is(err, errMoved) && !errors.Is(err, errFinished) {
-			return result, err
-		}
-		p.dst.warn(fmt.Sprintf("planning anew: %v", err))
+	base, err := ws.Base()
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("%w: %d plans for tag %q were overtaken", ErrMoving, maxReplans+1, p.dst.channel)
+	pin, err := newAnchor(root1)
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPublication(workspaceMaker{ws}, pin, base, repo, o)
+	if err != nil {
+		return nil, err
+	}
+	return p.run(ctx)
 }
+
+// workspaceMaker makes what is staged in a workspace the next state.
+type workspaceMaker struct{ ws *metadata.Workspace }
+
+func (m workspaceMaker) assemble(ctx context.Context, head *metadata.Head, o metadata.AssembleOptions) (*metadata.Release, error) {
+	return m.ws.Assemble(ctx, head, o)
+}
+
+func (m workspaceMaker) record(r *metadata.Release, d digest.Digest, channel string, at time.Time) error {
+	return m.ws.Published(r, d.String(), channel, at)
+}
+
+func (workspaceMaker) stranger(channel string, _ digest.Digest) error {
+	return &ForeignTagError{Tag: channel, Err: errors.New("a repository with another first root")}
+}
+
+// overwritten: changes of this workspace may be lost.
+func (workspaceMaker) overwritten(fork *ForkError) error { return fork }

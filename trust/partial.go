@@ -40,6 +40,21 @@ func (v *View) FilesFor(ctx context.Context, names, roles []string) (*FileSet, e
 	return fs, nil
 }
 
+// Visited returns the roles that the lookup of a name visits, targets first, the one
+// that answers last. Errors are those of Lookup.
+func (v *View) Visited(ctx context.Context, name string) ([]string, error) {
+	defer v.flush(ctx)
+	p := &partial{v: v, has: map[string]bool{}}
+	if err := p.visit(ctx, name); err != nil {
+		return nil, err
+	}
+	roles := make([]string, len(p.files))
+	for i, file := range p.files {
+		roles[i] = file.name
+	}
+	return roles, nil
+}
+
 // partial gathers the roles of some lookups, targets first, none before the one that
 // led to it.
 type partial struct {

@@ -84,6 +84,9 @@ func TestFilesFor(t *testing.T) {
 			t.Errorf("%v with %v: files %v\nwant %v", test.names, test.roles, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 		}
 	}
+	if roles, err := view.Visited(t.Context(), "images/shop/api:1"); err != nil || !slices.Equal(roles, []string{"targets", "first", "shop", "api"}) {
+		t.Errorf("visited are %q (%v)", roles, err)
+	}
 	_, err := view.FilesFor(t.Context(), []string{"images/shop/api:2"}, nil)
 	if !errors.Is(err, trust.ErrTargetNotFound) {
 		t.Errorf("a name that nothing lists: %v", err)

@@ -13,7 +13,8 @@ import (
 // Day has 24 hours, a year 365 days.
 const Day = 24 * time.Hour
 
-const longest = 100 * 365 * Day
+// Longest is the greatest length of time that is taken.
+const Longest = 100 * 365 * Day
 
 var (
 	part = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)(y|w|d|h|ms|m|s)`)
@@ -39,7 +40,7 @@ func Parse(s string) (time.Duration, error) {
 		total += n * float64(unit[m[2]])
 		rest = rest[len(m[0]):]
 	}
-	if total <= 0 || total > float64(longest) {
+	if total <= 0 || total > float64(Longest) {
 		return 0, fmt.Errorf("length of time %q: want more than nothing and at most 100y", s)
 	}
 	return time.Duration(math.Round(total)), nil

@@ -46,7 +46,7 @@ func (a *app) imageSource(ctx context.Context, from string, read *readFlags, s *
 	if err != nil {
 		return nil, err
 	}
-	view, err := p.refresh(ctx)
+	view, err := a.refresh(ctx, p)
 	if err != nil {
 		return nil, err
 	}

@@ -22,10 +22,20 @@ type publishOptions struct {
 	exitCode    bool
 	concurrency int
 	maxFiles    int
+	beside      besideFlags
+	attach      bool
 }
 
 type publishResult struct {
 	document
+	published
+	Beside   []besideCopy `json:"beside"`
+	Attached []attachment `json:"attached"`
+	rootFile string
+}
+
+// published is what was sent, or with --dry-run would be.
+type published struct {
 	Repository   string       `json:"repository"`
 	Tag          string       `json:"tag"`
 	HistoryTag   string       `json:"historyTag"`
@@ -37,7 +47,6 @@ type publishResult struct {
 	Blobs        []sentBlob   `json:"blobs"`
 	Bytes        int64        `json:"bytes"`
 	ManifestSize int64        `json:"manifestSize"`
-	rootFile     string
 }
 
 // roleChange is one role that a publish or a copy moves.
@@ -64,9 +73,17 @@ func (a *app) newPublish() *cobra.Command {
 		Long: `Take over what others have published, sign the roles whose keys are at hand,
 verify the result in memory with the code of a client, push what the registry
 does not have and move the tag last. With nothing staged and nothing due,
-nothing is sent.`,
+nothing is sent.
+
+--beside, and beside: in tufoci.yaml, keep copies in repositories of images,
+under the same tag: HOST/REPOSITORY, or a pattern such as 'shop/*' over those in
+which images are signed. --attach renews what is attached to images if more than
+snapshot and timestamp has changed for them, and attaches to those that are newly
+signed here. Both are done once home has moved, and brought up to date also when
+there is nothing to publish. One that fails keeps no other from being done.`,
 		Example: `  tufoci publish --dry-run
-  tufoci publish -y`,
+  tufoci publish -y
+  tufoci publish --beside 'shop/*' --attach`,
 		Args: cobra.NoArgs,
 	}
 	o.registry.add(cmd, "")
@@ -74,6 +91,8 @@ nothing is sent.`,
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
 	f.IntVar(&o.concurrency, "concurrency", 5, "send `N` blobs at the same time")
 	f.IntVar(&o.maxFiles, "max-files", 512, "refuse more than `N` target files")
+	o.beside.add(cmd)
+	f.BoolVar(&o.attach, "attach", false, "renew what is attached to images, and attach to those that are newly signed")
 	addExitCodeFlag(cmd, &o.exitCode)
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
 		if o.concurrency < 1 || o.maxFiles < 1 {
@@ -82,20 +101,31 @@ nothing is sent.`,
 		return a.withWorkspace(ctx, false, func(w *metadata.Workspace) error {
 			r, err := a.runPublish(ctx, w, &o)
 			if err != nil {
-				return err
+				return printAlso(a, r, err)
 			}
-			return a.printChange(r, o.exitCode && r.Unchanged)
+			return a.printChange(r, o.exitCode && r.nothing())
 		})
 	})
 	return cmd
 }
 
 func (a *app) runPublish(ctx context.Context, w *metadata.Workspace, o *publishOptions) (*publishResult, error) {
-	repository := w.Config().Repository
+	home, err := homeOf(w)
+	if err != nil {
+		return nil, err
+	}
+	clients, err := a.clientsFor(ctx, &o.registry, home.Host)
+	if err != nil {
+		return nil, err
+	}
+	next, err := a.planNext(w, home, clients, o)
+	if err != nil {
+		return nil, err
+	}
 	if err := a.confirmSigning(ctx, w, o.dryRun); err != nil {
 		return nil, err
 	}
-	repo, err := a.writable(ctx, repository, &o.registry)
+	repo, err := openWritable(ctx, clients.own, home)
 	if err != nil {
 		return nil, err
 	}
@@ -113,18 +143,9 @@ func (a *app) runPublish(ctx context.Context, w *metadata.Workspace, o *publishO
 	if err != nil {
 		return nil, err
 	}
-	r := newPublishResult(res, repository, o.dryRun)
+	r := &publishResult{published: newPublished(res, w.Config().Repository, o.dryRun), Beside: []besideCopy{}, Attached: []attachment{}}
 	r.rootFile = filepath.Join(w.Dir(), ".tufoci", "base", "1.root.json")
-	return r, nil
-}
-
-// writable opens a registry repository to push to.
-func (a *app) writable(ctx context.Context, repository string, flags *registryFlags) (ociremote.WritableRepository, error) {
-	ref, client, err := a.repositoryClient(ctx, repository, flags)
-	if err != nil {
-		return nil, err
-	}
-	return openWritable(ctx, client, ref)
+	return r, next.carryOut(ctx, a, w, res, r)
 }
 
 // repositoryClient reads the name of a registry repository, and makes the client
@@ -173,13 +194,19 @@ func (a *app) confirmSigning(ctx context.Context, w *metadata.Workspace, dryRun 
 	return a.confirm(ctx, fmt.Sprintf("sign %s with the keys at hand and publish?", joinWords(roles)))
 }
 
-func newPublishResult(res *publish.Result, repository string, dryRun bool) *publishResult {
-	return &publishResult{
+func newPublished(res *publish.Result, repository string, dryRun bool) published {
+	return published{
 		Repository: repository, Tag: res.Tag, HistoryTag: res.HistoryTag, Digest: res.Digest.String(),
 		DryRun: dryRun, Unchanged: res.Unchanged, RootChecksum: "sha256:" + res.RootSHA256,
 		Roles: roleChanges(res.Plan.Roles), Blobs: sentBlobs(res.Plan.Blobs),
 		Bytes: res.Plan.Bytes, ManifestSize: res.Plan.Size,
 	}
+}
+
+// nothing reports that nothing was sent anywhere.
+func (r *publishResult) nothing() bool {
+	return r.Unchanged && !slices.ContainsFunc(r.Beside, func(c besideCopy) bool { return !c.Unchanged }) &&
+		!slices.ContainsFunc(r.Attached, func(i attachment) bool { return !i.Unchanged })
 }
 
 func roleChanges(in []publish.RoleChange) []roleChange {
@@ -199,22 +226,32 @@ func sentBlobs(in []publish.BlobPlan) []sentBlob {
 }
 
 func (r *publishResult) text(w io.Writer, a *app) {
-	switch {
-	case r.Unchanged:
+	if r.Unchanged {
 		fmt.Fprintf(w, "✓ nothing to publish: tag %s -> %s is current\n", r.Tag, r.Digest)
-	case r.DryRun:
+	} else {
+		r.changes(w, a)
+	}
+	if r.DryRun {
+		writePlannedNext(w, r)
+	} else {
+		writeBesideCopies(w, r.Beside)
+		writeAttachments(w, r.Attached, a.world.Now())
+		fmt.Fprintf(w, "Root checksum (hand this to clients, out of band): %s   (%s)\n", r.RootChecksum, r.rootFile)
+	}
+}
+
+// changes says what was sent, or would be.
+func (r *published) changes(w io.Writer, a *app) {
+	if r.DryRun {
 		fmt.Fprintln(w, "✓ lint   ✓ verified in memory as a client, from nothing")
 		writePlan(w, r.Roles, r.Blobs, r.Bytes, a.world.Now())
 		fmt.Fprintf(w, "would claim %s and move tag %s of %s; nothing was sent\n", r.HistoryTag, r.Tag, r.Repository)
-	default:
-		fmt.Fprintf(w, "✓ %s\n", changeLine(r.Roles))
-		fmt.Fprintf(w, "✓ lint   ✓ verified in memory as a client, from nothing   ✓ %s   ✓ claim %s   ✓ head unchanged\n",
-			count(len(r.Blobs), "blob"), r.HistoryTag)
-		fmt.Fprintf(w, "✓ tag %s -> %s   ✓ read back: equal\n", r.Tag, r.Digest)
+		return
 	}
-	if !r.DryRun {
-		fmt.Fprintf(w, "Root checksum (hand this to clients, out of band): %s   (%s)\n", r.RootChecksum, r.rootFile)
-	}
+	fmt.Fprintf(w, "✓ %s\n", changeLine(r.Roles))
+	fmt.Fprintf(w, "✓ lint   ✓ verified in memory as a client, from nothing   ✓ %s   ✓ claim %s   ✓ head unchanged\n",
+		count(len(r.Blobs), "blob"), r.HistoryTag)
+	fmt.Fprintf(w, "✓ tag %s -> %s   ✓ read back: equal\n", r.Tag, r.Digest)
 }
 
 // maxChanges is how many roles changeLine names: there can be 256 hash bins.

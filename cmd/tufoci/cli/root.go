@@ -56,7 +56,7 @@ A first try: tufoci demo`,
 		&cobra.Group{ID: groupContent, Title: "Publisher: content, which is staged until it is published"},
 		&cobra.Group{ID: groupOperate, Title: "Publisher: signing and publishing"},
 		&cobra.Group{ID: groupClient, Title: "Client"},
-		&cobra.Group{ID: groupMirror, Title: "Mirror"},
+		&cobra.Group{ID: groupMirror, Title: "Mirrors and other clients"},
 		&cobra.Group{ID: groupEverybody, Title: "For everybody"},
 	)
 	a.addGlobalFlags(root)
@@ -71,7 +71,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	f.StringVar(&g.config, "config", "", "trusts in `FILE`, called trust.yaml (default $XDG_CONFIG_HOME/tufoci/trust.yaml)")
 	f.StringVar(&g.stateDir, "state-dir", "", "verified state of the trusts in `DIR` (default $XDG_STATE_HOME/tufoci)")
 	f.StringVar(&g.cacheDir, "cache-dir", "", "cached target files in `DIR` (default $XDG_CACHE_HOME/tufoci)")
-	f.StringVar(&g.format, "format", formatText, "output `FORMAT`: text or json; inspect has tree too")
+	f.StringVar(&g.format, "format", formatText, "output `FORMAT`: text or json; inspect and discover have tree too")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "print results and errors only")
 	f.BoolVarP(&g.debug, "debug", "d", false, "print what lies under an error")
 	f.BoolVar(&g.noTTY, "no-tty", false, "never ask, draw no progress")
@@ -89,9 +89,9 @@ func (a *app) addCommands(root *cobra.Command) {
 		{groupContent, []*cobra.Command{
 			a.newTarget(), a.newImage(), a.newCert(), a.newCRL(), a.newPolicy(), a.newRevoke(), a.newStatus(), a.newDiff(), a.newReset(),
 		}},
-		{groupOperate, []*cobra.Command{a.newSign(), a.newPublish()}},
+		{groupOperate, []*cobra.Command{a.newSign(), a.newPublish(), a.newRefresh(), a.newCheck(), a.newAttach(), a.newDiscover()}},
 		{groupClient, []*cobra.Command{a.newTrust(), a.newVerify(), a.newResolve(), a.newGet(), a.newLs(), a.newInspect()}},
-		{groupMirror, []*cobra.Command{a.newMirror(), a.newCp()}},
+		{groupMirror, []*cobra.Command{a.newMirror(), a.newCp(), a.newServe()}},
 		{groupEverybody, []*cobra.Command{a.newDemo(), a.newLogin(), a.newLogout(), a.newVersion(), a.newCompletion()}},
 	} {
 		for _, cmd := range group.commands {

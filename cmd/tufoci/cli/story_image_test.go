@@ -85,6 +85,17 @@ func cmdList(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(args[1:], "\n")+"\n"), 0o600))
 }
 
+// cmdAppend is "append FILE LINE...": lines at the end of a file.
+func cmdAppend(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: append FILE LINE...")
+	}
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	data = append(data, strings.Join(args[1:], "\n")+"\n"...)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
+}
+
 // cmdNotation is "notation NAME REPOSITORY TAG": an image is signed with Notation
 // under the authority NAME, which is made for it and lies in NAME.pem. A script
 // can use an authority more than once.

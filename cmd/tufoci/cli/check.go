@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/publish"
+	"github.com/tufoci/tufoci/trust"
+)
+
+type checkOptions struct {
+	upkeepFlags
+	validFor    span
+	concurrency int
+}
+
+type checkResult struct {
+	document
+	reading
+	Repository   string        `json:"repository"`
+	Tag          string        `json:"tag"`
+	Digest       string        `json:"digest"`
+	RootChecksum string        `json:"rootChecksum"`
+	Healthy      bool          `json:"healthy"`
+	Roles        []roleHealth  `json:"roles"`
+	Beside       []besideState `json:"beside"`
+}
+
+// roleHealth says how long one role lasts.
+type roleHealth struct {
+	Role    string          `json:"role"`
+	Version int64           `json:"version"`
+	Expires moment          `json:"expires"`
+	Left    int64           `json:"left"`
+	Wanted  int64           `json:"wanted"`
+	Online  bool            `json:"online"`
+	Status  string          `json:"status"`
+	Rules   []signatureRule `json:"rules"`
+}
+
+// What a role or a copy is.
+const (
+	statusOK      = "ok"
+	statusShort   = "short"   // less life left than wanted
+	statusExpired = "expired" // none
+	statusLags    = "lags"
+	statusMissing = "missing"
+	statusUnknown = "unknown" // it could not be reached
+)
+
+// besideState says how far one copy is.
+type besideState struct {
+	Repository string       `json:"repository"`
+	Tag        string       `json:"tag"`
+	Version    int64        `json:"version"`
+	Expires    moment       `json:"expires"`
+	Status     string       `json:"status"`
+	Error      *errorReport `json:"error"`
+}
+
+func (a *app) newCheck() *cobra.Command {
+	var o checkOptions
+	cmd := &cobra.Command{
+		Use:   "check [TRUST|REPO]",
+		Short: "Say what expires when, and who can renew it; the monitor",
+		Long: `Verify a repository from its pin, say how much life each role has left, and
+exit with 20 when one has less than it should: offline roles what tufoci.yaml
+calls renewWithin, online ones 5/6 of that. Copies next to images raise the
+alarm when they are missing, do not verify, or lag by more than half the life
+of the timestamp. Nothing is written, not even the state of the trust.`,
+		Example: `  tufoci check
+  tufoci check acme --valid-for 3d
+  tufoci check registry.acme.io/trust/tuf --root 1.root.json --format json`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	o.add(cmd)
+	cmd.Flags().Var(&o.validFor, "valid-for", "every role must have this `DURATION` left (default: by its renewal window)")
+	cmd.Flags().IntVar(&o.concurrency, "concurrency", 5, "read `N` copies at the same time")
+	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
+		if o.concurrency < 1 {
+			return usagef("--concurrency is a number above 0")
+		}
+		return a.withKept(ctx, args, &o.upkeepFlags, func(k *kept) error {
+			r, err := a.runCheck(ctx, k, &o)
+			return printAlso(a, r, err)
+		})
+	})
+	return cmd
+}
+
+func (a *app) runCheck(ctx context.Context, k *kept, o *checkOptions) (*checkResult, error) {
+	repo, err := k.client.Repository(ctx, k.ref, false)
+	if err != nil {
+		return nil, err
+	}
+	beside, err := a.besidePlan(ctx, k, &o.upkeepFlags)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := k.seen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, err := k.keyNames()
+	if err != nil {
+		return nil, err
+	}
+	health, err := publish.Monitor(ctx, k.root, repo, publish.MonitorOptions{
+		Channel: k.ref.Tag, ValidFor: time.Duration(o.validFor), MinTimestamp: seen, Base: k.base,
+		Beside: func(ctx context.Context, view *trust.View) ([]publish.BesideCopy, error) {
+			return beside.copies(ctx, a, view)
+		},
+		Concurrency: o.concurrency, Now: a.world.Now, Warn: a.warn,
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := a.newCheckResult(k, health, names)
+	return r, r.alarm(health)
+}
+
+func (a *app) newCheckResult(k *kept, h *publish.Health, names map[string]string) *checkResult {
+	r := &checkResult{
+		reading: newReading(h.View), Repository: k.repository(), Tag: k.ref.Tag, Digest: h.Digest.String(),
+		RootChecksum: "sha256:" + h.RootSHA256, Healthy: h.OK(),
+		Roles: make([]roleHealth, 0, len(h.Roles)), Beside: make([]besideState, 0, len(h.Beside)),
+	}
+	r.Source = "home"
+	if k.ref.Kind != ociremote.KindRegistry {
+		r.Source = "layout"
+	}
+	for _, role := range h.Roles {
+		out := roleHealth{
+			Role: role.Role, Version: role.Version, Expires: moment{role.Expires}, Left: seconds(role.Left), Wanted: seconds(role.Floor),
+			Online: role.Online, Status: statusOK, Rules: heldRules(role.Rules, names),
+		}
+		switch {
+		case role.Left <= 0:
+			out.Status, r.Verified = statusExpired, false
+		case role.Short():
+			out.Status = statusShort
+		}
+		r.Roles = append(r.Roles, out)
+	}
+	for _, c := range h.Beside {
+		out := besideState{Repository: c.Name, Tag: c.Tag, Version: c.Version, Expires: moment{c.Expires}, Status: statusOK}
+		switch {
+		case c.Lags && c.Version == 0 && c.Err == nil:
+			out.Status = statusMissing
+		case c.Lags:
+			out.Status = statusLags
+		case c.Err != nil:
+			out.Status = statusUnknown
+		}
+		if c.Err != nil {
+			out.Error = a.report(c.Err)
+		}
+		r.Beside = append(r.Beside, out)
+	}
+	return r
+}
+
+// unhealthyError says what will lapse, or has.
+type unhealthyError struct{ what string }
+
+func (e *unhealthyError) Error() string { return e.what }
+
+// alarm is the error for what is not as it should be: what lapses first, then copies
+// of which nothing is known.
+func (r *checkResult) alarm(h *publish.Health) error {
+	var parts []string
+	for _, role := range r.Roles {
+		switch role.Status {
+		case statusExpired:
+			parts = append(parts, versionText(role.Role, role.Version)+" has expired")
+		case statusShort:
+			parts = append(parts, fmt.Sprintf("%s has %s left of the %s that it should have", versionText(role.Role, role.Version),
+				formatSpan(time.Duration(role.Left)*time.Second), formatSpan(time.Duration(role.Wanted)*time.Second)))
+		}
+	}
+	for _, c := range r.Beside {
+		if c.Status == statusLags || c.Status == statusMissing {
+			parts = append(parts, fmt.Sprintf("the copy beside %s %s", c.Repository, map[string]string{statusLags: "lags", statusMissing: "is missing"}[c.Status]))
+		}
+	}
+	if len(parts) > maxChanges {
+		parts = append(parts[:maxChanges], fmt.Sprintf("%d more", len(parts)-maxChanges))
+	}
+	if len(parts) > 0 {
+		return &unhealthyError{strings.Join(parts, "; ")}
+	}
+	for _, c := range h.Beside {
+		if c.Err != nil {
+			return fmt.Errorf("the copy beside %s: %w", c.Name, c.Err)
+		}
+	}
+	return nil
+}
+
+func (r *checkResult) text(w io.Writer, a *app) {
+	fmt.Fprintf(w, "%s:%s %s\nverified from root %s\n", printable(r.Repository), r.Tag, r.Digest, r.RootChecksum)
+	var rows [][]string
+	for _, role := range r.Roles {
+		var rules []string
+		for _, rule := range role.Rules {
+			rules = append(rules, fmt.Sprintf("%d of %s", rule.Need, joinSigners(rule.Keys)))
+		}
+		rows = append(rows, []string{
+			role.Role, formatVersion(role.Version), formatTime(role.Expires.Time, a.world.Now()),
+			formatSpan(time.Duration(role.Wanted) * time.Second), role.Status, strings.Join(rules, "; "),
+		})
+	}
+	table(w, []string{"ROLE", "VERSION", "EXPIRES", "WANTED", "STATUS", "WHO CAN RENEW"}, rows)
+	if len(r.Beside) == 0 {
+		return
+	}
+	rows = nil
+	for _, c := range r.Beside {
+		status := c.Status
+		if c.Error != nil {
+			status += ": " + c.Error.What
+		}
+		rows = append(rows, []string{c.Repository + ":" + c.Tag, formatVersion(c.Version), formatTime(c.Expires.Time, a.world.Now()), status})
+	}
+	table(w, []string{"BESIDE", "TIMESTAMP", "EXPIRES", "STATUS"}, rows)
+}
+
+// joinSigners names keys, by the start of their ids where they have no name here.
+func joinSigners(keys []keyRef) string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.String()
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,220 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/publish"
+	"github.com/tufoci/tufoci/trust"
+)
+
+type refreshOptions struct {
+	upkeepFlags
+	keys        []string
+	within      string
+	force       bool
+	dryRun      bool
+	exitCode    bool
+	concurrency int
+}
+
+type refreshResult struct {
+	document
+	published
+	Waiting []waitingRole `json:"waiting"`
+	Beside  []besideCopy  `json:"beside"`
+}
+
+// waitingRole is a role that is due and was left as it is.
+type waitingRole struct {
+	Role    string          `json:"role"`
+	Version int64           `json:"version"`
+	Expires moment          `json:"expires"`
+	Rules   []signatureRule `json:"rules"`
+}
+
+func (a *app) newRefresh() *cobra.Command {
+	var o refreshOptions
+	cmd := &cobra.Command{
+		Use:   "refresh [TRUST|REPO]",
+		Short: "Renew the timestamp, and what else is due",
+		Long: `Sign the timestamp, the snapshot and every other role anew that is inside its
+renewal window and whose keys are given, root aside, and move the tag. That
+needs no workspace: the period and the window of each role are in its metadata.
+With nothing due nothing is sent, so it can run often, and in several places.
+
+In a workspace it takes the keys of tufoci.yaml that are at hand and leaves the
+workspace as it is. Elsewhere the repository is verified by the trust that has
+it, or from --root; only a trust remembers what was seen before.`,
+		Example: `  tufoci refresh
+  tufoci refresh registry.acme.io/trust/tuf --key env:TIMESTAMP_KEY
+  tufoci refresh acme --key online.pem --beside registry.acme.io/shop/api`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	o.add(cmd)
+	f := cmd.Flags()
+	f.StringArrayVar(&o.keys, "key", nil, "key URI (in a workspace: `NAME` or URI) to sign with (several times)")
+	f.StringVar(&o.within, "within", "", "renew what has less than this `DURATION` or share (50%) of its life left (default: what each role states)")
+	f.BoolVar(&o.force, "force", false, "renew every role whose keys are given, due or not")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
+	f.IntVar(&o.concurrency, "concurrency", 5, "send `N` blobs, and write N copies, at the same time")
+	addExitCodeFlag(cmd, &o.exitCode)
+	cmd.MarkFlagsMutuallyExclusive("within", "force")
+	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
+		if o.concurrency < 1 {
+			return usagef("--concurrency is a number above 0")
+		}
+		return a.withKept(ctx, args, &o.upkeepFlags, func(k *kept) error {
+			r, err := a.runRefresh(ctx, k, &o)
+			if err := printAlso(a, r, err); err != nil {
+				return err
+			}
+			if o.exitCode && r.nothing() {
+				return nothingError{}
+			}
+			return nil
+		})
+	})
+	return cmd
+}
+
+func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refreshResult, error) {
+	opts, err := a.refreshOptions(ctx, k, o)
+	if err != nil {
+		return nil, err
+	}
+	names, err := k.keyNames()
+	if err != nil {
+		return nil, err
+	}
+	repo, err := openWritable(ctx, k.client, k.ref)
+	if err != nil {
+		return nil, err
+	}
+	beside, err := a.besidePlan(ctx, k, &o.upkeepFlags)
+	if err != nil {
+		return nil, err
+	}
+	if opts.MinTimestamp, err = a.remember(ctx, k); err != nil {
+		return nil, err
+	}
+	bars := a.newBars()
+	defer bars.close()
+	opts.Progress = bars.progress()
+	res, err := publish.Refresh(ctx, k.root, repo, *opts)
+	bars.close()
+	if err != nil {
+		return nil, err
+	}
+	r := &refreshResult{published: newPublished(res, k.repository(), o.dryRun), Waiting: make([]waitingRole, 0, len(res.Waiting))}
+	for _, w := range res.Waiting {
+		r.Waiting = append(r.Waiting, waitingRole{Role: w.Role, Version: w.Version, Expires: moment{w.Expires}, Rules: heldRules(w.Rules, names)})
+	}
+	a.warnWaiting(r.Waiting)
+	r.Beside = []besideCopy{}
+	if res.View != nil {
+		r.Beside, err = a.keepBeside(ctx, res.View, beside, publish.BesideOptions{Concurrency: o.concurrency, DryRun: o.dryRun})
+	}
+	return r, err
+}
+
+// repository is the name of the repository, without its tag.
+func (k *kept) repository() string {
+	if k.ref.Kind == ociremote.KindRegistry {
+		return k.ref.Host + "/" + k.ref.Repository
+	}
+	return k.ref.Path
+}
+
+func (a *app) refreshOptions(ctx context.Context, k *kept, o *refreshOptions) (*publish.RefreshOptions, error) {
+	opts := &publish.RefreshOptions{
+		Force: o.force, Base: k.base, Channel: k.ref.Tag, DryRun: o.dryRun, Concurrency: o.concurrency,
+		Now: a.world.Now, Warn: a.warn,
+	}
+	var err error
+	if o.within != "" {
+		if opts.Within, err = metadata.ParseWindow(o.within); err != nil {
+			return nil, err
+		}
+	}
+	if k.ws == nil {
+		if len(o.keys) == 0 {
+			return nil, usagef("without a workspace nothing says where the keys are: give --key")
+		}
+		opts.Keys, err = metadata.OpenKeys(o.keys, metadata.OpenKeysOptions{Env: a.world.LookupEnv, Passphrase: a.passphrase(ctx)})
+		return opts, err
+	}
+	opts.Layout = ociremote.Layout(k.ws.Config().Layout)
+	if opts.Keys, err = k.ws.SigningKeys(o.keys...); err != nil {
+		return nil, err
+	}
+	st, err := k.ws.Status()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range st.Roles {
+		if r.StagedVersion > 0 {
+			opts.Leave = append(opts.Leave, r.Role)
+		}
+	}
+	return opts, nil
+}
+
+// remember reads the repository as a client of the trust does, which notes what it
+// sees, and returns the timestamp version that the head must have at the least. What
+// has expired is no reason not to renew it.
+func (a *app) remember(ctx context.Context, k *kept) (int64, error) {
+	if k.pin == nil || k.pin.options.StateDir == "" {
+		return 0, nil
+	}
+	view, err := a.refresh(ctx, k.pin)
+	switch {
+	case errors.Is(err, trust.ErrExpired):
+		return k.seen(ctx)
+	case err != nil:
+		return 0, err
+	}
+	return view.Status().Timestamp.Version, nil
+}
+
+// warnWaiting says what is due and cannot be signed here.
+func (a *app) warnWaiting(roles []waitingRole) {
+	if len(roles) == 0 {
+		return
+	}
+	var parts []string
+	for i, r := range roles {
+		if i == maxChanges {
+			parts = append(parts, fmt.Sprintf("%d more", len(roles)-i))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s (%s)", versionText(r.Role, r.Version), expiry(r.Expires.Time, a.world.Now())))
+	}
+	a.warn("due, and not renewed here: " + strings.Join(parts, ", "))
+}
+
+// nothing reports that neither the repository nor a copy was changed.
+func (r *refreshResult) nothing() bool {
+	for _, c := range r.Beside {
+		if !c.Unchanged {
+			return false
+		}
+	}
+	return r.Unchanged
+}
+
+func (r *refreshResult) text(w io.Writer, a *app) {
+	if r.Unchanged {
+		fmt.Fprintf(w, "✓ nothing is due: tag %s -> %s\n", r.Tag, r.Digest)
+	} else {
+		r.changes(w, a)
+	}
+	writeBesideCopies(w, r.Beside)
+}

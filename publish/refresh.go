@@ -1,0 +1,107 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/ociremote"
+)
+
+// RefreshOptions steer [Refresh]. Only Keys are needed.
+type RefreshOptions struct {
+	// Keys sign what is due.
+	Keys []metadata.SigningKey
+	// Within is the renewal window; default is what each role states.
+	Within metadata.Window
+	// Force renews every role whose threshold the keys meet, due or not.
+	Force bool
+	// Leave are roles that are not renewed, since they are staged somewhere.
+	Leave []string
+	// Base is what was published from a workspace last: a head that was not
+	// built on it is a fork. Nil: nothing is known.
+	Base *metadata.Head
+	// MinTimestamp is the least timestamp version that the head may have, as
+	// seen before. A refresh that remembers nothing signs an old head anew, if
+	// the registry offers that.
+	MinTimestamp int64
+	// Channel is the tag that moves; default [ociremote.DefaultChannel].
+	Channel string
+	// Layout of the bundle; default is that of the head.
+	Layout ociremote.Layout
+	// DryRun makes the plan and writes nothing.
+	DryRun bool
+	// Concurrency is how many blobs are sent at the same time; default 5.
+	Concurrency int
+	// MaxFiles is how many target files a bundle may have; default 512.
+	MaxFiles int
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+	// Progress is told what is being sent; nil: nobody is.
+	Progress Progress
+	// Warn is given what does not stop a refresh but should be read; nil:
+	// nobody is.
+	Warn func(string)
+}
+
+// Refresh renews the timestamp, the snapshot and every other role that is due
+// and whose keys are given, root aside, and moves the channel tag; a workspace
+// is not needed. The head is verified from pin, any root of the repository;
+// an expired head can be refreshed. Everything else goes as in [Publish]. With
+// nothing due nothing is sent, so it can run as often and in as many places as
+// one likes: who comes second finds a fresh head.
+//
+// Errors: those of Publish but for staged changes; [metadata.ErrKeyMissing] if
+// the keys cannot sign what is due; [trust.ErrWrongRoot] if the repository does
+// not have pin among its roots; [ociremote.ErrNotFound] if there is none.
+func Refresh(ctx context.Context, pin []byte, repo ociremote.WritableRepository, o RefreshOptions) (*Result, error) {
+	if o.Channel == "" {
+		o.Channel = ociremote.DefaultChannel
+	}
+	from, err := newAnchor(pin)
+	if err != nil {
+		return nil, err
+	}
+	from.minTimestamp = o.MinTimestamp
+	p, err := newPublication(refreshMaker{from, o}, from, o.Base, repo, Options{
+		Channel: o.Channel, Layout: o.Layout, DryRun: o.DryRun, Concurrency: o.Concurrency, MaxFiles: o.MaxFiles,
+		Now: o.Now, Progress: o.Progress, Warn: o.Warn,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p.run(ctx)
+}
+
+// refreshMaker makes the head with what is due renewed the next state.
+type refreshMaker struct {
+	pin anchor
+	o   RefreshOptions
+}
+
+func (m refreshMaker) assemble(ctx context.Context, head *metadata.Head, o metadata.AssembleOptions) (*metadata.Release, error) {
+	if head == nil {
+		return nil, noHead(m.o.Channel)
+	}
+	return metadata.Refresh(ctx, head, metadata.RefreshOptions{
+		Keys: m.o.Keys, Now: o.Now, TimestampVersion: o.TimestampVersion, Within: m.o.Within, Force: m.o.Force, Leave: m.o.Leave,
+	})
+}
+
+// record: nobody remembers. A workspace takes the head over when it publishes,
+// and must not lose what is staged before.
+func (refreshMaker) record(*metadata.Release, digest.Digest, string, time.Time) error { return nil }
+
+func (m refreshMaker) stranger(channel string, theirs digest.Digest) error {
+	return m.pin.wrong(channel, theirs)
+}
+
+// overwritten: who overwrote a refresh has renewed the timestamp as well, and
+// nothing else was in it.
+func (refreshMaker) overwritten(*ForkError) error { return errMoved }
+
+// noHead says that there is nothing to refresh, or to monitor.
+func noHead(channel string) error { return fmt.Errorf("tag %q: %w", channel, ociremote.ErrNotFound) }
