@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,6 +33,42 @@ var copiers = []struct {
 			"--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false",
 			"docker://" + from, "docker://" + to,
 		}
+	}},
+}
+
+// wholeCopiers are the programs that copy all tags of a repository, and what refers to
+// images where they can; between is a directory of their own. Of to skopeo takes the
+// last component from from.
+var wholeCopiers = []struct {
+	name string
+	copy func(t testing.TB, from, to, between string) error
+}{
+	{"crane", func(t testing.TB, from, to, _ string) error {
+		_, err := attempt(t, tool(t, "crane"), "copy", "--insecure", "-a", from, to)
+		return err
+	}},
+	{"skopeo", func(t testing.TB, from, to, _ string) error {
+		_, err := attempt(t, tool(t, "skopeo"), "--insecure-policy", "sync", "--all", "--src-tls-verify=false", "--dest-tls-verify=false",
+			"--src", "docker", "--dest", "docker", from, to[:strings.LastIndex(to, "/")])
+		return err
+	}},
+	{"regsync", func(t testing.TB, from, to, between string) error {
+		file := filepath.Join(between, "regsync.yml")
+		config := fmt.Sprintf("version: 1\ncreds:\n- {registry: %q, tls: disabled}\n- {registry: %q, tls: disabled}\n"+
+			"sync:\n- {source: %q, target: %q, type: repository, referrers: true}\n", host(from), host(to), from, to)
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			return err
+		}
+		_, err := attempt(t, tool(t, "regsync"), "once", "-c", file)
+		return err
+	}},
+	{"oras", func(t testing.TB, from, to, between string) error {
+		file := filepath.Join(between, "backup.tar")
+		if _, err := attempt(t, tool(t, "oras"), "backup", "--no-tty", "--plain-http", "--include-referrers", "--output", file, from); err != nil {
+			return err
+		}
+		_, err := attempt(t, tool(t, "oras"), "restore", "--no-tty", "--plain-http", "--input", file, to)
+		return err
 	}},
 }
 

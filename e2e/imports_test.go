@@ -82,6 +82,7 @@ var testOnly = []string{
 	"github.com/opencontainers/image-spec",
 	"github.com/opencontainers/go-digest",
 	"github.com/sigstore/sigstore",
+	"golang.org/x/sync",
 	"github.com/spf13/cobra",
 	"oras.land/oras-go/v2",
 }

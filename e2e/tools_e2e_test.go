@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -51,15 +52,26 @@ func tool(t testing.TB, name string) string {
 // do runs a foreign program that has to succeed, and returns what it printed.
 func do(t testing.TB, name string, args ...string) string {
 	t.Helper()
+	out, err := attempt(t, name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// attempt runs a foreign program in a home of its own, and returns what it
+// printed; the error has all of that too.
+func attempt(t testing.TB, name string, args ...string) (string, error) {
+	t.Helper()
 	command := exec.CommandContext(t.Context(), name, args...)
 	home := t.TempDir()
 	command.Env = append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home, "XDG_RUNTIME_DIR="+home, "NO_COLOR=1")
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {
-		t.Fatalf("%s %s: %v\n%s%s", filepath.Base(name), strings.Join(args, " "), err, stdout.String(), stderr.String())
+		return "", fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(name), strings.Join(args, " "), err, stdout.String(), stderr.String())
 	}
-	return stdout.String()
+	return stdout.String(), nil
 }
 
 // distribution configures the reference registry, of version 2 and 3 alike.
@@ -70,19 +82,26 @@ storage:
   delete: {enabled: true}
   maintenance: {uploadpurging: {enabled: false}}
 http:
-  addr: 127.0.0.1:0
+  addr: %ADDRESS%
   secret: test
 `
 
-var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
+var listening = regexp.MustCompile(`listening on ([0-9.]+:\d+)`)
 
 // startDistribution runs a registry of the distribution project as a process
 // and returns its host. The process ends with the test.
 func startDistribution(t testing.TB, program string) string {
 	t.Helper()
+	return startDistributionAt(t, program, "127.0.0.1:0", (*exec.Cmd).Start)
+}
+
+// startDistributionAt has it listen on an address, and the process started by start.
+func startDistributionAt(t testing.TB, program, address string, start func(*exec.Cmd) error) string {
+	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "config.yml")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(distribution, "%DIR%", filepath.Join(dir, "data"))), 0o600); err != nil {
+	config := strings.NewReplacer("%DIR%", filepath.Join(dir, "data"), "%ADDRESS%", address).Replace(distribution)
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(program, "serve", file)
@@ -92,7 +111,7 @@ func startDistribution(t testing.TB, program string) string {
 		t.Fatal(err)
 	}
 	command.Stdout = command.Stderr
-	if err := command.Start(); err != nil {
+	if err := start(command); err != nil {
 		t.Fatal(err)
 	}
 	host := make(chan string, 1)

@@ -133,6 +133,14 @@ func (f *bundleFiles) file(ctx context.Context, r request) ([]byte, error) {
 	}
 }
 
+// release implements files.
+func (f *bundleFiles) release(title string) {
+	if file, ok := f.current().File(title); ok {
+		f.memo.release(file.Descriptor.Digest.String())
+	}
+	f.legacy.memo.release(title)
+}
+
 // read reads one file of b, from the inline layer, the local store or the
 // registry.
 func (f *bundleFiles) read(ctx context.Context, b *ociremote.Bundle, r request) ([]byte, digest.Digest, error) {
@@ -275,7 +283,7 @@ func (f *bundleFiles) adopt(b, next *ociremote.Bundle, title string) error {
 			}
 			f.moved = &MovedError{
 				Title: title, From: b.Descriptor.Digest, To: next.Descriptor.Digest,
-				View: &View{src: f.src, files: fresh, bundle: fresh, limits: f.env.limits},
+				View: &View{src: f.src, env: f.env, files: fresh, bundle: fresh, limits: f.env.limits},
 			}
 			return f.moved
 		}

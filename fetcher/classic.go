@@ -71,7 +71,7 @@ func (f *classicFiles) file(ctx context.Context, r request) ([]byte, error) {
 
 // read returns nil data for a file that is absent.
 func (f *classicFiles) read(ctx context.Context, r request) ([]byte, error) {
-	limit := min(r.max, f.env.limits.Total-f.env.total.Load())
+	limit := min(r.max, f.env.left())
 	if limit < 0 {
 		return nil, f.env.count(r.title, 0)
 	}
@@ -98,6 +98,9 @@ func (f *classicFiles) read(ctx context.Context, r request) ([]byte, error) {
 	}
 	return data, f.env.count(r.title, int64(len(data)))
 }
+
+// release implements files.
+func (f *classicFiles) release(title string) { f.memo.release(title) }
 
 // prefetch implements files: of a classic repository nothing is known ahead.
 func (f *classicFiles) prefetch(context.Context, []string) {}

@@ -76,10 +76,10 @@ func newWebPlace(o Options) (*webPlace, error) {
 // checkRedirect keeps a redirect from giving up the protection of TLS.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
-		return fmt.Errorf("more than %d redirects", maxRedirects)
+		return fmt.Errorf("%w: more than %d of them", ociremote.ErrRedirect, maxRedirects)
 	}
 	if last := via[len(via)-1]; last.URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return fmt.Errorf("redirect from https to %s refused", req.URL.Scheme)
+		return fmt.Errorf("%w: from https to %s", ociremote.ErrRedirect, req.URL.Scheme)
 	}
 	return nil
 }

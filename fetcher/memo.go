@@ -92,6 +92,19 @@ func (m *memo) forget(key string, e *memoEntry) {
 	}
 }
 
+// release forgets what was read, but not what is being read.
+func (m *memo) release(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok := m.entries[key]; ok {
+		select {
+		case <-e.done:
+			delete(m.entries, key)
+		default:
+		}
+	}
+}
+
 // keep hands what was read on to another memo, if wanted says so of its key.
 func (m *memo) keep(to *memo, wanted func(key string) bool) {
 	m.mu.Lock()

@@ -33,8 +33,9 @@ type Source struct {
 	// Dir is the directory of the kind dir.
 	Dir string
 
-	repo ociremote.Repository
-	name string
+	repo  ociremote.Repository
+	name  string
+	label string // of the kind memory, for messages
 }
 
 // ParseSource reads the forms of a source on the command line:
@@ -79,7 +80,13 @@ func ParseSource(s string) (Source, error) {
 // FromRepository returns the source that reads the bundle called name, a tag or
 // a digest, from a repository that is open already.
 func FromRepository(repo ociremote.Repository, name string) Source {
-	return Source{Kind: KindMemory, repo: repo, name: name}
+	return Source{Kind: KindMemory, repo: repo, name: name, label: "memory:" + name}
+}
+
+// Labelled returns a source of the kind memory that is called so in messages.
+func (s Source) Labelled(label string) Source {
+	s.label = label
+	return s
 }
 
 // String returns the form that [ParseSource] reads. For the kind memory, which
@@ -91,7 +98,7 @@ func (s Source) String() string {
 	case KindDir:
 		return "file://" + filepath.ToSlash(s.Dir)
 	case KindMemory:
-		return "memory:" + s.name
+		return s.label
 	default:
 		return s.Reference.String()
 	}

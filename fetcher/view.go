@@ -3,7 +3,7 @@ package fetcher
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -45,6 +45,7 @@ type Options struct {
 // changed in place: it is also the view's own memory.
 type View struct {
 	src    Source
+	env    *env
 	files  files
 	bundle *bundleFiles // files, if they come from a bundle
 	limits Limits
@@ -54,6 +55,7 @@ type View struct {
 type files interface {
 	// file returns a file of at most max bytes, with the errors of View.File.
 	file(ctx context.Context, f request) ([]byte, error)
+	release(title string)
 	prefetch(ctx context.Context, titles []string)
 	titles() []string
 }
@@ -82,14 +84,15 @@ func open(ctx context.Context, src Source, o Options, old *View) (*View, error) 
 	if err != nil {
 		return nil, err
 	}
-	v := &View{src: src, limits: limits}
 	e := &env{
 		limits: limits,
 		clock:  &clock{limit: limits.Operation},
 		have:   o.Have,
 		warn:   o.Warn,
 		slots:  make(chan struct{}, limits.Concurrency),
+		counts: map[string]int64{},
 	}
+	v := &View{src: src, env: e, limits: limits}
 	if e.warn == nil {
 		e.warn = func(string) {}
 	}
@@ -138,6 +141,15 @@ func (v *View) request(title string, max int64) (request, error) {
 	return r, err
 }
 
+// Release lets go of what the view has read of a file, for programs that keep a view
+// for long and ask it for many files. The file no longer counts in [Limits].Total; it
+// is read again if it is asked for again. So it is with an answer that there is no
+// such file.
+func (v *View) Release(title string) {
+	v.files.release(title)
+	v.env.discount(title)
+}
+
 // Prefetch starts to read files of a bundle in the background, at most
 // [Limits].Concurrency of them at the same time, and returns at once. Titles that
 // the bundle lacks, carries inline or states too long are left out, and so is
@@ -172,7 +184,10 @@ type env struct {
 	have   func(digest.Digest) []byte
 	warn   func(string)
 	slots  chan struct{} // for what is read ahead
-	total  atomic.Int64
+
+	mu     sync.Mutex
+	total  int64            // bytes
+	counts map[string]int64 // of total, by title
 }
 
 // start bounds the time of one read, and the rate of what arrives for it. A
@@ -188,10 +203,29 @@ func (e *env) start(ctx context.Context, class fileClass) (context.Context, func
 
 // count adds what is read, or is about to be, to the total of the view.
 func (e *env) count(title string, size int64) error {
-	if total := e.total.Add(size); total > e.limits.Total {
-		return &LimitError{Title: "all files of this source, up to " + title, Size: total, Max: e.limits.Total}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.total += size
+	e.counts[title] += size
+	if e.total > e.limits.Total {
+		return &LimitError{Title: "all files of this source, up to " + title, Size: e.total, Max: e.limits.Total}
 	}
 	return nil
+}
+
+// discount takes a file out of the total.
+func (e *env) discount(title string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.total -= e.counts[title]
+	delete(e.counts, title)
+}
+
+// left is how much may still be read.
+func (e *env) left() int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.limits.Total - e.total
 }
 
 // local looks a blob up in the caller's store, which may be damaged.

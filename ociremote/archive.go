@@ -26,6 +26,8 @@ type Archive struct {
 	mu   sync.Mutex
 	temp *os.File // nil after Commit or Close
 	end  int64    // where the next entry goes
+	// sealed: the file is finished, and only its name is missing.
+	sealed bool
 	// blobs that are written, and where.
 	blobs map[digest.Digest]section
 	idx   *layoutIndex
@@ -74,7 +76,7 @@ func (a *Archive) add(name string, data []byte) error {
 }
 
 func (a *Archive) addFrom(name string, size int64, write func(io.Writer) error) (section, error) {
-	if a.temp == nil {
+	if a.temp == nil || a.sealed {
 		return section{}, errClosed
 	}
 	header, err := tarHeader(name, size)
@@ -116,6 +118,9 @@ func (a *Archive) Push(_ context.Context, desc ocispec.Descriptor, r io.Reader) 
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.temp == nil || a.sealed {
+		return errClosed
+	}
 	if _, ok := a.blobs[desc.Digest]; ok {
 		return nil
 	}
@@ -220,7 +225,7 @@ func (a *Archive) Commit() error {
 	}
 	temp := a.temp
 	defer os.Remove(temp.Name())
-	err := a.finish()
+	err := a.seal()
 	a.temp = nil
 	if err := errors.Join(err, temp.Close()); err != nil {
 		return err

@@ -48,6 +48,11 @@ type Options struct {
 	// goes beyond the deadline of the context.
 	Retries   int
 	RetryWait time.Duration
+	// Connect is how long a request may take, all its tries together, until it has
+	// a connection (DNS, TCP and TLS); no try begins later than that either. 0: each
+	// connection has 10 seconds for TCP and 10 for TLS, and tries end as Retries
+	// says.
+	Connect time.Duration
 	// Warn receives what registries say in Warning headers, each text once; nil
 	// drops it.
 	Warn func(string)
@@ -93,7 +98,7 @@ func NewClient(o Options) (*Client, error) {
 	c := &Client{opts: o}
 	c.http = &http.Client{
 		Transport: &identity{
-			base:      newRetrier(&drainer{base}, o),
+			base:      newConnector(newRetrier(&drainer{base}, o), o.Connect),
 			userAgent: o.UserAgent, headers: headers, warn: warnOnce(o.Warn),
 		},
 		CheckRedirect: checkRedirect,
@@ -103,6 +108,15 @@ func NewClient(o Options) (*Client, error) {
 		Client: c.http, Cache: auth.NewCache(), ClientID: "tufoci", Credential: c.credential,
 	}
 	return c, nil
+}
+
+// Elsewhere is a client for other registries than the one that this client was made
+// for: without the credentials and headers of its options, but with those of the docker
+// configuration. TLS is spoken the same way.
+func (c *Client) Elsewhere() (*Client, error) {
+	o := c.opts
+	o.Username, o.Password, o.IdentityToken, o.Headers = "", "", "", nil
+	return NewClient(o)
 }
 
 // HTTP is a client over the same transport, with the same retries, for sources

@@ -325,3 +325,30 @@ func TestIdentityToken(t *testing.T) {
 		t.Errorf("asked with %q", form)
 	}
 }
+
+// Another registry gets nothing that was given for the first one.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	home := tuftest.NewRegistry(t, tuftest.RegistryOptions{Basic: true, Username: "me", Password: "secret"})
+	other := tuftest.NewRegistry(t, tuftest.RegistryOptions{Basic: true, Username: "me", Password: "secret"})
+	c := newClient(t, ociremote.Options{Username: "me", Password: "secret", Headers: []string{"X-Key: secret"}})
+	elsewhere, err := c.Elsewhere()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		client *ociremote.Client
+		at     *tuftest.Registry
+		told   bool
+	}{{c, home, true}, {elsewhere, other, false}} {
+		repo := openRepository(t, tt.client, tt.at.Host()+"/acme/trust", false)
+		_, _ = repo.Resolve(t.Context(), "tuf")
+		told := false
+		for _, r := range tt.at.Requests() {
+			told = told || r.Header.Get("Authorization") != "" || r.Header.Get("X-Key") != ""
+		}
+		if told != tt.told {
+			t.Errorf("told %v, want %v", told, tt.told)
+		}
+	}
+}

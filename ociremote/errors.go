@@ -25,6 +25,8 @@ var (
 	// ErrNewerFormat: the bundle has a later format version than this code
 	// reads.
 	ErrNewerFormat = errors.New("bundle of a newer format")
+	// ErrRedirect: a registry or server sends on to where nobody follows it.
+	ErrRedirect = errors.New("redirect refused")
 	// ErrForeign: a manifest, but no bundle: an image, an index, or an artifact
 	// of another kind.
 	ErrForeign = errors.New("not a TUF bundle")

@@ -81,10 +81,10 @@ func originOf(u *url.URL) string {
 // checkRedirect refuses to go from https to http, and to go on for ever.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= maxRedirects {
-		return fmt.Errorf("stopped after %d redirects", maxRedirects)
+		return fmt.Errorf("%w: more than %d of them", ErrRedirect, maxRedirects)
 	}
 	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return errors.New("refusing a redirect from https to http")
+		return fmt.Errorf("%w: from https to http", ErrRedirect)
 	}
 	return nil
 }

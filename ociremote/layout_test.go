@@ -664,3 +664,46 @@ func TestIndexTags(t *testing.T) {
 		t.Errorf("%s, %v", data, err)
 	}
 }
+
+// A sealed archive is complete and has no name yet.
+func TestArchiveSealed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "x.tar")
+	archive, err := CreateArchive(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, blobs := mustPack(t, someFiles(), PackOptions{})
+	push(t, archive, b, blobs, "tuf")
+	sealed, err := archive.Seal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("it has its name before Commit")
+	}
+	if err := archive.Push(t.Context(), descriptorOf("x", []byte("more")), strings.NewReader("more")); err == nil {
+		t.Error("something was added to a sealed archive")
+	}
+	if err := archive.PushReference(t.Context(), b.Descriptor, bytes.NewReader(b.Manifest), "other"); err == nil {
+		t.Error("something got another name in a sealed archive")
+	}
+	if again, err := archive.Seal(); err != nil || again.Digest != sealed.Digest {
+		t.Errorf("sealed again: %v", err)
+	}
+	if err := archive.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	noTemps(t, dir)
+	data, err := os.ReadFile(file)
+	if err != nil || digest.FromBytes(data) != sealed.Digest || int64(len(data)) != sealed.Size {
+		t.Errorf("the file is not what was sealed: %v", err)
+	}
+	if got, err := FetchBundle(t.Context(), sealed, "tuf", Known{}); err != nil || got.Descriptor.Digest != b.Descriptor.Digest {
+		t.Error(err)
+	}
+	if _, err := archive.Seal(); err == nil {
+		t.Error("a closed archive is sealed")
+	}
+}

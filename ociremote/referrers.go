@@ -35,7 +35,7 @@ type ReferrerLister interface {
 
 // ReferrersOptions bound [Referrers].
 type ReferrersOptions struct {
-	// ArtifactTypes to return; empty: all. Registries that know no filter, and
+	// ArtifactTypes to return, the one that matters most first; empty: all. Registries that know no filter, and
 	// those that report the config's media type, are filtered here. What they
 	// say no type of is returned too, behind the rest: its manifest tells.
 	ArtifactTypes []string
@@ -57,9 +57,9 @@ type ReferrerList struct {
 // referrers tag of its digest; in layouts and archives by the index and that tag. A
 // list that breaks the rules is ErrMalformed; entries of it that do are left out.
 //
-// Where the API lists nothing of the types, the tag is looked at too: that is where
-// notation puts signatures unless it is told otherwise, and not every registry adds
-// to its own list what stands there.
+// Where the API lists nothing of the first of the types, the tag is looked at too:
+// that is where notation puts signatures unless it is told otherwise, and not every
+// registry adds to its own list what stands there.
 //
 // That a registry has no referrers API is remembered by the client that opened
 // the repository. What answers in its place with something else than a list is a
@@ -78,7 +78,7 @@ func Referrers(ctx context.Context, repo Repository, subject ocispec.Descriptor,
 		switch found, err := r.listReferrers(ctx, subject.Digest, c); {
 		case err != nil:
 			return nil, err
-		case found && len(c.wanted) > 0:
+		case found && c.hasFirst():
 			return c.list(), nil
 		}
 	case grapher:
@@ -128,6 +128,14 @@ func (c *referrerCollector) add(d ocispec.Descriptor) {
 		// Not every index has types, and ggcr gives that of the config for it.
 		c.untyped = append(c.untyped, d)
 	}
+}
+
+// hasFirst reports whether there is something of the first of the types.
+func (c *referrerCollector) hasFirst() bool {
+	if len(c.o.ArtifactTypes) == 0 {
+		return len(c.wanted) > 0
+	}
+	return slices.ContainsFunc(c.wanted, func(d ocispec.Descriptor) bool { return d.ArtifactType == c.o.ArtifactTypes[0] })
 }
 
 // full reports whether no more need be read.

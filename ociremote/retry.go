@@ -30,6 +30,7 @@ type retrier struct {
 	base    http.RoundTripper
 	retries int
 	wait    time.Duration
+	within  time.Duration // of its begin no try begins later; 0: any time
 	now     func() time.Time
 	sleep   func(context.Context, time.Duration) error
 }
@@ -37,12 +38,13 @@ type retrier struct {
 func newRetrier(base http.RoundTripper, o Options) *retrier {
 	return &retrier{
 		base: base, retries: cmp.Or(o.Retries, defaultRetries), wait: cmp.Or(o.RetryWait, defaultRetryWait),
-		now: time.Now, sleep: sleep,
+		within: o.Connect, now: time.Now, sleep: sleep,
 	}
 }
 
 // RoundTrip implements http.RoundTripper.
 func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
+	begin := r.now()
 	for attempt := 0; ; attempt++ {
 		resp, err := r.base.RoundTrip(req)
 		if attempt >= r.retries || !retryable(req, resp, err) {
@@ -50,6 +52,9 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		wait, ok := r.delay(attempt, resp)
 		if deadline, has := req.Context().Deadline(); !ok || (has && r.now().Add(wait).After(deadline)) {
+			return resp, err
+		}
+		if r.within > 0 && r.now().Add(wait).After(begin.Add(r.within)) {
 			return resp, err
 		}
 		again, ok := rewind(req)

@@ -13,6 +13,10 @@ import (
 // maxDepth of nested JSON. A manifest needs four.
 const maxDepth = 32
 
+// CheckJSON refuses what two JSON parsers may read differently: a key twice in one
+// object, also in capitals, bytes after the value, invalid UTF-8, deep nesting.
+func CheckJSON(data []byte) error { return checkJSON(data) }
+
 // checkJSON refuses what two JSON parsers may read differently: a key twice in
 // one object, also in capitals (many match keys without regard to case), bytes
 // after the value, invalid UTF-8, deep nesting.

@@ -266,6 +266,11 @@ func TestAttachRefuses(t *testing.T) {
 		}
 	}
 	wantErr(t, g.attach(view, "shop/api:unsigned")[0].Err, publish.ErrNotSigned)
+	unverified, err := refresh(t.Context(), g.repo.RootBytes(), trust.Options{Source: trust.RepositorySource(memory(t, g.repo), channel), AllowExpired: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, g.attach(unverified, "shop/api:1")[0].Err, publish.ErrUnverified)
 	// One that is refused keeps no other from being done.
 	if r := g.attach(view, "shop/api:moved", "shop/api:1"); r[0].Err == nil || r[1].Err != nil {
 		t.Errorf("results are %+v", r)

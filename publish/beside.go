@@ -189,7 +189,7 @@ func (k *keeper) once(ctx context.Context, dst *destination) (BesideResult, erro
 // find says under which tag the copy belongs, and what is there: nil for nothing,
 // [ociremote.ErrNotModified] for the bundle of the view itself. Where another
 // lineage, or something that is no whole bundle, has the channel tag, it is the tag
-// of the lineage; what stands there has to be ours.
+// of the lineage; what stands there has to be ours, as is seen when it is verified.
 func (k *keeper) find(ctx context.Context, dst *destination) (*destination, *ociremote.Bundle, error) {
 	old, err := k.look(ctx, dst)
 	if old == nil && err == nil {
@@ -208,9 +208,6 @@ func (k *keeper) find(ctx context.Context, dst *destination) (*destination, *oci
 	own := *dst
 	own.channel = ociremote.LineageTag(dst.channel, c.firstRoot)
 	old, err = k.look(ctx, &own)
-	if err == nil && old != nil && !c.isOurs(old) {
-		err = &ForeignTagError{Tag: own.channel, Err: errors.New("a repository with another first root")}
-	}
 	return &own, old, err
 }
 

@@ -97,6 +97,12 @@ func TestDiscoverIsBounded(t *testing.T) {
 		t.Errorf("%d requests", n)
 	}
 	// Attaching is not kept from its work by them, and deletes none.
+	g.Reset()
+	defer func() {
+		if n := len(g.Requests()); n > 60 {
+			t.Errorf("%d requests to attach", n)
+		}
+	}()
 	if r := g.one("shop/api:1"); len(r.Pruned)+len(r.Kept) > 0 {
 		t.Errorf("attached: %+v", r)
 	}

@@ -29,7 +29,8 @@ func ParseSource(s string) (Source, error) { return fetcher.ParseSource(s) }
 
 // Options of [New]. Only Source is needed, and only to use the network.
 type Options struct {
-	// Source is the trust repository.
+	// Source is the trust repository, its home. The zero value: there is none, and
+	// the trust is read next to images alone, see RefreshFrom.
 	Source Source
 	// StateDir holds the states of all pins, one directory each. Empty: the
 	// state is kept in memory, and rollback protection lasts as long as the
@@ -182,6 +183,9 @@ func (c *Client) Load(ctx context.Context) (*View, error) { return c.load(ctx, n
 // that are not stored are read from the source, whatever its age: everything but
 // the timestamp is content-addressed, so a copy that is older in part still serves.
 func (c *Client) LoadFrom(ctx context.Context) (*View, error) {
+	if !c.HasHome() {
+		return c.Load(ctx)
+	}
 	return c.load(ctx, c.origin(&state{}))
 }
 

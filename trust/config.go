@@ -43,7 +43,8 @@ type Config struct {
 type Entry struct {
 	// Name is made of a-z, 0-9 and "-".
 	Name string
-	// Source is the trust repository, in the form fetcher.ParseSource reads.
+	// Source is the trust repository, in the form fetcher.ParseSource reads; "" for a
+	// trust without a home, which is read next to images alone.
 	Source string
 	// RootSHA256 is the hex sha256 of the pinned root file.
 	RootSHA256 string
@@ -84,11 +85,12 @@ type configYAML struct {
 }
 
 type entryYAML struct {
-	Source          string `yaml:"source"`
+	Source          string `yaml:"source,omitempty"`
 	Root            string `yaml:"root"` // "sha256:" and hex
 	TargetsURL      string `yaml:"targetsURL,omitempty"`
 	MaxStale        span   `yaml:"maxStale,omitempty"`
 	MinTimestamp    int64  `yaml:"minTimestamp,omitempty"`
+	Fallback        string `yaml:"fallback,omitempty"`
 	entryImagesYAML `yaml:",inline"`
 }
 
@@ -137,7 +139,7 @@ func parseConfig(data []byte) (map[string]Entry, error) {
 	for name, y := range doc.Trusts {
 		e := Entry{
 			Name: name, Source: y.Source, TargetsURL: y.TargetsURL,
-			MaxStale: time.Duration(y.MaxStale), MinTimestamp: y.MinTimestamp,
+			MaxStale: time.Duration(y.MaxStale), MinTimestamp: y.MinTimestamp, Fallback: y.Fallback,
 		}
 		sum, ok := checksum(y.Root)
 		if !ok {
@@ -166,7 +168,7 @@ func (e Entry) check() error {
 	if !trustName.MatchString(e.Name) {
 		return fmt.Errorf("%w: %q, want a-z, 0-9 and -", ErrInvalidName, e.Name)
 	}
-	if _, err := fetcher.ParseSource(e.Source); err != nil {
+	if err := e.checkSources(); err != nil {
 		return fmt.Errorf("trust %q: %w", e.Name, err)
 	}
 	if e.MaxStale < 0 || e.MinTimestamp < 0 {
@@ -176,6 +178,31 @@ func (e Entry) check() error {
 		return fmt.Errorf("trust %q: %w", e.Name, err)
 	}
 	return nil
+}
+
+// checkSources says what is wrong with where a trust is read.
+func (e Entry) checkSources() error {
+	switch {
+	case e.Fallback != "" && e.Fallback != FallbackNone:
+		return fmt.Errorf("%w: fallback %q, want %s or nothing", ErrInvalidEntry, e.Fallback, FallbackNone)
+	case e.Source != "":
+		_, err := e.HomeSource()
+		return err
+	case e.Fallback == FallbackNone:
+		return fmt.Errorf("%w: without a source there is nothing but copies next to images, and fallback %s forbids them", ErrInvalidEntry, FallbackNone)
+	case e.TargetsURL != "":
+		return fmt.Errorf("%w: targetsURL goes with a source", ErrInvalidEntry)
+	default:
+		return nil
+	}
+}
+
+// HomeSource returns the source of the trust; the zero value if it has no home.
+func (e Entry) HomeSource() (Source, error) {
+	if e.Source == "" {
+		return Source{}, nil
+	}
+	return fetcher.ParseSource(e.Source)
 }
 
 // List returns all trusts by name.
@@ -305,7 +332,7 @@ func (c *Config) write() error {
 	for name, e := range c.entries {
 		doc.Trusts[name] = entryYAML{
 			Source: e.Source, Root: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
-			MaxStale: span(e.MaxStale), MinTimestamp: e.MinTimestamp, entryImagesYAML: newEntryImages(e),
+			MaxStale: span(e.MaxStale), MinTimestamp: e.MinTimestamp, Fallback: e.Fallback, entryImagesYAML: newEntryImages(e),
 		}
 	}
 	var out bytes.Buffer

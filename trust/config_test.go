@@ -111,6 +111,25 @@ func TestConfig(t *testing.T) {
 	check([]trust.Entry{}...)
 }
 
+// A trust may have no home, and a home may be all that there is.
+func TestConfigWithoutHome(t *testing.T) {
+	t.Parallel()
+	root, dir := tuftest.NewRepo(t, tuftest.RepoOptions{}).RootBytes(), t.TempDir()
+	c := openConfig(t, dir)
+	for _, e := range []trust.Entry{{Name: "beside"}, {Name: "home", Source: "reg.example/a:tuf", Fallback: trust.FallbackNone}} {
+		if err := c.Add(e, root); err != nil {
+			t.Fatal(err)
+		}
+		got, err := openConfig(t, dir).Get(e.Name)
+		if err != nil || got.Source != e.Source || got.Fallback != e.Fallback {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if source, err := got.HomeSource(); err != nil || (source.Kind == "") != (e.Source == "") {
+			t.Errorf("%s: source %v, %v", e.Name, source, err)
+		}
+	}
+}
+
 func TestConfigRefuses(t *testing.T) {
 	t.Parallel()
 	repo := tuftest.NewRepo(t, tuftest.RepoOptions{Keys: 2, Threshold: 2})
@@ -121,7 +140,12 @@ func TestConfigRefuses(t *testing.T) {
 		}
 	}
 	for _, e := range []trust.Entry{
-		{Name: "a", Source: "ftp://x"}, {Name: "a"}, {Name: "a", Source: "reg.example/a:tuf", MaxStale: -1}, {Name: "a", Source: "reg.example/a:tuf", MinTimestamp: -1},
+		{Name: "a", Source: "ftp://x"},
+		{Name: "a", Fallback: trust.FallbackNone},
+		{Name: "a", TargetsURL: "https://x/"},
+		{Name: "a", Source: "reg.example/a:tuf", Fallback: "all"},
+		{Name: "a", Source: "reg.example/a:tuf", MaxStale: -1},
+		{Name: "a", Source: "reg.example/a:tuf", MinTimestamp: -1},
 	} {
 		if err := c.Add(e, repo.RootBytes()); err == nil {
 			t.Errorf("taken: %+v", e)
@@ -147,7 +171,8 @@ func TestConfigFileIsReadStrictly(t *testing.T) {
 		"a member twice":   "version: 1\nversion: 1\n",
 		"no root":          "version: 1\ntrusts: {a: {source: reg.example/a}}\n",
 		"a short root":     "version: 1\ntrusts: {a: {source: reg.example/a, root: 'sha256:ab'}}\n",
-		"no source":        "version: 1\ntrusts: {a: {root: '" + root + "'}}\n",
+		"no source at all": "version: 1\ntrusts: {a: {root: '" + root + "', fallback: none}}\n",
+		"a bad fallback":   "version: 1\ntrusts: {a: {source: reg.example/a, root: '" + root + "', fallback: all}}\n",
 		"a bad name":       "version: 1\ntrusts: {A: {source: reg.example/a, root: '" + root + "'}}\n",
 		"a bad period":     "version: 1\ntrusts: {a: {source: reg.example/a, root: '" + root + "', maxStale: soon}}\n",
 		"two documents":    "version: 1\n---\nversion: 1\n",

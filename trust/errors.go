@@ -46,6 +46,9 @@ var (
 	ErrImageTarget = errors.New("target is an image, not a file")
 	// ErrNoState: nothing usable is stored for this root yet (20).
 	ErrNoState = errors.New("no verified state is stored for this root")
+	// ErrNoHome: the trust is read next to images alone, so that there is nothing to
+	// refresh it from (2).
+	ErrNoHome = errors.New("the trust has no home")
 	// ErrNoScope: no trust speaks for the image (23).
 	ErrNoScope = errors.New("no trust speaks for this image")
 	// ErrScopeTaken: another trust has the same scope (23).

@@ -2,15 +2,13 @@ package trust
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
-
-	"github.com/tufoci/tufoci/fetcher"
 )
 
 // File is one file of a repository as it is copied, bytes as received.
@@ -18,9 +16,11 @@ type File struct {
 	Title  string // "metadata/2.root.json", "targets/dir/<sha256>.name"
 	Digest digest.Digest
 	Data   []byte
-	// Role and Version are of a metadata file; a target file has neither.
+	// Role, Version and Expires are of a metadata file; a target file has none of
+	// them, and a root below the pin no Expires.
 	Role    string
 	Version int64
+	Expires time.Time
 	// Unverified: a root below the pin, carried and not believed.
 	Unverified bool
 }
@@ -72,22 +72,45 @@ func (v *View) Files(ctx context.Context) (*FileSet, error) {
 // addMetadata adds roles, which come in the order in which they were reached, and the
 // top-level roles above them.
 func (v *View) addMetadata(ctx context.Context, fs *FileSet, roles []*roleFile) error {
-	for _, file := range slices.Backward(roles) {
-		fs.add(File{Title: v.roleTitle(file.name, file.version()), Data: file.data, Role: file.name, Version: file.version()})
-	}
-	snapshot := v.set.snapshot.Signed.Version
-	fs.add(File{Title: v.roleTitle(tuf.SNAPSHOT, snapshot), Data: v.set.snapshotData, Role: tuf.SNAPSHOT, Version: snapshot})
+	v.addRoles(fs, roles)
 	if err := v.addCarried(ctx, fs); err != nil {
 		return err
 	}
-	for _, root := range v.set.roots {
-		fs.add(File{Title: metadataDir + rootFileName(root.version), Data: root.data, Role: tuf.ROOT, Version: root.version})
+	v.addRoots(fs)
+	v.addTimestamp(fs)
+	return nil
+}
+
+// addRoles adds roles, each before those that name it, and the snapshot.
+func (v *View) addRoles(fs *FileSet, roles []*roleFile) {
+	for _, file := range slices.Backward(roles) {
+		fs.add(File{
+			Title: v.roleTitle(file.name, file.version()), Data: file.data,
+			Role: file.name, Version: file.version(), Expires: file.meta.Signed.Expires,
+		})
 	}
+	snapshot := v.set.snapshot.Signed
+	fs.add(File{
+		Title: v.roleTitle(tuf.SNAPSHOT, snapshot.Version), Data: v.set.snapshotData,
+		Role: tuf.SNAPSHOT, Version: snapshot.Version, Expires: snapshot.Expires,
+	})
+}
+
+func (v *View) addRoots(fs *FileSet) {
+	for _, root := range v.set.roots {
+		fs.add(File{
+			Title: metadataDir + rootFileName(root.version), Data: root.data,
+			Role: tuf.ROOT, Version: root.version, Expires: root.meta.Signed.Expires,
+		})
+	}
+}
+
+func (v *View) addTimestamp(fs *FileSet) {
+	timestamp := v.set.timestamp.Signed
 	fs.add(File{
 		Title: metadataDir + "timestamp.json", Data: v.set.timestampData,
-		Role: tuf.TIMESTAMP, Version: v.set.timestamp.Signed.Version,
+		Role: tuf.TIMESTAMP, Version: timestamp.Version, Expires: timestamp.Expires,
 	})
-	return nil
 }
 
 func (fs *FileSet) add(f File) {
@@ -113,13 +136,19 @@ func (v *View) unreached(all []*reached) []string {
 // for them.
 func (v *View) targetFiles(ctx context.Context, all []*reached) ([]listed, error) {
 	var files []listed
-	err := v.effective(ctx, all, v.find, func(role *roleFile, name string) error {
-		if !isImage(name) {
-			files = append(files, listed{role, name})
-		}
+	err := v.effective(ctx, all, v.findFile, func(role *roleFile, name string) error {
+		files = append(files, listed{role, name})
 		return nil
 	})
 	return files, err
+}
+
+// findFile is find for names that have a file; those of images are not looked for.
+func (v *View) findFile(ctx context.Context, name string, read roleReader) (*roleFile, error) {
+	if isImage(name) {
+		return nil, errNotFound
+	}
+	return v.find(ctx, name, read)
 }
 
 // addTargets reads and verifies the files of targets.
@@ -139,27 +168,15 @@ func (v *View) addTargets(ctx context.Context, fs *FileSet, targets []listed) er
 	return nil
 }
 
-// addCarried adds the roots below the pin that the source has. Other clients may
-// start there; nothing here can say whether they are genuine.
+// addCarried adds the roots below the pin, where other clients may start.
 func (v *View) addCarried(ctx context.Context, fs *FileSet) error {
-	if v.origin == nil {
-		return nil
+	carried, err := v.CarriedRoots(ctx)
+	if err != nil {
+		return err
 	}
-	var carried []File
-	for version := v.set.roots.pin().version - 1; version > 0; version-- {
-		title := metadataDir + rootFileName(version)
-		data, err := v.origin.file(ctx, title, v.limits.Root)
-		if errors.Is(err, fetcher.ErrFileNotFound) || errors.Is(err, fetcher.ErrRootGap) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		carried = append(carried, File{Title: title, Data: data, Role: tuf.ROOT, Version: version, Unverified: true})
-	}
-	for _, f := range slices.Backward(carried) {
+	for _, f := range carried {
 		fs.Carried = append(fs.Carried, f.Version)
-		fs.add(f)
+		fs.Files = append(fs.Files, f)
 	}
 	if n := len(carried); n > 0 {
 		v.warnings.add(fmt.Sprintf("%d roots below the pinned v%d are carried and not verified", n, v.set.roots.pin().version))

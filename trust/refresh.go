@@ -24,6 +24,9 @@ const (
 	successInterval = time.Minute
 )
 
+// errBehind: a copy is older than what is known, which decides.
+var errBehind = errors.New("the copy is older than the stored state")
+
 // errOvertaken: another process has committed since the state was read.
 var errOvertaken = errors.New("the state was changed by another process")
 
@@ -35,9 +38,16 @@ var errOvertaken = errors.New("the state was changed by another process")
 // A source that offers an older timestamp than the stored one is ErrRollback, and
 // the state stays as it is; see LoadFrom for reading such a copy.
 func (c *Client) Refresh(ctx context.Context) (*View, error) {
+	if !c.HasHome() {
+		return nil, ErrNoHome
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := &refresh{c: c, judge: c.judge()}
+	return (&refresh{c: c, judge: c.judge()}).run(ctx)
+}
+
+// run tries until it has an answer.
+func (r *refresh) run(ctx context.Context) (*View, error) {
 	startedOver := false
 	for try := 1; ; try++ {
 		view, err := r.once(ctx)
@@ -47,13 +57,15 @@ func (c *Client) Refresh(ctx context.Context) (*View, error) {
 		case errors.Is(err, fetcher.ErrMoved) && !startedOver:
 			// The bundle was replaced in the middle: once more, with the new one.
 			startedOver, r.origin = true, nil
+		case errors.Is(err, errBehind) && !r.older:
+			r.older = true
 		default:
 			return view, err
 		}
 	}
 }
 
-// refresh is one call of Refresh.
+// refresh is one call of Refresh or RefreshFrom.
 type refresh struct {
 	c         *Client
 	judge     judge
@@ -61,6 +73,19 @@ type refresh struct {
 	overtaken bool
 	// resolvedAgain: origin was resolved after the state had overtaken the first.
 	resolvedAgain bool
+
+	copied *Copy // what is read; nil: home
+	// older: the copy is older than the stored state, whose timestamp is taken for
+	// the copy's own.
+	older bool
+}
+
+// open opens the source when it is first needed.
+func (r *refresh) open(st *state) *origin {
+	if r.copied != nil {
+		return r.c.copyOrigin(r.copied, st)
+	}
+	return r.c.origin(st)
 }
 
 func (r *refresh) once(ctx context.Context) (*View, error) {
@@ -69,9 +94,12 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.older && base.timestamp == nil {
+		return nil, r.beforeRoot(roots)
+	}
 	// 2. One resolution of the source.
 	if r.origin == nil {
-		r.origin = r.c.origin(base)
+		r.origin = r.open(base)
 	}
 	source, err := r.origin.current(ctx)
 	if err != nil {
@@ -88,22 +116,37 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 		}
 	}
 	// 4. The workflow of TUF; what came of it is committed, whatever it was.
-	u := &update{parsed: r.c.parsed, base: base, roots: roots, judge: r.judge, spare: r.c.spare}
+	u := &update{parsed: r.c.parsed, base: base, roots: roots, judge: r.judge, spare: r.c.spare, keepTimestamp: r.older}
 	failure := u.run(ctx, r.origin, r.c.limits, r.c.rotations, r.c.parsed.known(tuf.TARGETS, base.targets))
 	if err := r.c.below(u); failure == nil {
 		failure = err
 	}
+	if r.copied != nil && failure != nil && u.timestamp != nil {
+		// Half a copy would take the whole state away from all other images.
+		u.timestamp, u.snapshot, u.targets = nil, nil, nil
+	}
 	if err := r.commit(ctx, asRead, u, failure == nil); err != nil {
 		return nil, err
 	}
-	if failure != nil {
-		if r.overtaken && isOlder(failure) {
-			return r.adopt(roots, base)
-		}
+	switch {
+	case failure == nil:
+	case r.older:
+		return nil, r.tellOlder(ctx, base, failure)
+	case r.copied != nil && r.behind(u, failure):
+		return nil, errBehind
+	case r.copied != nil:
+		return nil, failure
+	case r.overtaken && isOlder(failure):
+		return r.adopt(roots, base)
+	default:
 		return nil, r.lineage(ctx, roots.pin(), failure)
 	}
 	// 5. The view.
-	return r.view(u.set, u.fork, false)
+	view, err := r.view(u.set, u.fork, false)
+	if err != nil || r.copied == nil {
+		return view, err
+	}
+	return r.marks(view, base), nil
 }
 
 // isOf reports whether a timestamp is the one of a bundle. The stored one is not if
@@ -122,7 +165,7 @@ func (c *Client) below(u *update) error {
 	u.timestamp, u.snapshot, u.targets, u.set = nil, nil, nil, nil
 	return &VerificationError{
 		Kind: ErrMinTimestamp, Role: tuf.TIMESTAMP, Version: version, Want: c.opts.MinTimestamp,
-		Source: c.opts.Source.String(),
+		Source: u.adapter.origin.source.String(),
 	}
 }
 
@@ -155,12 +198,13 @@ func (r *refresh) unchanged(ctx context.Context, asRead *state, s *set) (*View, 
 	if err != nil {
 		return nil, err
 	}
-	if r.judge.now.Sub(asRead.info.Success) < successInterval || r.judge.allowExpired {
+	noted := r.judge.now.Sub(asRead.info.Success) < successInterval && asRead.info.Unreachable == (unreachable{})
+	if noted || r.judge.allowExpired {
 		return view, nil
 	}
-	err = r.save(ctx, func(now *state) (*change, error) {
+	err = r.c.save(ctx, func(now *state) (*change, error) {
 		in := now.info
-		in.Success = latest(in.Success, r.judge.now)
+		in.Success, in.Unreachable = latest(in.Success, r.judge.now), unreachable{}
 		return &change{info: &in}, nil
 	})
 	if err != nil {
@@ -185,7 +229,7 @@ func (r *refresh) commit(ctx context.Context, asRead *state, u *update, success 
 	if r.judge.allowExpired {
 		return nil
 	}
-	return r.save(ctx, func(now *state) (*change, error) {
+	return r.c.save(ctx, func(now *state) (*change, error) {
 		if !now.sameTrust(asRead) {
 			return nil, errOvertaken
 		}
@@ -213,10 +257,19 @@ func (r *refresh) change(now *state, u *update, success bool) *change {
 	if u.snapshot != nil {
 		c.keepRole = keepListed(u.trusted.Snapshot)
 	}
-	if success {
-		in.Root = newest
-		in.Success = latest(in.Success, r.judge.now)
+	switch {
+	case !success:
+	case r.copied == nil:
+		in.Root, in.Success, in.Unreachable = newest, latest(in.Success, r.judge.now), unreachable{}
 		r.remember(c, &in)
+	case u.timestamp != nil:
+		in.Root, in.Success = newest, latest(in.Success, r.judge.now)
+		r.remember(c, &in)
+		// Not a form that a source has: home is never asked whether it has changed
+		// since a copy.
+		in.Source, in.ETag = r.copied.Place+" "+r.copied.Reference, ""
+	case r.judge.now.Sub(in.Success) >= successInterval:
+		in.Success = latest(in.Success, r.judge.now)
 	}
 	if in != now.info {
 		c.info = &in
@@ -255,8 +308,7 @@ func latest(a, b time.Time) time.Time {
 
 // save commits to the store. If it turns out that the directory cannot be written,
 // the state lives in memory from then on.
-func (r *refresh) save(ctx context.Context, decide func(*state) (*change, error)) error {
-	c := r.c
+func (c *Client) save(ctx context.Context, decide func(*state) (*change, error)) error {
 	err := c.currentStore().commit(ctx, decide)
 	if err == nil || !isReadOnly(err) {
 		if err != nil && !errors.Is(err, errOvertaken) {

@@ -63,10 +63,7 @@ func (r *Refresher) View() (*View, error) {
 	v := r.view
 	r.mu.RUnlock()
 	j := r.client.judge()
-	if err := v.set.fresh(j); err != nil {
-		return nil, err
-	}
-	stale, err := v.set.usable(j)
+	stale, err := v.usable(j)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,11 @@
 package trust
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 
@@ -174,17 +176,24 @@ func (v *View) staleCopy(ctx context.Context, role string, version int64, cause 
 		return e
 	}
 	e.Source = v.origin.source.String()
-	e.Detail = fmt.Sprintf("this copy does not hold %s v%d, which timestamp v%d needs", role, version, seen)
-	// The version of the copy is for the message alone: it is not verified.
-	data, err := v.origin.file(ctx, metadataDir+"timestamp.json", v.limits.Timestamp)
-	if err != nil {
-		return e
-	}
-	if copied, err := parse[tuf.TimestampType](tuf.TIMESTAMP, data); err == nil && copied.Signed.Version < seen {
-		e.Want = seen
-		e.Detail = fmt.Sprintf("this copy is older (v%d) than what was seen (v%d); %s v%d is needed", copied.Signed.Version, seen, role, version)
-	}
+	e.Want, e.Detail = v.origin.staleness(ctx, role, version, seen, v.limits)
 	return e
+}
+
+// staleness says why a source lacks a role that a timestamp of version seen needs:
+// want is seen if the source is older. The version of the source is for the message
+// alone: it is not verified.
+func (o *origin) staleness(ctx context.Context, role string, version, seen int64, limits Limits) (want int64, detail string) {
+	detail = fmt.Sprintf("this copy does not hold %s v%d, which timestamp v%d needs", role, version, seen)
+	data, err := o.file(ctx, metadataDir+"timestamp.json", limits.Timestamp)
+	if err != nil {
+		return 0, detail
+	}
+	copied, err := parse[tuf.TimestampType](tuf.TIMESTAMP, data)
+	if err != nil || copied.Signed.Version >= seen {
+		return 0, detail
+	}
+	return seen, fmt.Sprintf("this copy is older (v%d) than what was seen (v%d); %s v%d is needed", copied.Signed.Version, seen, role, version)
 }
 
 // keepRole notes verified bytes for the store, see View.flush.
@@ -207,10 +216,28 @@ func (v *View) flush(ctx context.Context) {
 	if len(roles) == 0 || !v.persist {
 		return
 	}
-	err := v.store.commit(ctx, func(*state) (*change, error) { return &change{roles: roles}, nil })
+	err := v.store.commit(ctx, func(now *state) (*change, error) { return &change{roles: v.current(now, roles)}, nil })
 	if err != nil && ctx.Err() == nil {
 		v.warnings.add(fmt.Sprintf("delegated roles could not be stored: %v", err))
 	}
+}
+
+// current leaves out roles that are not those of the stored state any more: another
+// view may have moved it on, and stored what it needs.
+func (v *View) current(now *state, roles map[string][]byte) map[string][]byte {
+	if bytes.Equal(now.snapshot, v.set.snapshotData) {
+		return roles
+	}
+	snapshot, err := parse[tuf.SnapshotType](tuf.SNAPSHOT, now.snapshot)
+	if err != nil {
+		return nil
+	}
+	current := maps.Clone(roles)
+	maps.DeleteFunc(current, func(name string, data []byte) bool {
+		info := metaOf(snapshot, name)
+		return info == nil || checkBytes(name, info, data) != nil
+	})
+	return current
 }
 
 // warnReserved warns of reserved names in the list of a delegated role. They are

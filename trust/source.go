@@ -85,6 +85,19 @@ func (o *origin) prefetch(ctx context.Context, titles ...string) {
 	}
 }
 
+// release lets go of a file that was read.
+func (o *origin) release(title string) {
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	view := o.view
+	o.mu.Unlock()
+	if view != nil {
+		view.Release(title)
+	}
+}
+
 func (o *origin) bundle() *ociremote.Bundle {
 	if o == nil {
 		return nil

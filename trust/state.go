@@ -44,6 +44,8 @@ type info struct {
 	// accepted; 0 if it is not known. If a root after it changed their keys or
 	// thresholds, they no longer count (TUF spec 5.3.11).
 	Root int64 `json:"root,omitempty"`
+	// Unreachable is a home that could not be reached since then.
+	Unreachable unreachable `json:"unreachable,omitzero"`
 }
 
 func (s *state) known() ociremote.Known {

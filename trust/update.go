@@ -38,6 +38,9 @@ type update struct {
 	roots  chain  // verified so far
 	judge  judge
 	spare  string // a directory for temporary files, may be empty
+	// keepTimestamp: the stored timestamp is the newest, whatever the source has;
+	// the source is asked for all else.
+	keepTimestamp bool
 
 	adapter *adapter
 	trusted trustedmetadata.TrustedMetadata
@@ -60,6 +63,9 @@ func (u *update) run(ctx context.Context, o *origin, limits Limits, rotations in
 	u.adapter = &adapter{
 		ctx: ctx, origin: o, limits: limits, dir: dir,
 		served: map[string][]byte{}, newest: u.roots.last().meta,
+	}
+	if u.keepTimestamp {
+		u.adapter.timestamp = u.base.timestamp
 	}
 	cfg := &config.UpdaterConfig{
 		MaxRootRotations:      int64(rotations),

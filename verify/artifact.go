@@ -17,24 +17,29 @@ const maxReferrers = 256
 // artifact is what one try reads of an image: each thing once, for all trusts.
 // Nothing of it is believed.
 type artifact struct {
-	repo     ociremote.Repository
-	name     string // tag or digest
-	shared   bool   // several trusts ask
-	most     int    // signatures that are looked at
+	repo   ociremote.Repository
+	name   string // tag or digest
+	shared bool   // several trusts ask
+	most   int    // signatures that are looked at
+	// copies of a trust will be looked for, so that they are listed with what may be
+	// signatures.
+	copies   bool
 	manifest *memo[*ociremote.Manifest]
 
-	mu         sync.Mutex
-	referrers  map[digest.Digest]*memo[*ociremote.ReferrerList]
-	signatures map[digest.Digest]*memo[*envelope]
-	indexes    map[digest.Digest]*memo[*ociremote.Manifest]
+	mu          sync.Mutex
+	referrers   map[digest.Digest]*memo[*ociremote.ReferrerList]
+	attachments map[digest.Digest]*memo[*ociremote.ReferrerList] // unless they are listed with referrers
+	signatures  map[digest.Digest]*memo[*envelope]
+	indexes     map[digest.Digest]*memo[*ociremote.Manifest]
 }
 
-func newArtifact(repo ociremote.Repository, name string, trusts, most int) *artifact {
+func newArtifact(repo ociremote.Repository, name string, trusts, most int, copies bool) *artifact {
 	return &artifact{
-		repo: repo, name: name, shared: trusts > 1, most: most, manifest: newMemo[*ociremote.Manifest](),
-		referrers:  map[digest.Digest]*memo[*ociremote.ReferrerList]{},
-		signatures: map[digest.Digest]*memo[*envelope]{},
-		indexes:    map[digest.Digest]*memo[*ociremote.Manifest]{},
+		repo: repo, name: name, shared: trusts > 1, most: most, copies: copies, manifest: newMemo[*ociremote.Manifest](),
+		referrers:   map[digest.Digest]*memo[*ociremote.ReferrerList]{},
+		attachments: map[digest.Digest]*memo[*ociremote.ReferrerList]{},
+		signatures:  map[digest.Digest]*memo[*envelope]{},
+		indexes:     map[digest.Digest]*memo[*ociremote.Manifest]{},
 	}
 }
 
@@ -52,11 +57,29 @@ func (a *artifact) fetchIndex(ctx context.Context, dgst digest.Digest) (*ociremo
 	})
 }
 
-// listReferrers lists what may be signatures of a manifest.
+// listReferrers lists what may be signatures of a manifest, with copies of a trust if
+// those will be looked for.
 func (a *artifact) listReferrers(ctx context.Context, subject ocispec.Descriptor) (*ociremote.ReferrerList, error) {
+	types := []string{signatureType}
+	if a.copies {
+		types = append(types, ociremote.MediaTypeBundle)
+	}
 	return entry(a, a.referrers, subject.Digest).get(ctx, func(ctx context.Context) (*ociremote.ReferrerList, error) {
 		return ociremote.Referrers(ctx, a.repo, subject, ociremote.ReferrersOptions{
-			ArtifactTypes: []string{signatureType}, Max: max(maxReferrers, a.most),
+			ArtifactTypes: types, Max: max(maxReferrers, a.most),
+		})
+	})
+}
+
+// listAttachments lists what may be copies of a trust that are attached to a manifest:
+// one page, unless they are listed with the signatures.
+func (a *artifact) listAttachments(ctx context.Context, subject ocispec.Descriptor) (*ociremote.ReferrerList, error) {
+	if a.copies {
+		return a.listReferrers(ctx, subject)
+	}
+	return entry(a, a.attachments, subject.Digest).get(ctx, func(ctx context.Context) (*ociremote.ReferrerList, error) {
+		return ociremote.Referrers(ctx, a.repo, subject, ociremote.ReferrersOptions{
+			ArtifactTypes: []string{ociremote.MediaTypeBundle}, Max: maxReferrers, MaxPages: 1,
 		})
 	})
 }

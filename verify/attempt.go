@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -29,8 +30,13 @@ func (v *Verifier) attempt(ctx context.Context, r *Result, seen map[string]*sigh
 		return
 	}
 	// 2. All that needs nothing else, at the same time.
-	artifact := newArtifact(repo, r.Image.Reference().Name(), len(selected), v.opts.MaxSignatures)
-	manifest, err := v.gather(ctx, r.As, selected, artifact, seen)
+	copied := slices.ContainsFunc(selected, func(s trust.Applicable) bool { return v.followers[s.Entry.Name].expectsCopies(ctx) })
+	artifact := newArtifact(repo, r.Image.Reference().Name(), len(selected), v.opts.MaxSignatures, copied)
+	found := make([]*copies, len(selected))
+	for i, s := range selected {
+		found[i] = newCopies(v.followers[s.Entry.Name], artifact, r.Image)
+	}
+	manifest, err := v.gather(ctx, r.As, selected, artifact, found, seen)
 	if err != nil {
 		r.Err = v.notRead(r, err)
 	} else {
@@ -43,7 +49,7 @@ func (v *Verifier) attempt(ctx context.Context, r *Result, seen map[string]*sigh
 		all.Go(func() {
 			q := &inquiry{
 				v: v, image: r.As, asked: r.Image.String(), applies: s, follower: v.followers[s.Entry.Name],
-				sight: seen[s.Entry.Name], artifact: artifact, manifest: manifest, verdict: &r.Verdicts[i],
+				sight: seen[s.Entry.Name], copies: found[i], artifact: artifact, manifest: manifest, verdict: &r.Verdicts[i],
 			}
 			q.run(ctx, r.Err)
 		})
@@ -68,9 +74,10 @@ func (v *Verifier) notRead(r *Result, err error) error {
 	return fmt.Errorf("image %s: %w", r.Image, err)
 }
 
-// gather makes the requests of the first round trip: the bundles of the trusts,
-// the image's manifest, and what refers to it, if its digest can be told.
-func (v *Verifier) gather(ctx context.Context, as ociremote.ImageReference, selected []trust.Applicable, a *artifact, seen map[string]*sight) (*ociremote.Manifest, error) {
+// gather makes the requests of the first round trip: the bundles of the trusts (those
+// beside the image of trusts that cannot be read at home), the image's manifest, and
+// what refers to it, if its digest can be told.
+func (v *Verifier) gather(ctx context.Context, as ociremote.ImageReference, selected []trust.Applicable, a *artifact, found []*copies, seen map[string]*sight) (*ociremote.Manifest, error) {
 	var round sync.WaitGroup
 	for _, subject := range v.guesses(ctx, as, selected) {
 		// An error is that of who needs the answer, if it turns out to be the right
@@ -82,7 +89,13 @@ func (v *Verifier) gather(ctx context.Context, as ociremote.ImageReference, sele
 	}
 	looks := make([]*sight, len(selected))
 	for i, s := range selected {
-		round.Go(func() { looks[i] = v.followers[s.Entry.Name].see(ctx, seen[s.Entry.Name]) })
+		round.Go(func() {
+			f := v.followers[s.Entry.Name]
+			looks[i] = f.see(ctx, seen[s.Entry.Name])
+			if !v.opts.Offline && f.wantsCopies(looks[i]) {
+				_, _ = found[i].beside(ctx) // for who needs the answer
+			}
+		})
 	}
 	manifest, err := a.fetch(ctx)
 	round.Wait()
@@ -107,15 +120,9 @@ func (v *Verifier) guesses(ctx context.Context, as ociremote.ImageReference, sel
 		if !v.requires(s.Entry, trust.RequireSignature) {
 			continue
 		}
-		name := trust.ImageTag(inHost(s.Canonical), as.Tag)
-		if as.Digest != "" {
-			name = trust.ImageDigest(inHost(s.Canonical), as.Digest.String())
-		}
 		subject := guess{digest: as.Digest}
-		if t := v.followers[s.Entry.Name].guess(ctx, name); t != nil {
-			if m, err := newMapping(t); err == nil {
-				subject = guess{m.subject(), m.Index != "" && m.Index != m.Digest}
-			}
+		if m := v.followers[s.Entry.Name].guess(ctx, s.Canonical, as); m != nil {
+			subject = guess{m.subject(), m.Index != "" && m.Index != m.Digest}
 		}
 		if subject.digest != "" && !known[subject] {
 			known[subject] = true

@@ -44,12 +44,48 @@ var (
 	// ErrPolicyScope: a policy statement has a scope outside those of the trust
 	// (33).
 	ErrPolicyScope = errors.New("policy statement outside the scopes of the trust")
+	// ErrNoCopy: the trust can only be read next to the image, and is not there (11;
+	// 50 if that is for a home that could not be reached). See [NoCopyError].
+	ErrNoCopy = errors.New("no copy of the trust was found next to the image")
 	// ErrOffline: an image in a registry, and no network is to be used (2).
 	ErrOffline = errors.New("an image in a registry cannot be read offline")
 	// ErrNoName: an image in a layout or archive, and nothing says which one it is;
 	// or the opposite (2).
 	ErrNoName = errors.New("which image it is has to be said of layouts and archives, and of nothing else")
 )
+
+// NoCopyError says that neither home nor what lies next to the image has the trust. It
+// is ErrNoCopy, and what Home or else Foreign is.
+type NoCopyError struct {
+	// Home is why that has no answer: it cannot be reached or, without the network,
+	// nothing is stored. Nil: there is no home.
+	Home error
+	// Foreign is why a copy that was found is none of this trust; nil if none was.
+	Foreign error
+}
+
+// Error states the facts in one line.
+func (e *NoCopyError) Error() string {
+	text := ErrNoCopy.Error()
+	if e.Home != nil {
+		text = e.Home.Error() + "; " + text
+	}
+	if e.Foreign != nil {
+		text += ": " + e.Foreign.Error()
+	}
+	return text
+}
+
+// Is makes the error ErrNoCopy.
+func (e *NoCopyError) Is(target error) bool { return target == ErrNoCopy }
+
+// Unwrap returns what decides.
+func (e *NoCopyError) Unwrap() error {
+	if e.Home != nil {
+		return e.Home
+	}
+	return e.Foreign
+}
 
 // Refusal is the evidence of a refused image. It is, in the sense of errors.Is,
 // its Kind. Fields that do not apply are zero.

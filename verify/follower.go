@@ -2,9 +2,11 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/tufoci/tufoci/material"
+	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
 
@@ -44,27 +46,68 @@ func (f *follower) see(ctx context.Context, not *sight) *sight {
 	if f.newest != nil && f.newest != not {
 		return f.newest
 	}
-	s := &sight{
-		revocations: newMemo[*material.Revocations](), material: newMemo[*Material](),
-	}
-	if f.opts.Offline {
-		s.view, s.err = f.Client.Load(ctx)
-	} else {
-		s.view, s.err = f.Client.Refresh(ctx)
-	}
-	if s.err == nil && !s.view.Status().Verified {
-		s.err = ErrUnverifiedTrust
-	}
+	s := newSight(f.look(ctx))
 	if s.err == nil || ctx.Err() == nil {
 		f.newest = s
 	}
 	return s
 }
 
-// guess is the entry of a name by what is known without a request; nil if nothing
+// look reads home, or the state if no network is to be used.
+func (f *follower) look(ctx context.Context) (*trust.View, error) {
+	switch {
+	case f.opts.Offline:
+		return f.Client.Load(ctx)
+	case f.Fallback == trust.FallbackNone:
+		return f.Client.Refresh(ctx)
+	default:
+		return f.Client.RefreshIfReachable(ctx)
+	}
+}
+
+// newSight is a look at a view, or at why there is none.
+func newSight(view *trust.View, err error) *sight {
+	if err == nil && !view.Status().Verified {
+		err = ErrUnverifiedTrust
+	}
+	return &sight{view: view, err: err, revocations: newMemo[*material.Revocations](), material: newMemo[*Material]()}
+}
+
+// wantsCopies reports whether what lies next to an image may answer, given what home
+// has: if that could not be reached, or there is none, or no network is to be used.
+func (f *follower) wantsCopies(home *sight) bool {
+	switch {
+	case f.Fallback == trust.FallbackNone:
+		return false
+	case f.opts.Offline:
+		return true
+	default:
+		return errors.Is(home.err, trust.ErrNoHome) || trust.IsUnreachable(home.err)
+	}
+}
+
+// expectsCopies is what wantsCopies will probably say.
+func (f *follower) expectsCopies(ctx context.Context) bool {
+	if f.Fallback == trust.FallbackNone {
+		return false
+	}
+	if s := f.latest(); s != nil {
+		return f.wantsCopies(s)
+	}
+	return f.opts.Offline || !f.Client.HasHome() || f.Client.Unreachable(ctx) != nil
+}
+
+// guess is the entry of an image by what is known without a request; nil if nothing
 // is. It is used to ask for things early, and never believed.
-func (f *follower) guess(ctx context.Context, name string) *trust.Target {
-	view := f.refreshed()
+func (f *follower) guess(ctx context.Context, canonical string, image ociremote.ImageReference) *Mapping {
+	name := trust.ImageTag(inHost(canonical), image.Tag)
+	if image.Digest != "" {
+		name = trust.ImageDigest(inHost(canonical), image.Digest.String())
+	}
+	var view *trust.View
+	if s := f.latest(); s != nil {
+		view = s.view
+	}
 	if view == nil {
 		var err error
 		if view, err = f.stored.get(ctx, f.Client.Load); err != nil {
@@ -75,20 +118,22 @@ func (f *follower) guess(ctx context.Context, name string) *trust.Target {
 	if err != nil {
 		return nil
 	}
-	return t
+	m, err := newMapping(t)
+	if err != nil {
+		return nil
+	}
+	return &m
 }
 
-// refreshed is the newest view that there is without waiting; nil if there is none.
-func (f *follower) refreshed() *trust.View {
+// latest is the newest look that there is without waiting; nil if there is none.
+func (f *follower) latest() *sight {
 	select {
 	case <-f.turn:
 		defer func() { f.turn <- struct{}{} }()
-		if f.newest != nil {
-			return f.newest.view
-		}
+		return f.newest
 	default:
+		return nil
 	}
-	return nil
 }
 
 // readRevocations reads them once.

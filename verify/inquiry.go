@@ -20,7 +20,8 @@ type inquiry struct {
 	asked    string                   // as it was asked for
 	applies  trust.Applicable
 	follower *follower
-	sight    *sight
+	sight    *sight  // what is judged by
+	copies   *copies // what may be judged by instead
 	artifact *artifact
 	manifest *ociremote.Manifest
 	verdict  *Verdict
@@ -31,18 +32,28 @@ type inquiry struct {
 
 // run fills in the verdict. failed is why there is no manifest, if there is none.
 func (q *inquiry) run(ctx context.Context, failed error) {
-	q.verdict.Trust, q.verdict.Canonical, q.verdict.Scope = q.applies.Entry.Name, q.applies.Canonical, q.applies.Scope.String()
+	copied := q.follower.wantsCopies(q.sight)
+	q.begin(q.sight)
 	switch {
-	case q.sight.err != nil:
+	case q.sight.err != nil && !copied:
 		q.verdict.Err = q.sight.err
 	case failed != nil:
 		q.verdict.Err = failed
+	case copied:
+		q.verdict.Err = q.attribute(q.byCopies(ctx, q.sight))
 	default:
 		q.verdict.Err = q.attribute(q.judge(ctx))
 	}
 	if q.sight.view != nil {
 		q.verdict.Status = q.sight.view.Status()
 	}
+}
+
+// begin makes ready to judge by one look at the trust: nothing of an earlier one
+// stays.
+func (q *inquiry) begin(s *sight) {
+	*q.verdict = Verdict{Trust: q.applies.Entry.Name, Canonical: q.applies.Canonical, Scope: q.applies.Scope.String()}
+	q.sight, q.revocations, q.index = s, nil, ""
 }
 
 // judge applies the checks in their order. Nothing that is found before skips the

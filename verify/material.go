@@ -50,8 +50,9 @@ func Load(ctx context.Context, view *trust.View, scopes []trust.Scope) (*Materia
 	return load(ctx, view, scopes, revocations, time.Now)
 }
 
-// load reads what is not known yet. The age of CRLs is by now.
-func load(ctx context.Context, view *trust.View, scopes []trust.Scope, revocations *material.Revocations, now func() time.Time) (*Material, error) {
+// ReadSet reads the certificates, CRLs and policy of a view, without its revocations,
+// and without asking for which images they speak. Errors as [Load].
+func ReadSet(ctx context.Context, view *trust.View) (*material.Set, error) {
 	files, err := readFiles(ctx, view)
 	if err != nil {
 		return nil, err
@@ -59,6 +60,15 @@ func load(ctx context.Context, view *trust.View, scopes []trust.Scope, revocatio
 	set, err := material.Read(files)
 	if err != nil {
 		return nil, &Refusal{Kind: ErrMaterial, Err: err}
+	}
+	return set, nil
+}
+
+// load reads what is not known yet. The age of CRLs is by now.
+func load(ctx context.Context, view *trust.View, scopes []trust.Scope, revocations *material.Revocations, now func() time.Time) (*Material, error) {
+	set, err := ReadSet(ctx, view)
+	if err != nil {
+		return nil, err
 	}
 	set.Revocations = revocations
 	m := &Material{set: set, now: now, scopes: scopes, view: view, repositories: newMemo[map[string]bool]()}

@@ -10,6 +10,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
 
@@ -45,7 +46,7 @@ func (q *inquiry) checkSignature(ctx context.Context) error {
 func (q *inquiry) tryAll(ctx context.Context, x *examiner, referrers []ocispec.Descriptor, subject ocispec.Descriptor) error {
 	tried := 0
 	for _, referrer := range referrers {
-		if referrer.MediaType != ocispec.MediaTypeImageManifest {
+		if referrer.MediaType != ocispec.MediaTypeImageManifest || referrer.ArtifactType == ociremote.MediaTypeBundle {
 			continue
 		}
 		if tried == q.v.opts.MaxSignatures {

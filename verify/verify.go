@@ -16,6 +16,11 @@ import (
 // than people make, few enough that whoever pads an image costs little.
 const maxSignatures = 50
 
+// HomeConnect is how long a home has to be connected to before copies next to images
+// are looked at: the ociremote.Options.Connect of the clients of trusts with a
+// fallback.
+const HomeConnect = 3 * time.Second
+
 // Trust is a named pin with its client. The client should warn nobody by itself:
 // what there is to say about the view that was used is in Verdict.Status.
 type Trust struct {
@@ -31,8 +36,9 @@ type Options struct {
 	Open func(ctx context.Context, image ociremote.ImageReference) (ociremote.Repository, error)
 	// Require is added to what each trust requires.
 	Require []string
-	// Offline reads trusts from their state alone. Images then have to be in
-	// layouts or archives; others are ErrOffline.
+	// Offline reads trusts from their state, and from what lies next to an image in
+	// its layout or archive, unless a trust's Fallback forbids that. Images then have
+	// to be in layouts or archives; others are ErrOffline.
 	Offline bool
 	// Online asks the network (CRL and OCSP, by HTTP) about certificates that no
 	// CRL of the trust covers. What TUF delivers counts all the same. Nil: no
@@ -112,6 +118,10 @@ func (v *Verifier) requires(e trust.Entry, what string) bool {
 // Image verifies one image. Of a layout or archive, as says which image it is
 // (HOST/REPOSITORY with tag or digest); nil for one in a registry. The result has
 // an Err unless the image may run.
+//
+// A trust is read at home. Only if that cannot be reached (trust.IsUnreachable), or
+// there is none, is it read next to the image: beside it, then attached to it. See
+// docs/operations.md.
 //
 // Requests are made at the same time where one does not need the other: for a
 // digest, or a tag whose signed digest is in the state, the bundle, the image's

@@ -76,6 +76,12 @@ func newSigned(t *testing.T, o tuftest.RegistryOptions) *signed {
 // run runs a program that has to succeed.
 func (s *signed) run(t *testing.T, program string, args ...string) {
 	t.Helper()
+	if err := s.try(t, program, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *signed) try(t *testing.T, program string, args ...string) error {
 	file := filepath.Join("..", "..", "bin", program)
 	if program != "tufoci" {
 		file = filepath.Join("..", "..", "bin", "tools", program)
@@ -85,8 +91,9 @@ func (s *signed) run(t *testing.T, program string, args ...string) {
 	var printed bytes.Buffer
 	command.Stdout, command.Stderr = &printed, &printed
 	if err := command.Run(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, printed.String())
+		return fmt.Errorf("%s %s: %w\n%s", program, strings.Join(args, " "), err, printed.String())
 	}
+	return nil
 }
 
 // cost of one run as a new process.

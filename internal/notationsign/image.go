@@ -2,6 +2,7 @@ package notationsign
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,14 +18,23 @@ import (
 var Platforms = []ocispec.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
 
 // PushImage pushes an image with one layer that holds content, and tags it
-// unless tag is "".
+// unless tag is "". The layer is compressed, as those of builders are: some programs
+// compress others as they copy, and the digest changes.
 func PushImage(ctx context.Context, to oras.Target, content []byte, platform ocispec.Platform, tag string) (ocispec.Descriptor, error) {
-	layer, err := push(ctx, to, ocispec.MediaTypeImageLayer, content)
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	if _, err := w.Write(content); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	if err := w.Close(); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	layer, err := push(ctx, to, ocispec.MediaTypeImageLayerGzip, compressed.Bytes())
 	if err != nil {
 		return layer, err
 	}
 	config, err := pushJSON(ctx, to, ocispec.MediaTypeImageConfig, ocispec.Image{
-		Platform: platform, RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{layer.Digest}},
+		Platform: platform, RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(content)}},
 	})
 	if err != nil {
 		return config, err

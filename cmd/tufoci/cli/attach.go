@@ -98,7 +98,7 @@ func (a *app) runAttach(ctx context.Context, args []string, o *attachOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	view, err := from.refresh(ctx)
+	view, err := a.refresh(ctx, from.pin)
 	if err != nil {
 		return nil, err
 	}

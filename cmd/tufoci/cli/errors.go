@@ -61,6 +61,7 @@ type subject struct {
 	scope   string // that would let a trust speak for image
 	reason  string // why none does
 	pin     string // how to add the first trust
+	until   string // how long what was refused would last
 }
 
 // usageError is a wrong command line, or a question that cannot be asked.
@@ -126,7 +127,7 @@ func (s subject) fill(template string) string {
 	for placeholder, value := range map[string]string{
 		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
 		"{target}": s.target, "{key}": s.key, "{host}": s.host, "{keys}": s.keys,
-		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin,
+		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until,
 	} {
 		if !strings.Contains(template, placeholder) {
 			continue

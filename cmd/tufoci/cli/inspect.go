@@ -80,7 +80,7 @@ and that comes without --root is shown as UNVERIFIED.`,
 }
 
 func (a *app) inspectVerified(ctx context.Context, p *pin) (*inspectResult, error) {
-	view, err := p.refresh(ctx)
+	view, err := a.refresh(ctx, p)
 	if err != nil {
 		return nil, err
 	}

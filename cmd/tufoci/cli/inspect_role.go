@@ -32,7 +32,7 @@ func splitRole(arg string) (role string, version int64) {
 }
 
 func (a *app) inspectRole(ctx context.Context, p *pin, arg string) (*inspectRoleResult, error) {
-	view, err := p.refresh(ctx)
+	view, err := a.refresh(ctx, p)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func TestScripts(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			s := &story{program: program, plain: tuftest.NewRegistry(t, tuftest.RegistryOptions{}), t: t, signers: map[string]*notationsign.Identity{}}
+			s := &story{program: program, plain: tuftest.NewRegistry(t, tuftest.RegistryOptions{}), t: t, signers: map[string]*notationsign.Identity{}, servers: map[string]*server{}}
 			s.basic = tuftest.NewRegistry(t, tuftest.RegistryOptions{Basic: true, Username: "user", Password: "secret"})
 			testscript.Run(t, testscript.Params{Files: []string{file}, Setup: s.setUp, Cmds: s.commands()})
 		})
@@ -58,6 +58,7 @@ type story struct {
 	plain, basic *tuftest.Registry
 	signers      map[string]*notationsign.Identity
 	pki          *pki
+	servers      map[string]*server
 }
 
 func (s *story) setUp(env *testscript.Env) error {
@@ -90,14 +91,22 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"artifact":  s.cmdArtifact,
 		"digest":    s.cmdDigest,
 		"list":      cmdList,
+		"damage":    cmdDamage,
 		"append":    cmdAppend,
 		"notation":  s.cmdNotation,
 		"lose":      s.cmdLose,
 		"tufrepo":   s.cmdTufRepo,
 		"workspace": s.cmdWorkspace,
 		"lock":      s.cmdLock,
+		"locksync":  s.cmdLockSync,
 		"copydir":   s.cmdCopyDir,
 		"pki":       s.cmdPKI,
+		"nextto":    s.cmdNextTo,
+		"outage":    s.cmdOutage,
+		"pull":      s.cmdPull,
+		"serve":     s.cmdServe,
+		"stop":      s.cmdStop,
+		"fetch":     cmdFetch,
 	}
 }
 

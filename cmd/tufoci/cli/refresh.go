@@ -174,7 +174,7 @@ func (a *app) remember(ctx context.Context, k *kept) (int64, error) {
 	if k.pin == nil || k.pin.options.StateDir == "" {
 		return 0, nil
 	}
-	view, err := k.pin.refresh(ctx)
+	view, err := a.refresh(ctx, k.pin)
 	switch {
 	case errors.Is(err, trust.ErrExpired):
 		return k.seen(ctx)

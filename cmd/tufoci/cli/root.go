@@ -56,7 +56,7 @@ A first try: tufoci demo`,
 		&cobra.Group{ID: groupContent, Title: "Publisher: content, which is staged until it is published"},
 		&cobra.Group{ID: groupOperate, Title: "Publisher: signing and publishing"},
 		&cobra.Group{ID: groupClient, Title: "Client"},
-		&cobra.Group{ID: groupMirror, Title: "Mirror"},
+		&cobra.Group{ID: groupMirror, Title: "Mirrors and other clients"},
 		&cobra.Group{ID: groupEverybody, Title: "For everybody"},
 	)
 	a.addGlobalFlags(root)
@@ -91,7 +91,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		}},
 		{groupOperate, []*cobra.Command{a.newSign(), a.newPublish(), a.newRefresh(), a.newCheck(), a.newAttach(), a.newDiscover()}},
 		{groupClient, []*cobra.Command{a.newTrust(), a.newVerify(), a.newResolve(), a.newGet(), a.newLs(), a.newInspect()}},
-		{groupMirror, []*cobra.Command{a.newMirror(), a.newCp()}},
+		{groupMirror, []*cobra.Command{a.newMirror(), a.newCp(), a.newServe()}},
 		{groupEverybody, []*cobra.Command{a.newDemo(), a.newLogin(), a.newLogout(), a.newVersion(), a.newCompletion()}},
 	} {
 		for _, cmd := range group.commands {

@@ -10,8 +10,10 @@ import (
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/mirror"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
+	"github.com/tufoci/tufoci/serve"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
 	"github.com/tufoci/tufoci/verify/notationdir"
@@ -43,6 +45,12 @@ func as[T error](err error) bool {
 	return ok
 }
 
+// isNoCopyForHome reports whether nothing next to an image could answer for a home
+// that cannot be reached.
+func isNoCopyForHome(err error) bool {
+	return errors.Is(err, verify.ErrNoCopy) && trust.IsUnreachable(err)
+}
+
 // rules is looked through from the top; the first match decides. What says
 // most about the way out stands first: a refused signature inside a failed
 // publish is about the signature.
@@ -52,6 +60,13 @@ var rules = []rule{
 	{as[*usageError], exitUsage, "the command line is not complete or not right", []string{"`{command} --help`"}},
 	{as[*declinedError], exitOther, "the answer was not yes; nothing was changed", nil},
 	{as[*timeoutError], exitRegistry, "the registry or the network is slow, or the limit is short", []string{"again, with more time: `{command} --timeout 30m`"}},
+
+	// Deliveries and schedules.
+	{is(mirror.ErrShortLived), exitStale, "where it goes nothing newer may arrive before then", []string{"`tufoci mirror save ... --valid-until {until}`", "what has ended has to be renewed first: a holder of its keys runs `tufoci publish`"}},
+	{is(mirror.ErrCargo), exitMalformed, "an archive holds one trust repository, images under their full names, and what refers to them", []string{"`tufoci mirror save` makes such an archive"}},
+	{is(mirror.ErrConfig), exitUsage, "a mirror.yaml is read strictly, so that nothing in it is overlooked", []string{"`{command} --help`"}},
+	{is(mirror.ErrLocked), exitLocked, "two schedules, or a schedule and a person, are at the same mirrors", []string{"`{command}` again, when it is done"}},
+	{as[*behindError], exitStale, "its source has moved on, or its schedule does not run", []string{"`tufoci mirror sync once`, with the same file"}},
 
 	// Why an image is refused, the gravest first.
 	{is(verify.ErrRevoked), exitRevoked, "whoever may revoke has said so; that overrides every role and policy", []string{"run another version; `tufoci inspect {trust}` shows what the decision rests on"}},
@@ -70,7 +85,12 @@ var rules = []rule{
 	{as[*notDecidingError], exitNoTrust, "the trust with the most particular scope decides, and no command line takes its say", []string{"`tufoci trust list` shows the scopes that there are"}},
 	{is(trust.ErrScopeTaken), exitNoTrust, "two trusts on one scope must both accept, which is said with --also", []string{"`tufoci trust list` shows the scopes that there are"}},
 
+	// Copies of images.
+	{is(mirror.ErrNoMatch), exitNotVouched, "patterns choose among the signed tags, by their canonical names", []string{"which images are signed: `tufoci ls {trust}`", "which images are signed: `tufoci ls {source}`"}},
+	{is(mirror.ErrEndless), exitMalformed, "what a source lists without an end is not read to one", []string{"tell the operator of the source, and which tufoci refused it: `tufoci version`"}},
+
 	// The consumer's refusals, the strongest first.
+	{isNoCopyForHome, exitRegistry, "home could not be reached, and no copy of the trust was found next to the image", []string{"`{again}`, later, or where home can be reached"}},
 	{is(trust.ErrRollback, trust.ErrMinTimestamp), exitRollback, "the source offers something older than what was seen: an old copy, or an attempt to hide newer metadata", []string{"`tufoci inspect {source}` shows what it offers; tell its operator"}},
 	{is(trust.ErrThreshold), exitThreshold, "the keys that must vouch for it have not signed these bytes", []string{"`tufoci inspect {source}` shows what the source offers; tell its publisher"}},
 	{is(trust.ErrWrongRoot), exitNoTrust, "the root that is pinned does not lead to what is there", []string{"compare with the checksum that the publisher gives: `tufoci trust show {trust}`", "get the checksum of its root from the publisher, then `tufoci trust add NAME {source} --checksum sha256:HEX`"}},
@@ -84,11 +104,14 @@ var rules = []rule{
 	{is(publish.ErrUnverified), exitStale, "what is copied has to be verified", []string{"`{command} --help`"}},
 	{is(trust.ErrNoState), exitStale, "nothing has been verified for this trust yet", []string{"`tufoci trust update {trust}`"}},
 	{is(trust.ErrMismatch), exitDiffers, "the source holds other bytes than those that are signed", []string{"`tufoci inspect {source}` shows what the source offers; tell its operator"}},
-	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(publish.ErrNotSigned), exitNotVouched, "no role that may speak for this name has signed it", []string{"`tufoci image add {image}`, then `tufoci publish`"}},
+	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial, serve.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
 	{is(trust.ErrImageTarget), exitUsage, "the file of this target is an image in a registry", []string{"`{command} --help`"}},
 	{is(trust.ErrInvalidName, trust.ErrConfig, trust.ErrInvalidScope, trust.ErrInvalidEntry, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
+
+	{is(verify.ErrNoCopy), exitAbsent, "the trust has no home, and neither the image's repository nor the image itself has a copy of it", []string{"compare the reference with the one that its publisher gives, then `{again}`"}},
+	{is(trust.ErrNoHome), exitUsage, "it was added with --beside: what it knows comes from copies next to images", []string{"`tufoci trust show {trust}`"}},
 
 	// What is handed on to stock Notation.
 	{is(trust.ErrNoScope), exitNoTrust, "the trust has no scope that says for which images it speaks", []string{"`tufoci trust add {trust} {source} --scope 'HOST/**'`", "`tufoci trust list`"}},
@@ -135,6 +158,7 @@ var rules = []rule{
 	{is(publish.ErrHeadMissing), exitAbsent, "the tag was deleted, or this is another repository", []string{"`tufoci status` shows where this workspace publishes"}},
 	{is(fetcher.ErrNoRepository, ociremote.ErrNotFound), exitAbsent, "there is no trust repository under this name", []string{"compare the reference with the one that the publisher gives; if it is yours, `tufoci publish` makes it"}},
 	{is(ociremote.ErrForeign), exitAbsent, "the tag holds something else", []string{"compare the reference with the one that the publisher gives: `{command} --help`"}},
+	{as[*trust.UnreachableError], exitRegistry, "a moment ago the registry could not be reached or could not answer", []string{"`tufoci trust update {trust}` asks it at once"}},
 	{as[*ociremote.TransportError], exitRegistry, "the registry could not be reached or could not answer", []string{"`{command}` again, later"}},
 	{is(fetcher.ErrLostBlob, fetcher.ErrMoved, ociremote.ErrBlobNotFound), exitRegistry, "the registry has lost a file, or the tag moved meanwhile", []string{"`{command}` again, later"}},
 	{is(fetcher.ErrTooSlow, fetcher.ErrTimeout, context.DeadlineExceeded), exitRegistry, "the registry or the network is slow", []string{"`{command}` again, later"}},
@@ -179,7 +203,7 @@ func (s *subject) learnScope(e *trust.NoScopeError) {
 		return
 	}
 	if scope, ok := e.Suggest(e.Entries[i]); ok {
-		s.trust, s.source, s.scope = e.Entries[i].Name, e.Entries[i].Source, scope.String()
+		s.trust, s.source, s.scope = e.Entries[i].Name, first(e.Entries[i].Source, "--beside"), scope.String()
 	}
 }
 

@@ -17,8 +17,10 @@ import (
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/mirror"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
+	"github.com/tufoci/tufoci/serve"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
 	"github.com/tufoci/tufoci/verify/notationdir"
@@ -104,8 +106,20 @@ func TestExitCodes(t *testing.T) {
 		{trust.ErrMismatch, 12},
 		{&metadata.ImageDiffersError{}, 12},
 		{trust.ErrExpired, 20},
+		{&mirror.ShortLivedError{}, 20},
+		{&behindError{}, 20},
+		{mirror.ErrCargo, 25},
+		{mirror.ErrConfig, 2},
+		{mirror.ErrLocked, 41},
 		{trust.ErrStaleCopy, 20},
 		{trust.ErrClock, 20},
+		{trust.ErrNoHome, 2},
+		{&trust.UnreachableError{}, 50},
+		{&verify.NoCopyError{}, 11},
+		{&verify.NoCopyError{Home: trust.ErrNoState}, 20},
+		{&verify.NoCopyError{Home: &ociremote.TransportError{Host: "h"}}, 50},
+		{&verify.NoCopyError{Home: &trust.UnreachableError{}, Foreign: trust.ErrWrongRoot}, 50},
+		{&verify.NoCopyError{Foreign: trust.ErrWrongRoot}, 23},
 		{trust.ErrRollback, 21},
 		{trust.ErrMinTimestamp, 21},
 		{&trust.VerificationError{Kind: trust.ErrThreshold, Role: "timestamp", Got: 0, Need: 1}, 22},
@@ -118,6 +132,7 @@ func TestExitCodes(t *testing.T) {
 		{ociremote.ErrNewerFormat, 25},
 		{&fetcher.LimitError{Title: "x", Size: 2, Max: 1}, 25},
 		{publish.ErrPartial, 25},
+		{serve.ErrPartial, 25},
 		{&verify.Refusal{Kind: verify.ErrUnmapped}, 10},
 		{&verify.Refusal{Kind: verify.ErrNoSignature}, 10},
 		{&verify.Refusal{Kind: verify.ErrLevel}, 10},

@@ -24,10 +24,15 @@ type readFlags struct {
 }
 
 func (r *readFlags) add(cmd *cobra.Command, side string) {
+	r.addCurrent(cmd, side)
+	cmd.Flags().Var(&r.asOf, "as-of", "with --root: judge expiry as of this `TIME`")
+}
+
+// addCurrent is for a command that reads what is current, and nothing else.
+func (r *readFlags) addCurrent(cmd *cobra.Command, side string) {
 	r.registry.add(cmd, side)
 	f := cmd.Flags()
 	f.StringVar(&r.root, "root", "", "verify from the root in `FILE`, without a stored trust")
-	f.Var(&r.asOf, "as-of", "with --root: judge expiry as of this `TIME`")
 	f.StringVar(&r.targetsURL, "targets-url", "", "with --root: `URL` of the target files, where it is not the usual one")
 }
 
@@ -152,7 +157,7 @@ func (a *app) matching(source trust.Source, client *ociremote.Client) (*pin, err
 
 // stored verifies from the pin of a trust, with its state.
 func (a *app) stored(cfg *trust.Config, e trust.Entry, client *ociremote.Client) (*pin, error) {
-	source, err := trust.ParseSource(e.Source)
+	source, err := e.HomeSource()
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +190,7 @@ type unpinnedError struct{ source string }
 func (e *unpinnedError) Error() string { return "no trust speaks for " + e.source }
 
 // refresh reads the newest state and verifies it from the pin.
-func (p *pin) refresh(ctx context.Context) (*trust.View, error) {
+func (a *app) refresh(ctx context.Context, p *pin) (*trust.View, error) {
 	if p.root == nil {
 		return nil, &unpinnedError{source: p.source.String()}
 	}
@@ -196,7 +201,20 @@ func (p *pin) refresh(ctx context.Context) (*trust.View, error) {
 	if at := p.options.AsOf; !at.IsZero() {
 		p.options.Warn(fmt.Sprintf("expiry is judged as of %s: nothing says that this is current", at.Format(time.RFC3339)))
 	}
-	return client.Refresh(ctx)
+	return a.refreshed(ctx, p.name, client)
+}
+
+// refreshed reads the newest state of a client. For a trust without a home that is
+// what was verified last, next to some image.
+func (a *app) refreshed(ctx context.Context, name string, client *trust.Client) (*trust.View, error) {
+	if client.HasHome() {
+		return client.Refresh(ctx)
+	}
+	view, err := client.Load(ctx)
+	if err == nil {
+		a.warn(fmt.Sprintf("trust %s has no home: this is what was last verified next to an image", name))
+	}
+	return view, err
 }
 
 // view finds and refreshes in one step.
@@ -205,7 +223,7 @@ func (a *app) view(ctx context.Context, arg string, r *readFlags) (*trust.View, 
 	if err != nil {
 		return nil, err
 	}
-	return p.refresh(ctx)
+	return a.refresh(ctx, p)
 }
 
 // newReading reports what a view rests on.

@@ -117,3 +117,14 @@ func (s *story) cmdNotation(ts *testscript.TestScript, neg bool, args []string) 
 	_, err = notationsign.Sign(s.t.Context(), repo, image, s.signers[args[0]], notationsign.Options{})
 	ts.Check(err)
 }
+
+// cmdDamage is "damage FILE OLD NEW": somebody changes bytes of a file, as many as
+// there were.
+func cmdDamage(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 3, "damage FILE OLD NEW")
+	data := ts.ReadFile(args[0])
+	if len(args[1]) != len(args[2]) || !strings.Contains(data, args[1]) {
+		ts.Fatalf("%s cannot be damaged so", args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(data, args[1], args[2])), 0o600))
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/mirror"
 )
 
 // cmdRetag is "retag REPOSITORY FROM TO": somebody moves a tag.
@@ -153,4 +154,15 @@ func want(ts *testscript.TestScript, neg bool, args []string, n int, usage strin
 	if neg || len(args) != n {
 		ts.Fatalf("usage: %s", usage)
 	}
+}
+
+// cmdLockSync is "locksync FILE STATE": another schedule is at the mirrors of a file
+// for the rest of the script.
+func (s *story) cmdLockSync(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 2, "locksync FILE STATE")
+	c, err := mirror.ReadConfig(ts.MkAbs(args[0]))
+	ts.Check(err)
+	unlock, err := c.Lock(ts.MkAbs(args[1]))
+	ts.Check(err)
+	ts.Defer(func() { _ = unlock() })
 }

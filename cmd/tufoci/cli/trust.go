@@ -13,6 +13,12 @@ func (a *app) newTrust() *cobra.Command {
 		a.newTrustSync(), a.newTrustExport())
 }
 
+// fallbackCopies is the default of --fallback.
+const fallbackCopies = "copies"
+
+// noHome stands for the source of a trust without one.
+const noHome = "none, next to images"
+
 // trustInfo is one named trust.
 type trustInfo struct {
 	Name         string `json:"name"`
@@ -27,6 +33,7 @@ type trustInfo struct {
 	Require  []string `json:"require"`
 	MinLevel string   `json:"minLevel"`
 	Also     bool     `json:"also"`
+	Fallback string   `json:"fallback"`
 }
 
 func newTrustInfo(e trust.Entry) trustInfo {
@@ -34,6 +41,7 @@ func newTrustInfo(e trust.Entry) trustInfo {
 		Name: e.Name, Source: e.Source, RootChecksum: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
 		MaxStale: period.Format(e.MaxStale), MinTimestamp: e.MinTimestamp,
 		Scopes: []string{}, Maps: []string{}, Require: e.Required(), MinLevel: e.Level(), Also: e.Also,
+		Fallback: first(e.Fallback, fallbackCopies),
 	}
 	for _, s := range e.Scopes {
 		i.Scopes = append(i.Scopes, s.String())

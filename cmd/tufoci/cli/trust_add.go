@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +25,7 @@ type trustAddOptions struct {
 	maxStale     span
 	minTimestamp int64
 	frozen       bool
+	beside       bool
 	images       imageFlags
 }
 
@@ -42,7 +42,7 @@ type trustAddResult struct {
 func (a *app) newTrustAdd() *cobra.Command {
 	var o trustAddOptions
 	cmd := &cobra.Command{
-		Use:   "add NAME SOURCE",
+		Use:   "add NAME SOURCE | add NAME --beside",
 		Short: "Pin a root and name it",
 		Long: `Read SOURCE, verify it from the root that is given as a file or as a checksum,
 and keep both under NAME. There is no trust on first use: the root or its
@@ -50,11 +50,15 @@ checksum comes from its publisher by another way.
 
 Without --scope the trust reads files only; with it, it speaks for the images in
 that scope. A NAME that exists with the same root is changed by the flags that
-are given; scopes and maps that are given take the place of those before.`,
+are given; scopes and maps that are given take the place of those before.
+
+With --beside the trust has no home: it is read next to each image that is
+verified, from the root that is given as a file.`,
 		Example: `  tufoci trust add acme registry.acme.io/trust/tuf --root 1.root.json
   tufoci trust add acme registry.acme.io/trust/tuf --checksum sha256:6f0e…c2a1 --scope 'registry.acme.io/**'
-  tufoci trust add acme reg.local:5000/trust/tuf --root 1.root.json --scope 'registry.acme.io/**' --map reg.local:5000=registry.acme.io`,
-		Args: cobra.ExactArgs(2),
+  tufoci trust add acme reg.local:5000/trust/tuf --root 1.root.json --scope 'registry.acme.io/**' --map reg.local:5000=registry.acme.io
+  tufoci trust add acme --beside --root 1.root.json --scope 'registry.acme.io/**'`,
+		Args: cobra.RangeArgs(1, 2),
 	}
 	o.registry.add(cmd, "")
 	f := cmd.Flags()
@@ -64,11 +68,24 @@ are given; scopes and maps that are given take the place of those before.`,
 	f.Var(&o.maxStale, "max-stale", "accept timestamp and snapshot this long after they expire, with a warning")
 	f.Int64Var(&o.minTimestamp, "min-timestamp", 0, "least timestamp `VERSION` that is accepted")
 	f.BoolVar(&o.frozen, "frozen", false, "the source may be a history tag or a digest, which never changes")
+	f.BoolVar(&o.beside, "beside", false, "there is no SOURCE: the trust is read next to each image")
 	o.images.add(cmd)
 	cmd.MarkFlagsMutuallyExclusive("root", "checksum")
+	for _, flag := range []string{"targets-url", "frozen"} {
+		cmd.MarkFlagsMutuallyExclusive("beside", flag)
+	}
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		changed := func(flag string) bool { return f.Changed(flag) }
-		r, err := a.runTrustAdd(ctx, args[0], args[1], &o, changed)
+		var r *trustAddResult
+		var err error
+		switch {
+		case o.beside == (len(args) == 2):
+			return usagef("give a SOURCE or --beside, one of them")
+		case o.beside:
+			r, err = a.runTrustAddBeside(ctx, args[0], &o, changed)
+		default:
+			r, err = a.runTrustAdd(ctx, args[0], args[1], &o, changed)
+		}
 		if err != nil {
 			return err
 		}
@@ -97,20 +114,18 @@ func (a *app) runTrustAdd(ctx context.Context, name, from string, o *trustAddOpt
 	if err != nil {
 		return nil, err
 	}
-	entry, err := cfg.Get(name)
-	if err != nil && !errors.Is(err, trust.ErrNoTrust) {
+	entry, err := a.existing(cfg, name)
+	if err != nil {
 		return nil, err
 	}
-	a.subject.trust = entry.Name
 	root, err := o.pinned(ctx, cfg, entry, source, client)
 	if err != nil {
 		return nil, err
 	}
-	o.change(&entry, name, source, changed)
-	if err := o.images.change(&entry, changed); err != nil {
+	if err := o.change(&entry, name, source.String(), changed); err != nil {
 		return nil, err
 	}
-	view, err := a.pinOf(entry, root, source, client).refresh(ctx)
+	view, err := a.refresh(ctx, a.pinOf(entry, root, source, client))
 	if err != nil {
 		return nil, err
 	}
@@ -158,9 +173,19 @@ func (o *trustAddOptions) pinned(ctx context.Context, cfg *trust.Config, e trust
 
 var checksumForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
+// existing is the trust that is changed; the zero value for a new one.
+func (a *app) existing(cfg *trust.Config, name string) (trust.Entry, error) {
+	entry, err := cfg.Get(name)
+	if err != nil && !errors.Is(err, trust.ErrNoTrust) {
+		return entry, err
+	}
+	a.subject.trust = entry.Name
+	return entry, nil
+}
+
 // change takes over the flags that were given.
-func (o *trustAddOptions) change(e *trust.Entry, name string, source trust.Source, changed func(string) bool) {
-	e.Name, e.Source = name, source.String()
+func (o *trustAddOptions) change(e *trust.Entry, name, source string, changed func(string) bool) error {
+	e.Name, e.Source = name, source
 	if changed("targets-url") {
 		e.TargetsURL = o.targetsURL
 	}
@@ -170,6 +195,7 @@ func (o *trustAddOptions) change(e *trust.Entry, name string, source trust.Sourc
 	if changed("min-timestamp") {
 		e.MinTimestamp = o.minTimestamp
 	}
+	return o.images.change(e, changed)
 }
 
 // newTrustAddResult counts what the trust can give. A role that cannot be read
@@ -193,22 +219,18 @@ func (a *app) newTrustAddResult(ctx context.Context, e trust.Entry, root []byte,
 
 // pinLine says which root is pinned and where it leads.
 func pinLine(root []byte, st trust.Status, now time.Time) string {
-	var pinned struct {
-		Signed struct {
-			Version int64 `json:"version"`
-		} `json:"signed"`
-	}
-	out := "root pinned"
-	if json.Unmarshal(root, &pinned) == nil {
-		out = fmt.Sprintf("root v%d pinned", pinned.Signed.Version)
-	}
-	if pinned.Signed.Version != st.Root.Version {
+	out := pinnedRoot(root)
+	if rootVersion(root) != st.Root.Version {
 		out += fmt.Sprintf(", root v%d reached", st.Root.Version)
 	}
 	return fmt.Sprintf("%s, timestamp v%d (%s)", out, st.Timestamp.Version, expiry(st.Timestamp.Expires, now))
 }
 
 func (r *trustAddResult) text(w io.Writer, _ *app) {
+	if r.Trust.Source == "" {
+		fmt.Fprintf(w, "✓ %s\n", r.line)
+		return
+	}
 	fmt.Fprintf(w, "✓ %s; %s in %s\n", r.line, count(r.Targets, "target"), count(r.TargetRoles, "role"))
 }
 

@@ -82,7 +82,7 @@ func (a *app) runTrustExport(ctx context.Context, name string, o *trustExportOpt
 	if err := checkNew(o.output); err != nil {
 		return nil, err
 	}
-	view, err := client.Refresh(ctx)
+	view, err := a.refreshed(ctx, name, client)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ type imageFlags struct {
 	require  []string
 	minLevel string
 	also     bool
+	fallback string
 }
 
 func (o *imageFlags) add(cmd *cobra.Command) {
@@ -24,6 +25,7 @@ func (o *imageFlags) add(cmd *cobra.Command) {
 	f.StringSliceVar(&o.require, "require", nil, "`WHAT` an image must have: mapping, signature (default both)")
 	f.StringVar(&o.minLevel, "min-level", "", "weakest `LEVEL` of a trust policy that counts: strict (default), permissive, audit")
 	f.BoolVar(&o.also, "also", false, "the scope may be that of another trust too; both must accept then")
+	f.StringVar(&o.fallback, "fallback", fallbackCopies, "`WHAT` answers for images when the source cannot be reached: copies next to them, or none")
 }
 
 // change takes over the flags that were given.
@@ -56,6 +58,16 @@ func (o *imageFlags) change(e *trust.Entry, changed func(string) bool) error {
 	}
 	if changed("also") {
 		e.Also = o.also
+	}
+	if changed("fallback") {
+		switch o.fallback {
+		case fallbackCopies:
+			e.Fallback = ""
+		case trust.FallbackNone:
+			e.Fallback = trust.FallbackNone
+		default:
+			return usagef("--fallback %s: want %s or %s", o.fallback, fallbackCopies, trust.FallbackNone)
+		}
 	}
 	return nil
 }

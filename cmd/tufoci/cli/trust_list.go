@@ -38,7 +38,7 @@ func (a *app) newTrustList() *cobra.Command {
 func (r *trustListResult) text(w io.Writer, _ *app) {
 	rows := make([][]string, 0, len(r.Trusts))
 	for _, t := range r.Trusts {
-		rows = append(rows, []string{t.Name, t.Source, first(strings.Join(t.Scopes, ","), "-"), t.RootChecksum, t.MaxStale, fmt.Sprint(t.MinTimestamp)})
+		rows = append(rows, []string{t.Name, first(t.Source, noHome), first(strings.Join(t.Scopes, ","), "-"), t.RootChecksum, t.MaxStale, fmt.Sprint(t.MinTimestamp)})
 	}
 	table(w, []string{"NAME", "SOURCE", "SCOPE", "ROOT", "MAX-STALE", "MIN-TIMESTAMP"}, rows)
 }

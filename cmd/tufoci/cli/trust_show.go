@@ -78,7 +78,10 @@ func (r *trustShowResult) text(w io.Writer, a *app) {
 		return
 	}
 	fmt.Fprintf(w, "name           %s\nsource         %s\nroot           %s\nmax-stale      %s\nmin-timestamp  %d\n",
-		r.Trust.Name, printable(r.Trust.Source), r.Trust.RootChecksum, r.Trust.MaxStale, r.Trust.MinTimestamp)
+		r.Trust.Name, printable(first(r.Trust.Source, noHome)), r.Trust.RootChecksum, r.Trust.MaxStale, r.Trust.MinTimestamp)
+	if r.Trust.Fallback == trust.FallbackNone {
+		fmt.Fprintln(w, "fallback       none: no copy next to an image answers when the source cannot be reached")
+	}
 	if r.Trust.TargetsURL != "" {
 		fmt.Fprintf(w, "targets        %s\n", printable(r.Trust.TargetsURL))
 	}

@@ -137,6 +137,9 @@ func (a *app) newSyncer(ctx context.Context, name string, o *trustSyncOptions) (
 	if err != nil {
 		return nil, err
 	}
+	if o.watch && !client.HasHome() {
+		return nil, trust.ErrNoHome
+	}
 	return &syncer{app: a, o: o, entry: entry, client: client, target: target}, nil
 }
 
@@ -192,7 +195,7 @@ func (o *trustSyncOptions) target(a *app) (notationdir.Options, error) {
 
 // once refreshes and syncs. What fails may close, and is an error all the same.
 func (s *syncer) once(ctx context.Context) (*trustSyncResult, error) {
-	view, err := s.client.Refresh(ctx)
+	view, err := s.app.refreshed(ctx, s.entry.Name, s.client)
 	var r *trustSyncResult
 	if err == nil {
 		r, err = s.sync(ctx, view)

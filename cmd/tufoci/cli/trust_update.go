@@ -25,6 +25,7 @@ type trustUpdate struct {
 	Name string `json:"name"`
 	reading
 	Unchanged bool          `json:"unchanged"`
+	NoHome    bool          `json:"noHome"`
 	Roles     []roleVersion `json:"roles"`
 	Error     *errorReport  `json:"error"`
 	line      string
@@ -36,7 +37,9 @@ func (a *app) newTrustUpdate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "update [NAME...]",
 		Short: "Refresh trusts from their sources and keep what verified",
-		Long:  "Refresh the trusts named, or all of them, and print their versions and expiry.",
+		Long: `Refresh the trusts named, or all of them, and print their versions and expiry.
+Home alone is asked, also one that could not be reached a moment ago. A trust that
+was added with --beside has none, and nothing to update.`,
 		Example: `  tufoci trust update
   tufoci trust update acme --format json`,
 	}
@@ -109,11 +112,15 @@ func chosen(cfg *trust.Config, names []string) ([]trust.Entry, error) {
 
 func (a *app) update(ctx context.Context, cfg *trust.Config, e trust.Entry, client *ociremote.Client) (trustUpdate, error) {
 	t := trustUpdate{Name: e.Name, Roles: []roleVersion{}}
+	if e.Source == "" {
+		t.Unchanged, t.NoHome = true, true
+		return t, nil
+	}
 	a.noteNewState(e)
 	p, err := a.stored(cfg, e, client)
 	var view *trust.View
 	if err == nil {
-		view, err = p.refresh(ctx)
+		view, err = a.refresh(ctx, p)
 	}
 	if err != nil {
 		t.Error = a.report(err)
@@ -157,6 +164,8 @@ func (r *trustUpdateResult) text(w io.Writer, _ *app) {
 		switch {
 		case t.Error != nil:
 			fmt.Fprintf(w, "✗ %s: %s\n", t.Name, printable(t.Error.What))
+		case t.NoHome:
+			fmt.Fprintf(w, "- %s: no home, so nothing to update; verify reads it next to each image\n", t.Name)
 		case t.Unchanged:
 			fmt.Fprintf(w, "✓ %s: %s, unchanged\n", t.Name, t.line)
 		default:

@@ -21,7 +21,6 @@ const (
 // agent is a sync that goes on.
 type agent struct {
 	*syncer
-	server *agentServer // nil without --listen
 
 	mu  sync.Mutex // one sync at a time
 	due time.Time  // when the next store may go
@@ -41,8 +40,7 @@ func (a *app) watch(ctx context.Context, s *syncer) error {
 			return err
 		}
 		fmt.Fprintf(a.world.Stderr, "listening on %s\n", listener.Addr())
-		w.server = newAgentServer(w, listener)
-		defer w.server.close()
+		defer a.answer(listener, w.handler())()
 	}
 	pace := watchPace
 	if s.o.interval != 0 {

@@ -1,22 +1,12 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"time"
 
 	"github.com/tufoci/tufoci/trust"
-)
-
-// The server of an agent answers short questions; whoever takes longer is cut off.
-const (
-	agentRequestTime = 10 * time.Second // to read a request, and to answer it
-	agentIdleTime    = time.Minute
-	agentStopTime    = 5 * time.Second // for requests that are under way
-	agentHeaderBytes = 16 << 10
 )
 
 // agentMetrics counts for Prometheus.
@@ -64,13 +54,8 @@ func (m *agentMetrics) write(w io.Writer) {
 	}
 }
 
-// agentServer serves /healthz and /metrics.
-type agentServer struct {
-	server *http.Server
-	done   chan struct{}
-}
-
-func newAgentServer(w *agent, listener net.Listener) *agentServer {
+// handler answers /healthz and /metrics.
+func (w *agent) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(out http.ResponseWriter, _ *http.Request) {
 		if err := w.fresh(); err != nil {
@@ -86,24 +71,5 @@ func newAgentServer(w *agent, listener net.Listener) *agentServer {
 		out.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		metrics.write(out)
 	})
-	s := &agentServer{done: make(chan struct{}), server: &http.Server{
-		Handler: mux, ReadTimeout: agentRequestTime, WriteTimeout: agentRequestTime, IdleTimeout: agentIdleTime, MaxHeaderBytes: agentHeaderBytes,
-	}}
-	go func() {
-		defer close(s.done)
-		if err := s.server.Serve(listener); err != http.ErrServerClosed {
-			w.app.warn(err.Error())
-		}
-	}()
-	return s
-}
-
-// close lets requests that are under way end.
-func (s *agentServer) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), agentStopTime)
-	defer cancel()
-	if s.server.Shutdown(ctx) != nil {
-		s.server.Close()
-	}
-	<-s.done
+	return mux
 }

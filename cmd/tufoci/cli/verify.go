@@ -42,7 +42,7 @@ func (o *verifyFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&o.trusts, "trust", nil, "refuse images that this trust `NAME` does not decide about (several times); the say of others is never left out")
 	f.StringSliceVar(&o.require, "require", nil, "require this `WHAT` too, beside what the trust does: mapping, signature")
 	f.Var(&o.maxStale, "max-stale", "accept less staleness than the trust does: `DURATION` after expiry")
-	f.BoolVar(&o.offline, "offline", false, "use no network at all: what is stored, and images in layouts and archives")
+	f.BoolVar(&o.offline, "offline", false, "use no network at all: what is stored, and images in layouts and archives with what lies next to them")
 	f.Var(&o.wait, "wait", "try again for this `DURATION` while nothing vouches for an image: replication may bring it before its trust")
 	f.BoolVar(&o.layout, "oci-layout", false, "IMAGE is a path of an OCI layout: PATH:TAG or PATH@DIGEST")
 	f.StringVar(&o.as, "as", "", "image `REFERENCE` that an image of a layout or archive is verified as")
@@ -53,7 +53,11 @@ const verifyRules = `
 An image verifies if each trust whose scope fits it best says so: its tag and
 digest are signed, its Notation signature chains to a certificate that the trust
 delivers, and nothing is revoked. What is required is stored with the trust; a
-command line can ask for more, never for less.`
+command line can ask for more, never for less.
+
+A trust is read at home. If that cannot be reached, or there is none, it is read
+next to the image: under the tag tuf of its repository, then attached to it. The
+answer says so; trust add --fallback none forbids it.`
 
 func (a *app) newVerify() *cobra.Command {
 	var o verifyFlags
@@ -209,11 +213,15 @@ func (a *app) verifier(ctx context.Context, images []ociremote.ImageReference, a
 	if o.offline && o.revocation == revocationBoth {
 		return nil, usagef("--offline uses no network, and --revocation %s asks it", revocationBoth)
 	}
-	clients, err := a.verifyClients(ctx, images, &o.registry)
+	cfg, err := a.trusts()
 	if err != nil {
 		return nil, err
 	}
-	trusts, err := a.verifyTrusts(clients, images, as, o)
+	clients, err := a.verifyClients(ctx, cfg, images, &o.registry)
+	if err != nil {
+		return nil, err
+	}
+	trusts, err := a.verifyTrusts(cfg, clients, images, as, o)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tufoci/tufoci/trust"
 )
 
 // text is the report of one image for a person. Of several, each has its own
@@ -56,7 +58,7 @@ func (v verdictReport) text(w io.Writer, image imageReport, now time.Time) {
 
 // basis is what the verdict of a trust rests on.
 func (v verdictReport) basis(now time.Time) string {
-	parts := []string{"trust " + v.Trust, v.Source}
+	parts := []string{"trust " + v.Trust, placeWords(v.Source)}
 	for _, r := range v.Roles {
 		if r.Role == "timestamp" {
 			parts = append(parts, fmt.Sprintf("timestamp v%d", r.Version), expiry(r.Expires.Time, now))
@@ -66,6 +68,18 @@ func (v verdictReport) basis(now time.Time) string {
 		parts = append(parts, "stale")
 	}
 	return strings.Join(parts, ", ")
+}
+
+// placeWords is where a trust was read.
+func placeWords(source string) string {
+	switch source {
+	case trust.PlaceBeside:
+		return "beside the image"
+	case trust.PlaceAttached:
+		return "attached to the image"
+	default:
+		return source
+	}
 }
 
 func (s signatureReport) text(w io.Writer, now time.Time) {

@@ -15,39 +15,63 @@ import (
 // command line are for the images alone, unless a trust is on the same host.
 type verifyClients struct {
 	images, others *ociremote.Client
-	host           string // of the images, if they are all on one
+	// homes are those of trusts that can be read elsewhere: they have to be connected
+	// to soon.
+	homes *ociremote.Client
+	hosts map[string]bool // of the images
 }
 
-func (a *app) verifyClients(ctx context.Context, images []ociremote.ImageReference, flags *registryFlags) (*verifyClients, error) {
+func (a *app) verifyClients(ctx context.Context, cfg *trust.Config, images []ociremote.ImageReference, flags *registryFlags) (*verifyClients, error) {
 	options, err := a.clientOptions(ctx, flags)
 	if err != nil {
 		return nil, err
 	}
-	c := &verifyClients{host: images[0].Host}
-	if c.images, err = ociremote.NewClient(options); err != nil {
+	c := &verifyClients{hosts: map[string]bool{}}
+	for _, image := range images {
+		c.hosts[image.Host] = image.Host != ""
+	}
+	own := options
+	if slices.ContainsFunc(cfg.List(), c.sharesHome) {
+		own.Connect = verify.HomeConnect
+	}
+	if c.images, err = ociremote.NewClient(own); err != nil {
 		return nil, err
 	}
+	c.others = c.images
 	secrets := options.Username != "" || options.Password != "" || options.IdentityToken != "" || len(options.Headers) > 0
-	if !secrets {
-		c.others = c.images
-		return c, nil
-	}
-	for _, image := range images {
-		if image.Host != c.host {
-			return nil, usagef("credentials and headers are for one registry, and the images are on %s and %s", c.host, image.Host)
+	if secrets {
+		for _, image := range images {
+			if first := images[0].Host; image.Host != first {
+				return nil, usagef("credentials and headers are for one registry, and the images are on %s and %s", first, image.Host)
+			}
+		}
+		options.Username, options.Password, options.IdentityToken, options.Headers = "", "", "", nil
+		if c.others, err = ociremote.NewClient(options); err != nil {
+			return nil, err
 		}
 	}
-	options.Username, options.Password, options.IdentityToken, options.Headers = "", "", "", nil
-	c.others, err = ociremote.NewClient(options)
+	options.Connect = verify.HomeConnect
+	c.homes, err = ociremote.NewClient(options)
 	return c, err
 }
 
-// of is the client for the source of a trust.
-func (c *verifyClients) of(source trust.Source) *ociremote.Client {
-	if source.Reference.Host == c.host && c.host != "" {
+// sharesHome reports whether the home of a trust that can be read elsewhere is a
+// registry of the images: both then share one client, with its tokens.
+func (c *verifyClients) sharesHome(e trust.Entry) bool {
+	source, err := e.HomeSource()
+	return err == nil && e.Fallback != trust.FallbackNone && c.hosts[source.Reference.Host]
+}
+
+// of is the client for the home of a trust.
+func (c *verifyClients) of(e trust.Entry, home trust.Source) *ociremote.Client {
+	switch {
+	case c.hosts[home.Reference.Host]:
 		return c.images
+	case e.Fallback == trust.FallbackNone:
+		return c.others
+	default:
+		return c.homes
 	}
-	return c.others
 }
 
 // notDecidingError says that a trust which was asked for has no say.
@@ -95,11 +119,7 @@ func (o *verifyFlags) checkDeciding(cfg *trust.Config, images []ociremote.ImageR
 
 // verifyTrusts are the trusts to choose from: all of them, since leaving one out
 // would take its say.
-func (a *app) verifyTrusts(clients *verifyClients, images []ociremote.ImageReference, as *ociremote.ImageReference, o *verifyFlags) ([]verify.Trust, error) {
-	cfg, err := a.trusts()
-	if err != nil {
-		return nil, err
-	}
+func (a *app) verifyTrusts(cfg *trust.Config, clients *verifyClients, images []ociremote.ImageReference, as *ociremote.ImageReference, o *verifyFlags) ([]verify.Trust, error) {
 	if err := o.checkDeciding(cfg, images, as); err != nil {
 		return nil, err
 	}
@@ -108,11 +128,11 @@ func (a *app) verifyTrusts(clients *verifyClients, images []ociremote.ImageRefer
 		if o.setStale {
 			e.MaxStale = min(e.MaxStale, time.Duration(o.maxStale))
 		}
-		source, err := trust.ParseSource(e.Source)
+		home, err := e.HomeSource()
 		if err != nil {
 			return nil, err
 		}
-		p, err := a.stored(cfg, e, clients.of(source))
+		p, err := a.stored(cfg, e, clients.of(e, home))
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"os"
+	"os/signal"
 	"time"
 
 	"github.com/tufoci/tufoci/cmd/tufoci/cli"
@@ -16,5 +17,8 @@ func main() {
 	if ahead, err := period.Parse(os.Getenv("CLOCK")); err == nil {
 		w.Now = func() time.Time { return time.Now().Add(ahead) }
 	}
-	os.Exit(cli.Run(context.Background(), os.Args[1:], w))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := cli.Run(ctx, os.Args[1:], w)
+	stop()
+	os.Exit(code)
 }
