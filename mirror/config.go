@@ -232,10 +232,10 @@ func parseTo(s string) (ociremote.Reference, error) {
 }
 
 func (m *Scheduled) checkImages() error {
+	if slices.Contains(m.Images, "") {
+		return errors.New("an empty pattern")
+	}
 	for _, pattern := range m.Images {
-		if pattern == "" {
-			return errors.New("an empty pattern")
-		}
 		if _, err := parsePattern(pattern); err != nil {
 			return err
 		}
