@@ -126,3 +126,20 @@ func TestUnsignedIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// Manifests count for that like blobs: an index of what nothing has signed could else
+// bring thousands.
+func TestUnsignedManifestsAreBounded(t *testing.T) {
+	t.Parallel()
+	j := &job{unsigned: 100}
+	index := &ociremote.Manifest{Descriptor: ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Size: 60}}
+	if err := j.content(t.Context(), index, 0, j.spend); err != nil {
+		t.Error(err)
+	}
+	if err := j.content(t.Context(), index, 0, j.spend); err == nil || !avoidable(err) {
+		t.Errorf("error is %v", err)
+	}
+	if err := j.content(t.Context(), index, 0, j.free); err != nil {
+		t.Errorf("signed: %v", err)
+	}
+}
