@@ -143,3 +143,17 @@ func TestUnsignedManifestsAreBounded(t *testing.T) {
 		t.Errorf("signed: %v", err)
 	}
 }
+
+// One image has so many manifests, and no more.
+func TestManifestsAreBounded(t *testing.T) {
+	t.Parallel()
+	j := &job{}
+	j.manifests.Store(maxManifests - 1)
+	index := &ociremote.Manifest{Descriptor: ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex}}
+	if err := j.content(t.Context(), index, 0, j.free); err != nil {
+		t.Error(err)
+	}
+	if err := j.content(t.Context(), index, 0, j.free); !errors.Is(err, ErrEndless) {
+		t.Errorf("error is %v", err)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/tufoci/tufoci/internal/notationsign"
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/mirror"
+	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
 )
@@ -227,6 +228,27 @@ func TestIndexes(t *testing.T) {
 			w.copy(w.options(tagged("shop/api", "1.0")))
 			w.verifies("inside/shop/api", "1.0")
 		})
+	}
+}
+
+// An index that gives one of its manifests another size is not copied: whoever pulls the
+// platform would refuse it.
+func TestIndexWithAnotherSize(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RegistryOptions{})
+	child := w.unsigned("shop/api", "0", "one")
+	child.Size++
+	data := must(jsonIndex(child))
+	w.source.PutIndex("shop/api", "wrong", data)
+	w.sign("shop/api", "wrong", describe("application/vnd.oci.image.index.v1+json", data))
+	w.publish()
+	o := w.options(tagged("shop/api", "wrong"))
+	o.Source.Entry.Require = []string{trust.RequireMapping}
+	if _, err := mirror.Copy(t.Context(), o); !errors.Is(err, ociremote.ErrMalformed) {
+		t.Errorf("error is %v", err)
+	}
+	if w.destination.Digest("inside/shop/api", "wrong") != "" {
+		t.Error("the tag is there")
 	}
 }
 
