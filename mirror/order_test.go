@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -228,6 +229,23 @@ func TestIndexes(t *testing.T) {
 			w.copy(w.options(tagged("shop/api", "1.0")))
 			w.verifies("inside/shop/api", "1.0")
 		})
+	}
+}
+
+// Metadata that was verified as of another time vouches for no image.
+func TestImagesAsOf(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RegistryOptions{})
+	w.image("shop/api", "1.0", "one")
+	w.publish()
+	o := w.options(tagged("shop/api", "1.0"))
+	client := must(trust.New(w.repo.RootBytes(), trust.Options{Source: trust.RepositorySource(o.Source.Trust, "tuf"), AsOf: time.Now()}))
+	o.Source.View = must(client.Refresh(t.Context()))
+	if _, err := mirror.Copy(t.Context(), o); !errors.Is(err, verify.ErrUnverifiedTrust) {
+		t.Errorf("error is %v", err)
+	}
+	if w.destination.Digest("inside/shop/api", "1.0") != "" {
+		t.Error("the tag is there")
 	}
 }
 
