@@ -128,3 +128,34 @@ func TestUnsignedIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// Manifests count for that like blobs: an index of what nothing has signed could else
+// bring thousands.
+func TestUnsignedManifestsAreBounded(t *testing.T) {
+	t.Parallel()
+	j := &job{unsigned: 100}
+	index := &ociremote.Manifest{Descriptor: ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Size: 60}}
+	if err := j.content(t.Context(), index, 0, j.spend); err != nil {
+		t.Error(err)
+	}
+	if err := j.content(t.Context(), index, 0, j.spend); err == nil || !avoidable(err) {
+		t.Errorf("error is %v", err)
+	}
+	if err := j.content(t.Context(), index, 0, j.free); err != nil {
+		t.Errorf("signed: %v", err)
+	}
+}
+
+// One image has so many manifests, and no more.
+func TestManifestsAreBounded(t *testing.T) {
+	t.Parallel()
+	j := &job{}
+	j.manifests.Store(maxManifests - 1)
+	index := &ociremote.Manifest{Descriptor: ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex}}
+	if err := j.content(t.Context(), index, 0, j.free); err != nil {
+		t.Error(err)
+	}
+	if err := j.content(t.Context(), index, 0, j.free); !errors.Is(err, ErrEndless) {
+		t.Errorf("error is %v", err)
+	}
+}

@@ -253,6 +253,19 @@ func (f cargoFiles) manifest(d ocispec.Descriptor) ocispec.Manifest {
 	return m
 }
 
+// refer adds something with one layer that refers to an image.
+func (f cargoFiles) refer(to string, layer ocispec.Descriptor) {
+	subject := f.named(to)
+	subject.Annotations = nil
+	m := ocispec.Manifest{
+		MediaType: ocispec.MediaTypeImageManifest, ArtifactType: "application/x", Subject: &subject,
+		Config: f.add(ocispec.MediaTypeEmptyJSON, []byte("{}")), Layers: []ocispec.Descriptor{layer},
+	}
+	m.SchemaVersion = 2
+	d := f.add(m.MediaType, must(json.Marshal(m)))
+	f.setIndex(func(index *ocispec.Index) { index.Manifests = append(index.Manifests, d) })
+}
+
 // rename gives the entry of an image another name.
 func (f cargoFiles) rename(from, to string) {
 	f.setIndex(func(index *ocispec.Index) {
@@ -288,6 +301,16 @@ func TestTamperedArchives(t *testing.T) {
 		{"a layer that is not there", func(f cargoFiles) {
 			delete(f, f.blob(f.manifest(f.named(api)).Layers[0].Digest))
 		}, ociremote.ErrBlobNotFound},
+		{"a layer that is not there, and need not be where something else names it", func(f cargoFiles) {
+			// Looked at before the image that has the layer.
+			layer := f.manifest(f.named(web)).Layers[0]
+			delete(f, f.blob(layer.Digest))
+			f.refer(api, ocispec.Descriptor{MediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar", Digest: layer.Digest, Size: layer.Size})
+		}, ociremote.ErrBlobNotFound},
+		{"a layer with another size where something else names it", func(f cargoFiles) {
+			layer := f.manifest(f.named(api)).Layers[0]
+			f.refer(api, ocispec.Descriptor{MediaType: layer.MediaType, Digest: layer.Digest, Size: layer.Size + 1})
+		}, ociremote.ErrMalformed},
 		{"a manifest with other bytes", func(f cargoFiles) {
 			name := f.blob(f.named(api).Digest)
 			f[name] = bytes.Replace(f[name], []byte("layers"), []byte("leyers"), 1)

@@ -54,7 +54,8 @@ type Options struct {
 	// AllowRevoked and AllowUnmapped copy images that are revoked, or that no signed
 	// entry names. Each one is reported. A revoked image is still held to the digest
 	// that is signed, but its signature is not looked at; an unmapped one needs a good
-	// signature where the entry requires one.
+	// signature where the entry requires one. If it is a certificate that is revoked, a
+	// signed entry has to name the image, whatever is required.
 	AllowRevoked, AllowUnmapped bool
 	// History is how many bundles before the newest one are copied too, under their
 	// history tags, each verified as of its own time.

@@ -122,7 +122,7 @@ func (d *delivery) readLoose(ctx context.Context) error {
 // checkContent reads every blob that a copy of the delivery would send, once, and
 // holds it to its digest. What refers to none of the images is ErrCargo.
 func (d *delivery) checkContent(ctx context.Context) error {
-	walk := &contentWalk{d: d, blobs: map[digest.Digest]bool{}, manifests: map[digest.Digest]bool{}}
+	walk := &contentWalk{d: d, blobs: map[blobSize]bool{}, manifests: map[digest.Digest]bool{}}
 	for _, image := range d.images {
 		walk.image, walk.visited = image, map[digest.Digest]bool{}
 		err := walk.manifest(ctx, image.desc.Digest, 0)
@@ -143,10 +143,18 @@ func (d *delivery) checkContent(ctx context.Context) error {
 
 // contentWalk goes through all content of a delivery.
 type contentWalk struct {
-	d                *delivery
-	blobs, manifests map[digest.Digest]bool // of all images
-	image            *cargo
-	visited          map[digest.Digest]bool // of that image
+	d         *delivery
+	blobs     map[blobSize]bool // that are as they are described
+	manifests map[digest.Digest]bool
+	image     *cargo
+	visited   map[digest.Digest]bool // of that image
+}
+
+// blobSize is a blob as a descriptor describes it: another one may give it another
+// size, or another type that does not need it to be there.
+type blobSize struct {
+	dgst digest.Digest
+	size int64
 }
 
 // manifest reads a manifest with all that belongs to it: its blobs, the manifests of
@@ -193,10 +201,10 @@ func (w *contentWalk) manifest(ctx context.Context, dgst digest.Digest, level in
 
 // blob reads a blob to its end.
 func (w *contentWalk) blob(ctx context.Context, desc ocispec.Descriptor) error {
-	if w.blobs[desc.Digest] {
+	described := blobSize{desc.Digest, desc.Size}
+	if w.blobs[described] {
 		return nil
 	}
-	w.blobs[desc.Digest] = true
 	rc, err := w.d.Fetch(ctx, desc)
 	if isNotFound(err) && isForeign(desc.MediaType) {
 		return nil
@@ -212,6 +220,7 @@ func (w *contentWalk) blob(ctx context.Context, desc ocispec.Descriptor) error {
 	if err != nil {
 		return &ociremote.MalformedError{What: "blob", Err: fmt.Errorf("%s: %w", desc.Digest, err)}
 	}
+	w.blobs[described] = true
 	return nil
 }
 

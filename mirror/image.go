@@ -142,6 +142,9 @@ func (j *job) content(ctx context.Context, m *ociremote.Manifest, depth int, spe
 	if j.manifests.Add(1) > maxManifests {
 		return fmt.Errorf("more than %d manifests: %w", maxManifests, ErrEndless)
 	}
+	if err := spend(m.Descriptor.Size); err != nil {
+		return err
+	}
 	for _, child := range m.Children {
 		if err := j.child(ctx, child, depth+1, spend); err != nil {
 			return err

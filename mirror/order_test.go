@@ -1,15 +1,23 @@
 package mirror_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tufoci/tufoci/internal/notationsign"
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/mirror"
+	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
 )
@@ -138,6 +146,62 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
+// A revoked certificate may be let pass for an image that is signed under its name, and
+// for no other one: whoever can push can attach a signature by it.
+func TestAllowedCertificate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RegistryOptions{})
+	w.image("shop/api", "mapped", "mapped")
+	push := func(tag string) ocispec.Descriptor {
+		return must(notationsign.PushImage(t.Context(), oras(w.source, "shop/api"), []byte(tag), notationsign.Platforms[0], tag))
+	}
+	must(notationsign.Sign(t.Context(), oras(w.source, "shop/api"), push("unmapped"), w.leaf, notationsign.Options{}))
+	// What signs another image is attached to this one.
+	evil, api := push("evil"), w.image("shop/web", "1", "web")
+	signature := referrers(t, w.client(), w.source.Host()+"/shop/web", api)[0]
+	data, _ := w.source.Manifest("shop/web", signature.Digest.String())
+	var m ocispec.Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		t.Fatal(err)
+	}
+	m.Subject = &evil
+	for _, d := range append([]ocispec.Descriptor{m.Config}, m.Layers...) {
+		blob, _ := w.source.Blob("shop/web", d.Digest.String())
+		if there := must(oras(w.source, "shop/api").Exists(t.Context(), d)); !there {
+			if err := oras(w.source, "shop/api").Push(t.Context(), d, bytes.NewReader(blob)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	data = must(json.Marshal(m))
+	if err := oras(w.source, "shop/api").Push(t.Context(), describe(ocispec.MediaTypeImageManifest, data), bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(w.leaf.Chain[0].Raw)
+	w.repo.AddTarget("revocations.json", fmt.Appendf(nil, `{"version":1,"images":[],"certificates":[{"sha256":"%x","reason":"stolen","time":"2026-01-02T03:04:05Z"}]}`, sum))
+	w.publish()
+	for _, require := range []string{trust.RequireSignature, trust.RequireMapping} {
+		for _, tag := range []string{"mapped", "unmapped", "evil"} {
+			for _, unmapped := range []bool{false, true} {
+				o := w.options(tagged("shop/api", tag))
+				o.Source.Entry.Require = []string{require, trust.RequireSignature}
+				o.AllowRevoked, o.AllowUnmapped, o.DryRun = true, unmapped, true
+				r, err := mirror.Copy(t.Context(), o)
+				switch tag {
+				case "mapped":
+					if err != nil || r.Images[0].Allowed != "revoked" {
+						t.Errorf("%s, %s: %v", require, tag, err)
+					}
+				default:
+					if err == nil {
+						t.Errorf("%s, %s, unmapped allowed %v: copied as %q", require, tag, unmapped, r.Images[0].Allowed)
+					}
+				}
+			}
+		}
+	}
+}
+
 // An index goes with its platforms; the platform of an index with the index, through
 // which it is signed.
 func TestIndexes(t *testing.T) {
@@ -165,6 +229,44 @@ func TestIndexes(t *testing.T) {
 			w.copy(w.options(tagged("shop/api", "1.0")))
 			w.verifies("inside/shop/api", "1.0")
 		})
+	}
+}
+
+// Metadata that was verified as of another time vouches for no image.
+func TestImagesAsOf(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RegistryOptions{})
+	w.image("shop/api", "1.0", "one")
+	w.publish()
+	o := w.options(tagged("shop/api", "1.0"))
+	client := must(trust.New(w.repo.RootBytes(), trust.Options{Source: trust.RepositorySource(o.Source.Trust, "tuf"), AsOf: time.Now()}))
+	o.Source.View = must(client.Refresh(t.Context()))
+	if _, err := mirror.Copy(t.Context(), o); !errors.Is(err, verify.ErrUnverifiedTrust) {
+		t.Errorf("error is %v", err)
+	}
+	if w.destination.Digest("inside/shop/api", "1.0") != "" {
+		t.Error("the tag is there")
+	}
+}
+
+// An index that gives one of its manifests another size is not copied: whoever pulls the
+// platform would refuse it.
+func TestIndexWithAnotherSize(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RegistryOptions{})
+	child := w.unsigned("shop/api", "0", "one")
+	child.Size++
+	data := must(jsonIndex(child))
+	w.source.PutIndex("shop/api", "wrong", data)
+	w.sign("shop/api", "wrong", describe("application/vnd.oci.image.index.v1+json", data))
+	w.publish()
+	o := w.options(tagged("shop/api", "wrong"))
+	o.Source.Entry.Require = []string{trust.RequireMapping}
+	if _, err := mirror.Copy(t.Context(), o); !errors.Is(err, ociremote.ErrMalformed) {
+		t.Errorf("error is %v", err)
+	}
+	if w.destination.Digest("inside/shop/api", "wrong") != "" {
+		t.Error("the tag is there")
 	}
 }
 

@@ -68,6 +68,9 @@ func (j *job) permitted(ctx context.Context) (*verify.Result, error) {
 		if len(unmapped) > 0 && !o.AllowUnmapped {
 			return nil, fmt.Errorf("%w; and %w: %s", result.Err, verify.ErrUnmapped, unmapped[0])
 		}
+		if !vouched(result) {
+			return nil, fmt.Errorf("%w; and %w", result.Err, verify.ErrUnmapped)
+		}
 		j.r.Allowed = allowedRevoked
 		return result, nil
 	case o.AllowUnmapped && errors.Is(result.Err, verify.ErrUnmapped):
@@ -80,6 +83,18 @@ func (j *job) permitted(ctx context.Context) (*verify.Result, error) {
 		return result, result.Err
 	}
 	return nil, result.Err
+}
+
+// vouched reports whether a signed entry names an image of which a certificate is
+// revoked, or the image is itself: somebody who knew it then listed it. A signature by a
+// revoked certificate says nothing, and whoever can push can attach an old one.
+func vouched(result *verify.Result) bool {
+	for _, v := range result.Verdicts {
+		if len(v.Mappings) == 0 && len(v.Signatures) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // mapped holds what was served to the entries that name it, and returns the required

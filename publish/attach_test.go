@@ -277,6 +277,24 @@ func TestAttachRefuses(t *testing.T) {
 	}
 }
 
+// TestAttachRefusesWhatClientsWould: nothing is attached, and nothing deleted, that leaves
+// clients without an answer: here, revocations that nobody can read.
+func TestAttachRefusesWhatClientsWould(t *testing.T) {
+	t.Parallel()
+	g := newGallery(t, tuftest.RegistryOptions{})
+	subject := g.sign("one", "shop/api", "image", "1")
+	first := g.one("shop/api:1")
+	g.repo.AddTarget("revocations.json", []byte(`{"version":99}`))
+	g.repo.Publish()
+	view := g.view()
+	g.Reset()
+	wantErr(t, g.attach(view, "shop/api:1")[0].Err, trust.ErrRevocations)
+	if w := writes(g.Registry); len(w) != 0 {
+		t.Errorf("writes: %+v", w)
+	}
+	g.wantAttached("shop/api", subject, first.Digest)
+}
+
 // TestAttachKeepsWhatCannotBeDeleted: a registry that lets nothing go is no failure.
 func TestAttachKeepsWhatCannotBeDeleted(t *testing.T) {
 	t.Parallel()

@@ -187,6 +187,29 @@ func TestBesideNeverGoesBack(t *testing.T) {
 	}
 }
 
+// A copy with the first root of this repository and another one after it is of somebody
+// who has a key of the root: it is not overwritten, however old it is.
+func TestBesideOfAForkedRoot(t *testing.T) {
+	t.Parallel()
+	s := newShelves(t)
+	fork := s.repo.Fork()
+	fork.RotateKey("root")
+	fork.Publish()
+	s.repo.RotateKey("root")
+	s.repo.Publish()
+	s.repo.AddTarget("new.txt", []byte("new"))
+	s.repo.Publish()
+	s.publish()
+	there := remote(t, s.g, "shop/api")
+	store(t, there, channel, tuftest.Pack(t, fork.Files(), tuftest.PackOptions{}))
+	before := bundle(t, there, channel).Descriptor.Digest
+	wantErr(t, s.beside(publish.BesideOptions{}, "shop/api")[0].Err, publish.ErrForeignTag)
+	if got := bundle(t, there, channel).Descriptor.Digest; got != before {
+		t.Errorf("the tag moved to %s", got)
+	}
+	wantTags(t, there, channel)
+}
+
 func TestBesideOfTwoLineages(t *testing.T) {
 	t.Parallel()
 	s := newShelves(t)

@@ -71,9 +71,12 @@ func (s *original) notBehind(there trust.RoleStatus, tag string, ours, theirs di
 
 // anchor is the root from which the destination is verified: the pin if it
 // has that, else, for a destination that is older than the pin, its newest
-// root that the source has byte for byte. Without either it belongs to others.
+// root that the source has byte for byte. Without either it belongs to others, and
+// so it does with another root of any version: that is signed by keys of the root
+// too, or else it does not verify.
 func (s *original) anchor(old *ociremote.Bundle) ([]byte, bool) {
 	var newest trust.File
+	pinned := false
 	for _, f := range s.set.Files {
 		if f.Role != "root" {
 			continue
@@ -85,12 +88,13 @@ func (s *original) anchor(old *ociremote.Bundle) ([]byte, bool) {
 		if there.Descriptor.Digest != f.Digest {
 			return nil, false
 		}
-		if f.Digest.Encoded() == s.status.RootSHA256 {
-			return s.pin, true
-		}
+		pinned = pinned || f.Digest.Encoded() == s.status.RootSHA256
 		if f.Version > newest.Version {
 			newest = f
 		}
+	}
+	if pinned {
+		return s.pin, true
 	}
 	return newest.Data, newest.Data != nil
 }

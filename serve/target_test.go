@@ -54,6 +54,23 @@ func TestSwappedTarget(t *testing.T) {
 	wantStatus(t, h, "/healthz", 200)
 }
 
+// A role that lists a file as it cannot be keeps nobody from the one with the same
+// content that another role lists.
+func TestSameDigestElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pack.NoInline = true
+	sum := strings.TrimPrefix(tuftest.Digest([]byte("hello")), "sha256:")
+	w.AddEntry("a/team", "team/longer", 6, sum, nil)
+	w.AddEntry("a/team", "team/lost", 5, sum, nil)
+	w.publish()
+	h := w.handler(once)
+	wantStatus(t, h, "/targets/team/"+sum+".longer", 502)
+	wantStatus(t, h, "/targets/team/"+sum+".lost", 502)
+	wantBody(t, h, place(hello), []byte("hello"))
+	wantStatus(t, h, "/targets/team/"+sum+".longer", 502)
+}
+
 // A directory says nothing about its files; their hashes are signed.
 func TestSwappedFile(t *testing.T) {
 	t.Parallel()

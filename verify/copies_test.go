@@ -474,6 +474,26 @@ func TestAttachedToTheIndex(t *testing.T) {
 	}
 }
 
+// Nothing that an older copy says of an image is left where a newer one answers: not the
+// index either, whose signature would else be taken for that of the image.
+func TestIndexOfAnOlderCopy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withReferrers)
+	index, platforms := w.pushIndex("multi", "2.0")
+	w.mapped(index, "2.0")
+	w.sign(index)
+	name := "@" + platforms[0].Digest.String()
+	w.entryOf(platforms[0], map[string]any{"index": index.Digest.String()}, name)
+	w.publish()
+	w.beside("tuf", without(w.repo.Files(), "trustpolicy"))
+	w.entryOf(platforms[0], map[string]any{}, name)
+	w.publish()
+	w.attached(platforms[0], w.repo.Files(), 3)
+	if r := w.verify(name, w.at(noHome)); !errors.Is(r.Err, verify.ErrNoSignature) {
+		t.Errorf("%v, from %q", r.Err, source(r))
+	}
+}
+
 // Without a home, what lies beside is read in the first round trip, and attachments
 // are listed together with signatures.
 func TestRequestsWithoutHome(t *testing.T) {
