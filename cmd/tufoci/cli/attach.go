@@ -158,7 +158,7 @@ func (a *app) attachFrom(clients *clients, o *attachOptions) (*attachSource, err
 	if err != nil {
 		return nil, err
 	}
-	client, err := clients.at(source.Reference.Host)
+	client, err := clients.atHome(source.Reference.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func (a *app) attachWorkspace(clients *clients, o *attachOptions) (*attachSource
 		if o.layout == "" {
 			o.layout = w.Config().Layout
 		}
-		client, err := clients.at(home.Host)
+		client, err := clients.atHome(home.Host)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -87,10 +86,8 @@ func (s *selectFlags) images(ctx context.Context, view *trust.View) ([]mirror.Im
 // mirrorEntry says what images need: what the trust says, or with --root a mapping,
 // and a signature if the repository has a policy for that.
 func (a *app) mirrorEntry(ctx context.Context, p *pin, view *trust.View, s *selectFlags, images []mirror.Image) (trust.Entry, error) {
-	for _, r := range s.require {
-		if r != trust.RequireMapping && r != trust.RequireSignature {
-			return trust.Entry{}, usagef("--require %q: want mapping or signature", r)
-		}
+	if err := checkRequired(s.require); err != nil {
+		return trust.Entry{}, err
 	}
 	if p.name != "" {
 		cfg, err := a.trusts()
@@ -118,27 +115,8 @@ func locate(o *mirror.Options, p *pin, from string) error {
 			return ociremote.ImageReference{Kind: p.source.Reference.Kind, Path: p.source.Reference.Path}
 		}
 	}
-	clients := clientsOf(p.options.Client, p.source.Reference.Host)
-	o.Source.Open = func(ctx context.Context, image ociremote.ImageReference) (ociremote.Repository, error) {
-		client, err := clients(image.Host)
-		if err != nil {
-			return nil, err
-		}
-		return client.Repository(ctx, image.Reference(), false)
-	}
+	o.Source.Open = newClients(p.options.Client, p.source.Reference.Host).openReadable
 	return nil
-}
-
-// clientsOf gives a client for a host: the given one for home, and for any other one
-// without what was given for home alone, credentials and headers.
-func clientsOf(client *ociremote.Client, home string) func(host string) (*ociremote.Client, error) {
-	elsewhere := sync.OnceValues(client.Elsewhere)
-	return func(host string) (*ociremote.Client, error) {
-		if host == home || host == "" {
-			return client, nil
-		}
-		return elsewhere()
-	}
 }
 
 // below is a place in a registry: REG or REG/PREFIX.
@@ -189,13 +167,9 @@ func destinationOf(repo ociremote.WritableRepository, client *ociremote.Client, 
 			return d, err
 		}
 	}
-	clients := clientsOf(client, ref.Host)
+	clients := newClients(client, ref.Host)
 	d.Images = func(ctx context.Context, canonical string) (ociremote.WritableRepository, error) {
-		client, err := clients(to.host)
-		if err != nil {
-			return nil, err
-		}
-		return openWritable(ctx, client, to.image(canonical).Reference())
+		return clients.openWritable(ctx, to.image(canonical))
 	}
 	return d, nil
 }

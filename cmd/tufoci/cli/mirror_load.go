@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -197,30 +196,12 @@ func (a *app) loadTrust(ctx context.Context, p *pin, given []byte, o *loadOption
 	return err
 }
 
-// seen is the version of the newest timestamp in the state of a trust, 0 for none. It
-// counts however old it is.
-func (p *pin) seen(ctx context.Context) (int64, error) {
-	options := p.options
-	options.AllowExpired, options.Warn = true, nil
-	client, err := trust.New(p.root, options)
-	if err != nil {
-		return 0, err
-	}
-	view, err := client.Load(ctx)
-	if errors.Is(err, trust.ErrNoState) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	return view.Status().Timestamp.Version, nil
-}
-
 func hexOf(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 
+// checkRequired reads the values of --require.
 func checkRequired(require []string) error {
 	for _, what := range require {
 		if what != trust.RequireMapping && what != trust.RequireSignature {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -182,6 +183,28 @@ func (a *app) pinOf(e trust.Entry, root []byte, source trust.Source, client *oci
 		MinTimestamp: e.MinTimestamp,
 		Warn:         a.warn,
 	}}
+}
+
+// seen is the least timestamp version that a source may have: what the trust has seen,
+// however long that has expired, or was told. 0 for none. The state is not written.
+func (p *pin) seen(ctx context.Context) (int64, error) {
+	o := p.options
+	if o.StateDir == "" {
+		return o.MinTimestamp, nil
+	}
+	o.AllowExpired, o.Warn = true, nil
+	client, err := trust.New(p.root, o)
+	if err != nil {
+		return 0, err
+	}
+	view, err := client.Load(ctx)
+	switch {
+	case errors.Is(err, trust.ErrNoState):
+		return o.MinTimestamp, nil
+	case err != nil:
+		return 0, err
+	}
+	return max(o.MinTimestamp, view.Status().Timestamp.Version), nil
 }
 
 // unpinnedError says that nothing vouches for a source.

@@ -38,14 +38,13 @@ func (a *app) verifyClients(ctx context.Context, cfg *trust.Config, images []oci
 		return nil, err
 	}
 	c.others = c.images
-	secrets := options.Username != "" || options.Password != "" || options.IdentityToken != "" || len(options.Headers) > 0
-	if secrets {
+	if options.Secrets() {
 		for _, image := range images {
 			if first := images[0].Host; image.Host != first {
 				return nil, usagef("credentials and headers are for one registry, and the images are on %s and %s", first, image.Host)
 			}
 		}
-		options.Username, options.Password, options.IdentityToken, options.Headers = "", "", "", nil
+		options = options.WithoutSecrets()
 		if c.others, err = ociremote.NewClient(options); err != nil {
 			return nil, err
 		}
