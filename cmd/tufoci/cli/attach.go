@@ -71,9 +71,9 @@ others stay.`,
 	f.StringVar(&o.repo, "repo", "", "trust repository `REPO` (default: that of the workspace)")
 	f.StringVar(&o.root, "root", "", "with --repo: verify from the root in `FILE`, without a stored trust")
 	f.StringVar(&o.as, "as", "", "image `REFERENCE` that an image of a layout is signed as")
-	f.StringVar(&o.layout, "layout", "", "write the variant `LAYOUT`: default, nodata or gitlab (default: that of the workspace)")
+	f.StringVar(&o.layout, "layout", "", "write the bundle in this `LAYOUT`: default, nodata or gitlab (default: that of the workspace)")
 	f.IntVar(&o.concurrency, "concurrency", 5, "attach to `N` images at the same time")
-	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be attached and change nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		r, err := a.runAttach(ctx, args, &o)
 		return printAlso(a, r, err)
@@ -218,14 +218,10 @@ func (s *attachSource) attachments(images []ociremote.ImageReference, o *attachO
 	for n, image := range images {
 		name := image
 		if o.as != "" {
-			as, err := ociremote.ParseImage(o.as)
-			if err != nil {
-				return nil, fmt.Errorf("--as: %w", err)
+			var err error
+			if name, err = parseAs(o.as); err != nil {
+				return nil, err
 			}
-			if as.Kind != ociremote.KindRegistry {
-				return nil, usagef("--as %s: want HOST/REPOSITORY with a tag or a digest", o.as)
-			}
-			name = as
 		}
 		if s.host != "" && name.Host != s.host {
 			return nil, fmt.Errorf("%w: %s is not on %q", publish.ErrImageHost, name, s.host)

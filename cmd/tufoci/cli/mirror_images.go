@@ -17,14 +17,36 @@ import (
 
 // selectFlags say which images go along, and what they have to have.
 type selectFlags struct {
-	patterns        []string
-	repositories    []string
-	from            string
+	acceptFlags
+	patterns     []string
+	repositories []string
+	from         string
+	referrers    bool
+	history      int
+}
+
+// acceptFlags say what images have to have.
+type acceptFlags struct {
 	require         []string
-	referrers       bool
 	includeRevoked  bool
 	includeUnmapped bool
-	history         int
+}
+
+func (c *acceptFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringSliceVar(&c.require, "require", nil, "require this `WHAT` of images: mapping, signature; of a trust, beside what it does")
+	f.BoolVar(&c.includeRevoked, "include-revoked", false, "copy images that are revoked, too")
+	f.BoolVar(&c.includeUnmapped, "include-unmapped", false, "copy images that no signed entry names, too")
+}
+
+// check reads the values of --require.
+func (c *acceptFlags) check() error {
+	for _, what := range c.require {
+		if what != trust.RequireMapping && what != trust.RequireSignature {
+			return usagef("--require %s: want %s or %s", what, trust.RequireMapping, trust.RequireSignature)
+		}
+	}
+	return nil
 }
 
 func (s *selectFlags) add(cmd *cobra.Command) {
@@ -32,10 +54,8 @@ func (s *selectFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&s.patterns, "image", nil, "copy images of this `PATTERN` of their canonical names: HOST/REPO:TAG, HOST/REPO@DIGEST, 'HOST/shop/*', 'HOST/**:1.*' (several times)")
 	f.StringArrayVar(&s.repositories, "repo", nil, "copy all signed tags of repositories of this `PATTERN`: HOST/REPO, 'HOST/**' (several times)")
 	f.StringVar(&s.from, "images-from", "", "read images below `REG[/PREFIX]` (default: a layout or archive that is SRC, else the host of their names)")
-	f.StringSliceVar(&s.require, "require", nil, "require this `WHAT` of images: mapping, signature; of a trust, beside what it does")
 	f.BoolVar(&s.referrers, "referrers", false, "copy everything that refers to an image, not its signatures and attached trust alone")
-	f.BoolVar(&s.includeRevoked, "include-revoked", false, "copy images that are revoked, too")
-	f.BoolVar(&s.includeUnmapped, "include-unmapped", false, "copy images that no signed entry names, too")
+	s.acceptFlags.add(cmd)
 }
 
 // imageSource is where a copy of a TRUST|SOURCE and of images reads, with what is
@@ -86,7 +106,7 @@ func (s *selectFlags) images(ctx context.Context, view *trust.View) ([]mirror.Im
 // mirrorEntry says what images need: what the trust says, or with --root a mapping,
 // and a signature if the repository has a policy for that.
 func (a *app) mirrorEntry(ctx context.Context, p *pin, view *trust.View, s *selectFlags, images []mirror.Image) (trust.Entry, error) {
-	if err := checkRequired(s.require); err != nil {
+	if err := s.check(); err != nil {
 		return trust.Entry{}, err
 	}
 	if p.name != "" {
