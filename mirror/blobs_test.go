@@ -82,8 +82,10 @@ func TestLargeBlobIsStartedAnew(t *testing.T) {
 func TestStrangeDescriptors(t *testing.T) {
 	t.Parallel()
 	for _, desc := range []ocispec.Descriptor{
-		{Digest: "sha256:../../../x", Size: maxHeld + 1}, {Digest: "", Size: maxHeld + 1},
-		{Digest: digest.FromString("x"), Size: -1}, {Digest: digest.SHA512.FromString("x"), Size: maxHeld + 1},
+		{Digest: "sha256:../../../x", Size: maxHeld + 1},
+		{Digest: "", Size: maxHeld + 1},
+		{Digest: digest.FromString("x"), Size: -1},
+		{Digest: digest.SHA512.FromString("x"), Size: maxHeld + 1},
 	} {
 		c := &copying{slots: make(chan struct{}, 1)}
 		from := &flaky{Repository: ociremote.NewMemory()}

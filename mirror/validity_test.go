@@ -34,13 +34,16 @@ func TestRequire(t *testing.T) {
 		{"two roles together", []End{role("timestamp", day(10), 0), role("snapshot", day(10), 0), role("root", day(28), 0)}, 0, "refused: snapshot and timestamp expire 2026-11-10, before 2026-11-20", day(10)},
 		{"the first of two", []End{role("timestamp", day(11), 0), role("snapshot", day(10), 0)}, 0, "refused: snapshot expires 2026-11-10, before 2026-11-20", day(10)},
 		{
-			"max-stale is not enough", []End{role("timestamp", day(10), 48*time.Hour)}, 48 * time.Hour,
+			"max-stale is not enough",
+			[]End{role("timestamp", day(10), 48*time.Hour)},
+			48 * time.Hour,
 			"refused: timestamp expires 2026-11-10 (2026-11-12 with max-stale 2d), before 2026-11-20", day(12),
 		},
 		{"max-stale is enough", []End{role("timestamp", day(10), 240*time.Hour)}, 240 * time.Hour, "", day(20)},
 		{"a CRL", []End{crl}, 0, "refused: CRL acme has its next update at 2026-11-12, before 2026-11-20", day(12)},
 		{
-			"each kind", []End{
+			"each kind",
+			[]End{
 				crl, role("shop", day(15), 0),
 				{Kind: EndSignature, Name: "sha256:1", Image: "reg/api:1", Expires: day(13), Until: day(13)},
 				{Kind: EndCertificate, Name: "CN=ci", Image: "reg/api:1", Expires: day(14), Until: day(14)},
