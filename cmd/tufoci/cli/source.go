@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,9 +49,6 @@ type pin struct {
 	options trust.Options
 }
 
-// isSource tells a SOURCE from the name of a trust.
-func isSource(arg string) bool { return strings.ContainsAny(arg, "/:") }
-
 // find settles what arg names: a trust, a source with --root, a source that a
 // trust has. A source that nothing vouches for has no root.
 func (a *app) find(ctx context.Context, arg string, r *readFlags) (*pin, error) {
@@ -71,7 +67,7 @@ func (a *app) settled(ctx context.Context, arg string, r *readFlags) (*pin, erro
 	if err != nil {
 		return nil, err
 	}
-	if !isSource(arg) {
+	if !trust.IsSource(arg) {
 		if r.root != "" {
 			return nil, usagef("--root goes with a SOURCE, and %q is the name of a trust", arg)
 		}
