@@ -229,10 +229,8 @@ func parseTo(s string) (ociremote.Reference, error) {
 }
 
 func (m *Scheduled) checkImages() error {
-	for _, pattern := range m.Images {
-		if pattern == "" {
-			return errors.New("an empty pattern")
-		}
+	if slices.Contains(m.Images, "") {
+		return errors.New("an empty pattern")
 	}
 	return nil
 }

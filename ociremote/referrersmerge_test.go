@@ -2,13 +2,14 @@ package ociremote_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/ociremote"
@@ -29,9 +30,10 @@ func TestReferrersOfOneClientAreMerged(t *testing.T) {
 	image := manifestOf(t, `"annotations":{"is":"the image"}`)
 	g.PutManifest("shop/api", "1", image.Data)
 	const n = 12
-	var group errgroup.Group
+	var wg sync.WaitGroup
+	errs := make([]error, n)
 	for i := range n {
-		group.Go(func() error {
+		push := func() error {
 			repo, err := client.Repository(t.Context(), ociremote.Reference{Host: g.Host(), Repository: "shop/api", Tag: "1"}, true)
 			if err != nil {
 				return err
@@ -40,9 +42,11 @@ func TestReferrersOfOneClientAreMerged(t *testing.T) {
 				i, ocispec.MediaTypeImageManifest, image.Digest, image.Size))
 			desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: m.Digest, Size: m.Size}
 			return repo.(ociremote.WritableRepository).Push(t.Context(), desc, bytes.NewReader(m.Data))
-		})
+		}
+		wg.Go(func() { errs[i] = push() })
 	}
-	if err := group.Wait(); err != nil {
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
 	repo, err := client.Repository(t.Context(), ociremote.Reference{Host: g.Host(), Repository: "shop/api", Tag: "1"}, false)

@@ -17,9 +17,8 @@ import (
 const (
 	// maxAttachments is how many attachments of one image are looked at.
 	maxAttachments = 32
-	// maxAttached is how large the files of an attachment should be at most, in bytes:
-	// more of one image is read by no client.
-	maxAttached = 4 << 20
+	// maxAttached is how large the files of an attachment should be at most, in bytes.
+	maxAttached = trust.MaxCopy
 )
 
 // attachments lists what is attached to an image.

@@ -289,6 +289,9 @@ func TestOrderOfCopies(t *testing.T) {
 		}},
 	} {
 		for _, at := range places {
+			if at == archive && name != "attached" { // which reads like a layout
+				continue
+			}
 			t.Run(name+"/"+string(at), func(t *testing.T) {
 				t.Parallel()
 				w, image := good(t, at)

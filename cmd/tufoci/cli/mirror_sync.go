@@ -233,26 +233,26 @@ func (r *mirrorSyncResult) text(w io.Writer, a *app) {
 	table(w, []string{"MIRROR", "OUTCOME", "TIMESTAMP", "MIRROR EXPIRES", "IMAGES CHANGED", "SENT", ""}, rows)
 }
 
-func (m mirrorSync) outcome() string {
+func (s *mirrorSync) outcome() string {
 	switch {
-	case m.Behind:
+	case s.Behind:
 		return "behind"
-	case m.Error != nil:
+	case s.Error != nil:
 		return "failed"
-	case m.Unchanged:
+	case s.Unchanged:
 		return "unchanged"
 	}
 	return "copied"
 }
 
-func (m mirrorSync) versions() string {
+func (s *mirrorSync) versions() string {
 	switch {
-	case len(m.Roles) == 0:
+	case len(s.Roles) == 0:
 		return "-"
-	case m.Before == m.Roles[1].Version:
-		return fmt.Sprintf("v%d", m.Before)
-	case m.Before == 0:
-		return fmt.Sprintf("- -> v%d", m.Roles[1].Version)
+	case s.Before == s.Roles[1].Version:
+		return fmt.Sprintf("v%d", s.Before)
+	case s.Before == 0:
+		return fmt.Sprintf("- -> v%d", s.Roles[1].Version)
 	}
-	return fmt.Sprintf("v%d -> v%d", m.Before, m.Roles[1].Version)
+	return fmt.Sprintf("v%d -> v%d", s.Before, s.Roles[1].Version)
 }
