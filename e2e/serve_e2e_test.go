@@ -63,7 +63,7 @@ func (p *person) serves(args ...string) (url string) {
 	var stdout, stderr terminal
 	ctx, interrupt := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
-	line := append([]string{"serve", "--plain-http", "--listen", "127.0.0.1:0", "--refresh-every", "1s"}, args...)
+	line := append([]string{"serve", "--plain-http", "--listen", "127.0.0.1:0", "--interval", "1s"}, args...)
 	go func() {
 		ended <- cli.Run(ctx, line, cli.World{
 			Stdout: &stdout, Stderr: &stderr, Now: p.now,

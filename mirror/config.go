@@ -201,16 +201,13 @@ func (m *Scheduled) checkName() error {
 	return nil
 }
 
-// IsSource tells a SOURCE from the name of a trust.
-func (m *Scheduled) IsSource() bool { return strings.ContainsAny(m.From, "/:") }
-
 func (m *Scheduled) checkFrom() error {
 	switch {
 	case m.From == "":
 		return errors.New("missing")
-	case !m.IsSource() && m.Root != "":
+	case !trust.IsSource(m.From) && m.Root != "":
 		return fmt.Errorf("%q is the name of a trust, which has its root", m.From)
-	case m.IsSource():
+	case trust.IsSource(m.From):
 		_, err := trust.ParseSource(m.From)
 		return err
 	}

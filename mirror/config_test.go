@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
 )
 
 const someMirrors = `version: 1
@@ -52,7 +53,7 @@ func TestConfig(t *testing.T) {
 	if !reflect.DeepEqual(c.Mirrors, want) || c.File != file {
 		t.Errorf("got %+v", c)
 	}
-	if c.Mirrors[0].IsSource() || !c.Mirrors[1].IsSource() {
+	if trust.IsSource(c.Mirrors[0].From) || !trust.IsSource(c.Mirrors[1].From) {
 		t.Error("a trust is taken for a source, or a source for a trust")
 	}
 	if _, err := ReadConfig(file + ".none"); !errors.Is(err, ErrConfig) || !errors.Is(err, os.ErrNotExist) {

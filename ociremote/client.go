@@ -115,8 +115,14 @@ func NewClient(o Options) (*Client, error) {
 // for: without the credentials and headers of its options, but with those of the docker
 // configuration. TLS is spoken the same way.
 func (c *Client) Elsewhere() (*Client, error) {
-	o := c.opts
-	o.Username, o.Password, o.IdentityToken, o.Headers = "", "", "", nil
+	return NewClient(c.opts.WithoutSecrets())
+}
+
+// Anonymous is a client that has nothing to show: no credentials, not even stored ones,
+// no headers and no certificate. What it is given anybody is given.
+func (c *Client) Anonymous() (*Client, error) {
+	o := c.opts.WithoutSecrets()
+	o.Anonymous, o.CertFile, o.KeyFile = true, "", ""
 	return NewClient(o)
 }
 

@@ -20,7 +20,7 @@ func TestConnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	const within = 100 * time.Millisecond
+	const within = 500 * time.Millisecond // a busy machine needs some of it
 	client, err := NewClient(Options{Connect: within, CAFile: "", Insecure: true})
 	if err != nil {
 		t.Fatal(err)
@@ -30,14 +30,14 @@ func TestConnect(t *testing.T) {
 	if err == nil {
 		resp.Body.Close()
 	}
-	if err == nil || !strings.Contains(err.Error(), "no connection within 100ms") {
+	if err == nil || !strings.Contains(err.Error(), "no connection within 500ms") {
 		t.Errorf("error %v", err)
 	}
 	if spent := time.Since(begin); spent > 5*time.Second {
 		t.Errorf("it took %v", spent)
 	}
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(3 * within)
+		time.Sleep(2 * within)
 		_, _ = w.Write([]byte("late"))
 	}))
 	defer slow.Close()

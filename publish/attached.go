@@ -2,11 +2,9 @@ package publish
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -160,47 +158,6 @@ func (a *attacher) readBack(ctx context.Context, s *subject, d digest.Digest) bo
 	return false
 }
 
-// has reports whether there is a file of a role.
-func (s *original) has(role string) bool {
-	for _, f := range s.set.Files {
-		if f.Role == role {
-			return true
-		}
-	}
-	return false
-}
-
-// size is that of all files, in bytes.
-func (s *original) size() int64 {
-	var sum int64
-	for _, f := range s.set.Files {
-		sum += int64(len(f.Data))
-	}
-	return sum
-}
-
-// delegated are the roles beside the top-level ones, those that lead to others first.
-func (s *original) delegated() []string {
-	var roles []string
-	for _, f := range slices.Backward(s.set.Files) {
-		if f.Role != "" && !slices.Contains(topLevel, f.Role) {
-			roles = append(roles, f.Role)
-		}
-	}
-	return roles
-}
-
-// newest are the versions of all roles.
-func (s *original) newest() map[string]int64 {
-	versions := map[string]int64{}
-	for _, f := range s.set.Files {
-		if f.Role != "" {
-			versions[f.Role] = max(versions[f.Role], f.Version)
-		}
-	}
-	return versions
-}
-
 // targets are the paths of the targets whose files there are.
 func (a *attacher) targets(ctx context.Context) ([]string, error) {
 	reserved, err := a.view.Reserved(ctx)
@@ -212,23 +169,4 @@ func (a *attacher) targets(ctx context.Context) ([]string, error) {
 		paths = append(paths, t.Path)
 	}
 	return paths, nil
-}
-
-// firstExpiry is when the first of the roles expires, older roots aside.
-func (s *original) firstExpiry() time.Time {
-	first := s.status.Root.Expires
-	for _, f := range s.set.Files {
-		var role struct {
-			Signed struct {
-				Expires time.Time `json:"expires"`
-			} `json:"signed"`
-		}
-		if f.Role == "" || f.Role == "root" || json.Unmarshal(f.Data, &role) != nil {
-			continue
-		}
-		if role.Signed.Expires.Before(first) {
-			first = role.Signed.Expires
-		}
-	}
-	return first
 }

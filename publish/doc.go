@@ -1,6 +1,14 @@
 // Package publish writes trust repositories: [Publish] pushes what a
-// workspace has signed, [Mirror] copies a verified repository byte for byte
-// to another registry, layout directory or archive.
+// workspace has signed, [Refresh] renews what is due without one, and [Monitor]
+// says what will lapse. [Mirror] copies a verified repository byte for byte to
+// another registry, layout directory or archive.
+//
+// Trust also lies next to images, so that it travels with them. [Beside] keeps
+// copies of a bundle in repositories of images, those that [BesideNames] finds.
+// [Attach] pushes a referrer of one image with what its verification needs, and
+// [Renewals] says which of those that are there have become old. Both copy what a
+// view has verified, never before home has moved, and what fails in one place is
+// done in all others. [Discover] shows what lies next to an image, and whose it is.
 //
 // A repository becomes visible at once, when its channel tag moves, and that
 // is the last thing written. What the tag will name is verified before

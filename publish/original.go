@@ -2,8 +2,10 @@ package publish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,4 +104,64 @@ func (s *original) versions() Versions {
 		Root: s.status.Root.Version, Timestamp: s.status.Timestamp.Version,
 		Snapshot: s.status.Snapshot.Version, Targets: s.status.Targets.Version,
 	}
+}
+
+// has reports whether there is a file of a role.
+func (s *original) has(role string) bool {
+	for _, f := range s.set.Files {
+		if f.Role == role {
+			return true
+		}
+	}
+	return false
+}
+
+// size is that of all files, in bytes.
+func (s *original) size() int64 {
+	var sum int64
+	for _, f := range s.set.Files {
+		sum += int64(len(f.Data))
+	}
+	return sum
+}
+
+// delegated are the roles beside the top-level ones, those that lead to others first.
+func (s *original) delegated() []string {
+	var roles []string
+	for _, f := range slices.Backward(s.set.Files) {
+		if f.Role != "" && !slices.Contains(topLevel, f.Role) {
+			roles = append(roles, f.Role)
+		}
+	}
+	return roles
+}
+
+// newest are the versions of all roles.
+func (s *original) newest() map[string]int64 {
+	versions := map[string]int64{}
+	for _, f := range s.set.Files {
+		if f.Role != "" {
+			versions[f.Role] = max(versions[f.Role], f.Version)
+		}
+	}
+	return versions
+}
+
+// firstExpiry is when the first of the roles expires, older roots aside.
+func (s *original) firstExpiry() time.Time {
+	first := s.status.Root.Expires
+	for _, f := range s.set.Files {
+		var role struct {
+			Signed struct {
+				Expires time.Time `json:"expires"`
+			} `json:"signed"`
+		}
+		if f.Role == "" || f.Role == "root" || json.Unmarshal(f.Data, &role) != nil {
+			continue
+		}
+		if role.Signed.Expires.Before(first) {
+			first = role.Signed.Expires
+		}
+	}
+	return first
 }

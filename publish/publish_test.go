@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -67,14 +68,22 @@ func TestPublishReadsNoRoleThatItHolds(t *testing.T) {
 	g, a := registry(t), newAuthor(t)
 	a.delegate("team", 0)
 	var entries strings.Builder
-	for i := range 6000 {
-		sum := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
-		fmt.Fprintf(&entries, `{"path":"images/shop/api:%d","length":7,"hashes":{"sha256":"%x"}}`+"\n", i, sum)
+	noise := rand.NewChaCha8([32]byte{})
+	for i := range 16 { // few, since each is parsed many times, with what gzip makes little of
+		custom := make([]byte, 15_000)
+		_, _ = noise.Read(custom)
+		fmt.Fprintf(&entries, `{"path":"images/shop/api:%d","length":7,"hashes":{"sha256":"%x"},"custom":{"noise":"%x"}}`+"\n", i, sha256.Sum256(custom), custom)
 	}
 	if _, err := a.ws.AddTargetEntries(strings.NewReader(entries.String()), metadata.TargetOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	a.publish(g)
+	b := bundle(t, remote(t, g, repository), channel)
+	for _, f := range b.Files {
+		if _, inline := b.Inline(f.Title); inline && strings.HasSuffix(f.Title, ".targets.json") {
+			t.Fatalf("%s is inline, and would not be read in any case", f.Title)
+		}
+	}
 	a.stage("team", "team/file.txt", "file")
 	g.Reset()
 	a.publish(g)

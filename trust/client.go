@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +24,10 @@ type Limits = fetcher.Limits
 func RepositorySource(repo ociremote.Repository, name string) Source {
 	return fetcher.FromRepository(repo, name)
 }
+
+// IsSource tells what [ParseSource] reads from the name of a trust, where a person may give
+// either.
+func IsSource(s string) bool { return strings.ContainsAny(s, "/:") }
 
 // ParseSource reads the source forms of the command line.
 func ParseSource(s string) (Source, error) { return fetcher.ParseSource(s) }

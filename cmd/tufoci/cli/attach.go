@@ -4,15 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
-	"github.com/tufoci/tufoci/trust"
 )
 
 type attachOptions struct {
@@ -23,21 +19,6 @@ type attachOptions struct {
 	layout      string
 	concurrency int
 	dryRun      bool
-}
-
-// attachment is what is attached to one image.
-type attachment struct {
-	Image     string           `json:"image"`
-	Subject   string           `json:"subject"`
-	Digest    string           `json:"digest"`
-	Roles     []string         `json:"roles"`
-	Versions  map[string]int64 `json:"versions"`
-	Targets   []string         `json:"targets"`
-	Expires   moment           `json:"expires"`
-	Unchanged bool             `json:"unchanged"`
-	Pruned    []string         `json:"pruned"`
-	Kept      []string         `json:"kept"`
-	Error     *errorReport     `json:"error"`
 }
 
 type attachResult struct {
@@ -71,9 +52,9 @@ others stay.`,
 	f.StringVar(&o.repo, "repo", "", "trust repository `REPO` (default: that of the workspace)")
 	f.StringVar(&o.root, "root", "", "with --repo: verify from the root in `FILE`, without a stored trust")
 	f.StringVar(&o.as, "as", "", "image `REFERENCE` that an image of a layout is signed as")
-	f.StringVar(&o.layout, "layout", "", "write the variant `LAYOUT`: default, nodata or gitlab (default: that of the workspace)")
+	f.StringVar(&o.layout, "layout", "", "write the bundle in this `LAYOUT`: default, nodata or gitlab (default: that of the workspace)")
 	f.IntVar(&o.concurrency, "concurrency", 5, "attach to `N` images at the same time")
-	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be attached and change nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		r, err := a.runAttach(ctx, args, &o)
 		return printAlso(a, r, err)
@@ -141,140 +122,6 @@ func (o *attachOptions) images(args []string) ([]ociremote.ImageReference, error
 	return images, nil
 }
 
-// attachSource is what is attached: where it is read, and how images are called in it.
-type attachSource struct {
-	*pin
-	host string // that images have to be on, "" for any
-	maps []trust.Map
-}
-
-// attachFrom finds the trust repository: that of --repo, else of the workspace.
-func (a *app) attachFrom(clients *clients, o *attachOptions) (*attachSource, error) {
-	if o.repo == "" {
-		return a.attachWorkspace(clients, o)
-	}
-	a.subject.source = o.repo
-	source, err := trust.ParseSource(o.repo)
-	if err != nil {
-		return nil, err
-	}
-	client, err := clients.at(source.Reference.Host)
-	if err != nil {
-		return nil, err
-	}
-	if o.root != "" {
-		p, err := a.standalone(source, client, &readFlags{root: o.root})
-		return &attachSource{pin: p}, err
-	}
-	p, err := a.matching(source, client)
-	if err != nil || p.name == "" {
-		return &attachSource{pin: p}, err
-	}
-	cfg, err := a.trusts()
-	if err != nil {
-		return nil, err
-	}
-	entry, err := cfg.Get(p.name)
-	return &attachSource{pin: p, maps: entry.Maps}, err
-}
-
-// attachWorkspace reads what the workspace has published, from its first root.
-func (a *app) attachWorkspace(clients *clients, o *attachOptions) (*attachSource, error) {
-	from := &attachSource{}
-	err := a.withPassphrase(true, nil, func(w *metadata.Workspace) error {
-		home, err := homeOf(w)
-		if err != nil {
-			return err
-		}
-		source, err := trust.ParseSource(home.String())
-		if err != nil {
-			return err
-		}
-		root, err := w.Root1()
-		if err != nil {
-			return err
-		}
-		if from.host, err = canonicalHost(w); err != nil {
-			return err
-		}
-		if o.layout == "" {
-			o.layout = w.Config().Layout
-		}
-		client, err := clients.at(home.Host)
-		if err != nil {
-			return err
-		}
-		from.pin = &pin{source: source, root: root, options: trust.Options{
-			Source: source, Client: client, Now: a.world.Now, Warn: a.warn,
-		}}
-		return nil
-	})
-	return from, err
-}
-
-// attachments names the images as the trust repository does.
-func (s *attachSource) attachments(images []ociremote.ImageReference, o *attachOptions) ([]publish.Attachment, error) {
-	out := make([]publish.Attachment, len(images))
-	for n, image := range images {
-		name := image
-		if o.as != "" {
-			as, err := ociremote.ParseImage(o.as)
-			if err != nil {
-				return nil, fmt.Errorf("--as: %w", err)
-			}
-			if as.Kind != ociremote.KindRegistry {
-				return nil, usagef("--as %s: want HOST/REPOSITORY with a tag or a digest", o.as)
-			}
-			name = as
-		}
-		if s.host != "" && name.Host != s.host {
-			return nil, fmt.Errorf("%w: %s is not on %q", publish.ErrImageHost, name, s.host)
-		}
-		_, repository, _ := strings.Cut(trust.Canonical(name.Name(), s.maps), "/")
-		out[n] = publish.Attachment{Image: image, Repository: repository, Tag: name.Tag}
-	}
-	return out, nil
-}
-
-// attachments is what is shown of results, and what failed.
-func (a *app) attachments(results []publish.AttachResult) (list []attachment, errs []error) {
-	list = make([]attachment, len(results))
-	for n, r := range results {
-		name := r.Image.String()
-		list[n] = newAttachment(r, name)
-		if r.Err == nil {
-			continue
-		}
-		err := r.Err
-		if len(results) > 1 {
-			err = fmt.Errorf("%s: %w", name, err)
-		}
-		if len(errs) == 0 {
-			a.subject.image = name
-		}
-		list[n].Error = a.report(r.Err)
-		errs = append(errs, err)
-	}
-	return list, errs
-}
-
-func newAttachment(r publish.AttachResult, image string) attachment {
-	i := attachment{
-		Image: image, Subject: r.Subject.String(), Digest: r.Digest.String(), Roles: append([]string{}, r.Roles...), Versions: r.Versions,
-		Targets: append([]string{}, r.Targets...), Expires: moment{r.Expires}, Unchanged: r.Unchanged, Pruned: []string{}, Kept: []string{},
-	}
-	if i.Versions == nil {
-		i.Versions = map[string]int64{}
-	}
-	for _, d := range r.Pruned {
-		i.Pruned = append(i.Pruned, d.String())
-	}
-	for _, d := range r.Kept {
-		i.Kept = append(i.Kept, d.String())
-	}
-	return i
-}
-
 func (r *attachResult) text(w io.Writer, a *app) {
 	if r.DryRun {
 		for _, i := range r.Images {
@@ -290,46 +137,4 @@ func (r *attachResult) text(w io.Writer, a *app) {
 		return
 	}
 	writeAttachments(w, r.Images, a.world.Now())
-}
-
-func writeAttachments(w io.Writer, images []attachment, now time.Time) {
-	for _, i := range images {
-		switch {
-		case i.Error != nil:
-			fmt.Fprintf(w, "✗ %s: %s\n", i.Image, printable(i.Error.What))
-			continue
-		case i.Unchanged:
-			fmt.Fprintf(w, "✓ attached to %s already: timestamp %s; fresh until %s\n", i.Image, formatVersion(i.Versions["timestamp"]), formatTime(i.Expires.Time, now))
-		default:
-			fmt.Fprintf(w, "✓ attached to %s: %s; fresh until %s\n", i.Image, i.holds(), formatTime(i.Expires.Time, now))
-		}
-		if n := len(i.Pruned); n > 0 {
-			fmt.Fprintf(w, "  %s deleted\n", count(n, "older attachment"))
-		}
-		if n := len(i.Kept); n > 0 {
-			fmt.Fprintf(w, "  %s left: the registry does not let go of them; clients take the newest\n", count(n, "older attachment"))
-		}
-	}
-}
-
-// holds lists roles with their versions, and the kinds of files.
-func (i *attachment) holds() string {
-	parts := []string{"roots v1-" + formatVersion(i.Versions["root"])}
-	if i.Versions["root"] == 1 {
-		parts[0] = "root v1"
-	}
-	for _, role := range append([]string{"timestamp", "snapshot", "targets"}, i.Roles...) {
-		parts = append(parts, printable(role)+" "+formatVersion(i.Versions[role]))
-	}
-	for _, kind := range []struct{ prefix, word string }{
-		{"notation/trustpolicy", "policy"}, {"notation/x509/", "certificates"}, {"notation/crl/", "CRLs"}, {"revocations", "revocations"}, {"tufoci/", "other files"},
-	} {
-		for _, path := range i.Targets {
-			if strings.HasPrefix(path, kind.prefix) {
-				parts = append(parts, kind.word)
-				break
-			}
-		}
-	}
-	return strings.Join(parts, ", ")
 }

@@ -204,7 +204,7 @@ func (a *app) warnExposed(ctx context.Context, p *besidePlan, results []publish.
 	if len(created) == 0 {
 		return
 	}
-	stranger, err := p.clients.anonymous()
+	stranger, err := p.clients.own.Anonymous()
 	if err != nil || readable(ctx, stranger, p.home) {
 		return
 	}

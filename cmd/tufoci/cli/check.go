@@ -99,7 +99,7 @@ func (a *app) runCheck(ctx context.Context, k *kept, o *checkOptions) (*checkRes
 	if err != nil {
 		return nil, err
 	}
-	beside, err := a.besidePlan(ctx, k, &o.upkeepFlags)
+	beside, err := o.besidePlan(k)
 	if err != nil {
 		return nil, err
 	}

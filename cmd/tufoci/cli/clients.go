@@ -11,61 +11,48 @@ import (
 // of the command line and the environment are for one of them alone.
 type clients struct {
 	own    *ociremote.Client
-	host   string // that own is for
+	host   string // that own is for, "" if that is no registry
 	others func() (*ociremote.Client, error)
-	// plain are the options without what is for own alone.
-	plain func() (ociremote.Options, error)
+}
+
+// newClients are those beside a client that was made for a host.
+func newClients(own *ociremote.Client, host string) *clients {
+	return &clients{own: own, host: host, others: sync.OnceValues(own.Elsewhere)}
 }
 
 // clientsFor makes the clients that the flags describe.
 func (a *app) clientsFor(ctx context.Context, flags *registryFlags, host string) (*clients, error) {
-	options, err := a.clientOptions(ctx, flags)
+	own, err := a.client(ctx, flags)
 	if err != nil {
 		return nil, err
 	}
-	own, err := ociremote.NewClient(options)
-	if err != nil {
-		return nil, err
-	}
-	return newClients(own, host, func() (ociremote.Options, error) { return options.WithoutSecrets(), nil }), nil
-}
-
-// clientsBeside makes those for other registries than that of a client which was made
-// of the same flags.
-func (a *app) clientsBeside(ctx context.Context, own *ociremote.Client, flags registryFlags, host string) *clients {
-	return newClients(own, host, func() (ociremote.Options, error) {
-		flags.passwordStdin, flags.identityTokenStdin = false, false // was read
-		o, err := a.clientOptions(ctx, &flags)
-		return o.WithoutSecrets(), err
-	})
-}
-
-func newClients(own *ociremote.Client, host string, plain func() (ociremote.Options, error)) *clients {
-	return &clients{own: own, host: host, plain: plain, others: sync.OnceValues(func() (*ociremote.Client, error) {
-		o, err := plain()
-		if err != nil {
-			return nil, err
-		}
-		return ociremote.NewClient(o)
-	})}
+	return newClients(own, host), nil
 }
 
 // at is the client for a host; "" is a layout or archive.
 func (c *clients) at(host string) (*ociremote.Client, error) {
-	if host == c.host && host != "" {
+	if host == c.host || host == "" {
 		return c.own, nil
 	}
 	return c.others()
 }
 
-// anonymous makes a client that has nothing to show, not even stored credentials.
-func (c *clients) anonymous() (*ociremote.Client, error) {
-	o, err := c.plain()
+// atHome is the client for the registry of a trust repository. It is the only registry
+// of a command whose images are in a layout, and then the one that the flags are for.
+func (c *clients) atHome(host string) (*ociremote.Client, error) {
+	if c.host == "" {
+		c.host = host
+	}
+	return c.at(host)
+}
+
+// openReadable opens the repository of an image.
+func (c *clients) openReadable(ctx context.Context, image ociremote.ImageReference) (ociremote.Repository, error) {
+	client, err := c.at(image.Host)
 	if err != nil {
 		return nil, err
 	}
-	o.Anonymous, o.CertFile, o.KeyFile = true, "", ""
-	return ociremote.NewClient(o)
+	return client.Repository(ctx, image.Reference(), false)
 }
 
 // openWritable implements [publish.OpenWritable].

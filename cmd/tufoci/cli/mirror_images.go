@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -18,14 +17,36 @@ import (
 
 // selectFlags say which images go along, and what they have to have.
 type selectFlags struct {
-	patterns        []string
-	repositories    []string
-	from            string
+	acceptFlags
+	patterns     []string
+	repositories []string
+	from         string
+	referrers    bool
+	history      int
+}
+
+// acceptFlags say what images have to have.
+type acceptFlags struct {
 	require         []string
-	referrers       bool
 	includeRevoked  bool
 	includeUnmapped bool
-	history         int
+}
+
+func (c *acceptFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringSliceVar(&c.require, "require", nil, "require this `WHAT` of images: mapping, signature; of a trust, beside what it does")
+	f.BoolVar(&c.includeRevoked, "include-revoked", false, "copy images that are revoked, too")
+	f.BoolVar(&c.includeUnmapped, "include-unmapped", false, "copy images that no signed entry names, too")
+}
+
+// check reads the values of --require.
+func (c *acceptFlags) check() error {
+	for _, what := range c.require {
+		if what != trust.RequireMapping && what != trust.RequireSignature {
+			return usagef("--require %s: want %s or %s", what, trust.RequireMapping, trust.RequireSignature)
+		}
+	}
+	return nil
 }
 
 func (s *selectFlags) add(cmd *cobra.Command) {
@@ -33,10 +54,8 @@ func (s *selectFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&s.patterns, "image", nil, "copy images of this `PATTERN` of their canonical names: HOST/REPO:TAG, HOST/REPO@DIGEST, 'HOST/shop/*', 'HOST/**:1.*' (several times)")
 	f.StringArrayVar(&s.repositories, "repo", nil, "copy all signed tags of repositories of this `PATTERN`: HOST/REPO, 'HOST/**' (several times)")
 	f.StringVar(&s.from, "images-from", "", "read images below `REG[/PREFIX]` (default: a layout or archive that is SRC, else the host of their names)")
-	f.StringSliceVar(&s.require, "require", nil, "require this `WHAT` of images: mapping, signature; of a trust, beside what it does")
 	f.BoolVar(&s.referrers, "referrers", false, "copy everything that refers to an image, not its signatures and attached trust alone")
-	f.BoolVar(&s.includeRevoked, "include-revoked", false, "copy images that are revoked, too")
-	f.BoolVar(&s.includeUnmapped, "include-unmapped", false, "copy images that no signed entry names, too")
+	s.acceptFlags.add(cmd)
 }
 
 // imageSource is where a copy of a TRUST|SOURCE and of images reads, with what is
@@ -87,10 +106,8 @@ func (s *selectFlags) images(ctx context.Context, view *trust.View) ([]mirror.Im
 // mirrorEntry says what images need: what the trust says, or with --root a mapping,
 // and a signature if the repository has a policy for that.
 func (a *app) mirrorEntry(ctx context.Context, p *pin, view *trust.View, s *selectFlags, images []mirror.Image) (trust.Entry, error) {
-	for _, r := range s.require {
-		if r != trust.RequireMapping && r != trust.RequireSignature {
-			return trust.Entry{}, usagef("--require %q: want mapping or signature", r)
-		}
+	if err := s.check(); err != nil {
+		return trust.Entry{}, err
 	}
 	if p.name != "" {
 		cfg, err := a.trusts()
@@ -118,27 +135,8 @@ func locate(o *mirror.Options, p *pin, from string) error {
 			return ociremote.ImageReference{Kind: p.source.Reference.Kind, Path: p.source.Reference.Path}
 		}
 	}
-	clients := clientsOf(p.options.Client, p.source.Reference.Host)
-	o.Source.Open = func(ctx context.Context, image ociremote.ImageReference) (ociremote.Repository, error) {
-		client, err := clients(image.Host)
-		if err != nil {
-			return nil, err
-		}
-		return client.Repository(ctx, image.Reference(), false)
-	}
+	o.Source.Open = newClients(p.options.Client, p.source.Reference.Host).openReadable
 	return nil
-}
-
-// clientsOf gives a client for a host: the given one for home, and for any other one
-// without what was given for home alone, credentials and headers.
-func clientsOf(client *ociremote.Client, home string) func(host string) (*ociremote.Client, error) {
-	elsewhere := sync.OnceValues(client.Elsewhere)
-	return func(host string) (*ociremote.Client, error) {
-		if host == home || host == "" {
-			return client, nil
-		}
-		return elsewhere()
-	}
 }
 
 // below is a place in a registry: REG or REG/PREFIX.
@@ -189,13 +187,9 @@ func destinationOf(repo ociremote.WritableRepository, client *ociremote.Client, 
 			return d, err
 		}
 	}
-	clients := clientsOf(client, ref.Host)
+	clients := newClients(client, ref.Host)
 	d.Images = func(ctx context.Context, canonical string) (ociremote.WritableRepository, error) {
-		client, err := clients(to.host)
-		if err != nil {
-			return nil, err
-		}
-		return openWritable(ctx, client, to.image(canonical).Reference())
+		return clients.openWritable(ctx, to.image(canonical))
 	}
 	return d, nil
 }

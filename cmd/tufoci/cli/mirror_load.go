@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,17 +20,15 @@ import (
 )
 
 type loadOptions struct {
-	to              registryFlags
-	root            string
-	imagesTo        string
-	maxStale        span
-	setStale        bool // --max-stale was given
-	require         []string
-	includeRevoked  bool
-	includeUnmapped bool
-	dryRun          bool
-	exitCode        bool
-	concurrency     int
+	acceptFlags
+	to          registryFlags
+	root        string
+	imagesTo    string
+	maxStale    span
+	setStale    bool // --max-stale was given
+	dryRun      bool
+	exitCode    bool
+	concurrency int
 }
 
 type mirrorLoadResult struct {
@@ -85,9 +82,7 @@ archive is a warning.`,
 	f.StringVar(&o.root, "root", "", "verify from the root in `FILE`; a trust whose source is DST must have the same")
 	f.StringVar(&o.imagesTo, "images-to", "", "copy images below `REG[/PREFIX]` (default: the registry of DST)")
 	f.Var(&o.maxStale, "max-stale", "accept timestamp and snapshot this `DURATION` after expiry; of a trust, less than it does")
-	f.StringSliceVar(&o.require, "require", nil, "require this `WHAT` of images: mapping, signature; of a trust, beside what it does")
-	f.BoolVar(&o.includeRevoked, "include-revoked", false, "copy images that are revoked, too")
-	f.BoolVar(&o.includeUnmapped, "include-unmapped", false, "copy images that no signed entry names, too")
+	o.acceptFlags.add(cmd)
 	f.BoolVar(&o.dryRun, "dry-run", false, "verify, and change nothing")
 	f.IntVar(&o.concurrency, "concurrency", 5, "copy `N` images at the same time")
 	addExitCodeFlag(cmd, &o.exitCode)
@@ -166,7 +161,7 @@ func (a *app) loadPin(ctx context.Context, to ociremote.Reference, client *ocire
 			return "", &unpinnedError{source: to.String()}
 		}
 		load.Root, load.Entry.MaxStale, load.Entry.Require = given, time.Duration(o.maxStale), o.require
-		return "", checkRequired(o.require)
+		return "", o.check()
 	}
 	return p.name, a.loadTrust(ctx, p, given, o, load)
 }
@@ -190,44 +185,16 @@ func (a *app) loadTrust(ctx context.Context, p *pin, given []byte, o *loadOption
 		load.Entry.MaxStale = min(load.Entry.MaxStale, time.Duration(o.maxStale))
 	}
 	load.Entry.Require = slices.Concat(load.Entry.Required(), o.require)
-	if err := checkRequired(o.require); err != nil {
+	if err := o.check(); err != nil {
 		return err
 	}
 	load.Seen, err = p.seen(ctx)
 	return err
 }
 
-// seen is the version of the newest timestamp in the state of a trust, 0 for none. It
-// counts however old it is.
-func (p *pin) seen(ctx context.Context) (int64, error) {
-	options := p.options
-	options.AllowExpired, options.Warn = true, nil
-	client, err := trust.New(p.root, options)
-	if err != nil {
-		return 0, err
-	}
-	view, err := client.Load(ctx)
-	if errors.Is(err, trust.ErrNoState) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	return view.Status().Timestamp.Version, nil
-}
-
 func hexOf(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
-}
-
-func checkRequired(require []string) error {
-	for _, what := range require {
-		if what != trust.RequireMapping && what != trust.RequireSignature {
-			return usagef("--require %s: want %s or %s", what, trust.RequireMapping, trust.RequireSignature)
-		}
-	}
-	return nil
 }
 
 // sumOf hashes a file.

@@ -58,10 +58,8 @@ goes; that is decided there, for its trust.`,
   tufoci mirror save acme -o acme.tar --image 'registry.acme.io/shop/**' --valid-until 2026-12-15 --max-stale 15d`,
 		Args: cobra.ExactArgs(1),
 	}
-	o.from.registry.add(cmd, "")
+	o.from.addCurrent(cmd, "")
 	f := cmd.Flags()
-	f.StringVar(&o.from.root, "root", "", "verify from the root in `FILE`, without a stored trust")
-	f.StringVar(&o.from.targetsURL, "targets-url", "", "with --root: `URL` of the target files, where it is not the usual one")
 	f.StringVarP(&o.output, "output", "o", "", "archive `FILE` to write")
 	f.Var(&o.validUntil, "valid-until", "refuse it if anything ends before this `TIME`: a date, RFC 3339, or 30d")
 	f.Var(&o.maxStale, "max-stale", "timestamp and snapshot are accepted this `DURATION` after expiry, where the archive goes")

@@ -144,7 +144,7 @@ func (a *app) runMirrorSync(ctx context.Context, file string, flags *registryFla
 func (a *app) syncMirror(ctx context.Context, m *mirror.Scheduled, flags *registryFlags, check bool, one *mirrorSync) error {
 	from := &readFlags{registry: *flags, root: m.Root}
 	copying, err := a.imageSource(ctx, m.From, from, &selectFlags{
-		patterns: m.Images, require: m.Require, referrers: m.Referrers, history: m.History,
+		acceptFlags: acceptFlags{require: m.Require}, patterns: m.Images, referrers: m.Referrers, history: m.History,
 	})
 	if err != nil {
 		return err

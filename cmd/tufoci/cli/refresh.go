@@ -98,7 +98,7 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 	if err != nil {
 		return nil, err
 	}
-	beside, err := a.besidePlan(ctx, k, &o.upkeepFlags)
+	beside, err := o.besidePlan(k)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ and what failed, and ends by a signal. --timeout limits each refresh.
 	o.read.addCurrent(cmd, "")
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "", "`ADDRESS` to listen at, HOST:PORT or :PORT; port 0 takes a free one")
-	f.Var(&o.refresh, "refresh-every", "longest time between two refreshes")
+	f.Var(&o.refresh, "interval", "longest time between two refreshes")
 	f.IntVar(&o.maxClients, "max-clients", serve.DefaultRequests, "answer `N` requests at the same time, and further ones with 503")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "serve https with the certificate chain in `FILE`")
 	f.StringVar(&o.tlsKey, "tls-key", "", "private key `FILE` of --tls-cert")
@@ -72,7 +72,7 @@ func (a *app) runServe(ctx context.Context, from string, o *serveOptions) error 
 	case o.listen == "":
 		return usagef("give --listen ADDRESS, such as 127.0.0.1:8080")
 	case time.Duration(o.refresh) < time.Second:
-		return usagef("--refresh-every is a second or more")
+		return usagef("--interval is a second or more")
 	case o.maxClients < 1:
 		return usagef("--max-clients is a number above 0")
 	}

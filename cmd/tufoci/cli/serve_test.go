@@ -27,7 +27,7 @@ func TestServeTLS(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	ended := make(chan int, 1)
-	line := []string{"serve", "acme", "--plain-http", "--listen", "127.0.0.1:0", "--refresh-every", "1s", "--tls-cert", certificate, "--tls-key", key}
+	line := []string{"serve", "acme", "--plain-http", "--listen", "127.0.0.1:0", "--interval", "1s", "--tls-cert", certificate, "--tls-key", key}
 	go func() { ended <- w.run(ctx, &stdout, &stderr, line...) }()
 	eventually(t, "it serves", func() bool { return servedURL.MatchString(stdout.String()) })
 	url := servedURL.FindString(stdout.String())

@@ -2,10 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,9 +49,6 @@ type pin struct {
 	options trust.Options
 }
 
-// isSource tells a SOURCE from the name of a trust.
-func isSource(arg string) bool { return strings.ContainsAny(arg, "/:") }
-
 // find settles what arg names: a trust, a source with --root, a source that a
 // trust has. A source that nothing vouches for has no root.
 func (a *app) find(ctx context.Context, arg string, r *readFlags) (*pin, error) {
@@ -70,7 +67,7 @@ func (a *app) settled(ctx context.Context, arg string, r *readFlags) (*pin, erro
 	if err != nil {
 		return nil, err
 	}
-	if !isSource(arg) {
+	if !trust.IsSource(arg) {
 		if r.root != "" {
 			return nil, usagef("--root goes with a SOURCE, and %q is the name of a trust", arg)
 		}
@@ -182,6 +179,28 @@ func (a *app) pinOf(e trust.Entry, root []byte, source trust.Source, client *oci
 		MinTimestamp: e.MinTimestamp,
 		Warn:         a.warn,
 	}}
+}
+
+// seen is the least timestamp version that a source may have: what the trust has seen,
+// however long that has expired, or was told. 0 for none. The state is not written.
+func (p *pin) seen(ctx context.Context) (int64, error) {
+	o := p.options
+	if o.StateDir == "" {
+		return o.MinTimestamp, nil
+	}
+	o.AllowExpired, o.Warn = true, nil
+	client, err := trust.New(p.root, o)
+	if err != nil {
+		return 0, err
+	}
+	view, err := client.Load(ctx)
+	switch {
+	case errors.Is(err, trust.ErrNoState):
+		return o.MinTimestamp, nil
+	case err != nil:
+		return 0, err
+	}
+	return max(o.MinTimestamp, view.Status().Timestamp.Version), nil
 }
 
 // unpinnedError says that nothing vouches for a source.

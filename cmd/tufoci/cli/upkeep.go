@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
-	"github.com/tufoci/tufoci/trust"
 )
 
 // upkeepFlags are the flags of a command that keeps an eye on one repository: that
@@ -30,12 +28,12 @@ func (u *upkeepFlags) add(cmd *cobra.Command) {
 }
 
 // besidePlan is where copies of it are kept.
-func (a *app) besidePlan(ctx context.Context, k *kept, u *upkeepFlags) (*besidePlan, error) {
+func (u *upkeepFlags) besidePlan(k *kept) (*besidePlan, error) {
 	var workspace *metadata.Config
 	if k.ws != nil {
 		workspace = k.ws.Config()
 	}
-	return u.beside.plan(k.ref, workspace, a.clientsBeside(ctx, k.client, u.registry, k.ref.Host))
+	return u.beside.plan(k.ref, workspace, newClients(k.client, k.ref.Host))
 }
 
 // kept is the repository that is looked after.
@@ -104,26 +102,13 @@ func (a *app) keptSource(ctx context.Context, arg string, u *upkeepFlags) (*kept
 	return &kept{ref: ref, client: p.options.Client, root: p.root, pin: p}, nil
 }
 
-// seen is the least timestamp version that the repository may have: what the trust
-// has seen, or was told. The state is read, and not written.
+// seen is the least timestamp version that the repository may have. A workspace has its
+// base for that.
 func (k *kept) seen(ctx context.Context) (int64, error) {
-	if k.pin == nil || k.pin.options.StateDir == "" {
+	if k.pin == nil {
 		return 0, nil
 	}
-	o := k.pin.options
-	o.AllowExpired, o.Warn = true, nil // a version is known for good
-	client, err := trust.New(k.root, o)
-	if err != nil {
-		return 0, err
-	}
-	view, err := client.Load(ctx)
-	switch {
-	case errors.Is(err, trust.ErrNoState):
-		return o.MinTimestamp, nil
-	case err != nil:
-		return 0, err
-	}
-	return max(o.MinTimestamp, view.Status().Timestamp.Version), nil
+	return k.pin.seen(ctx)
 }
 
 // keyNames are the names in tufoci.yaml of key ids, none without a workspace.

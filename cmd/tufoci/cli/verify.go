@@ -195,14 +195,20 @@ func (o *verifyFlags) images(args []string) (images []ociremote.ImageReference, 
 	if len(images) > 1 {
 		return nil, nil, usagef("--as names one image, and %d are given", len(images))
 	}
-	name, err := ociremote.ParseImage(o.as)
+	name, err := parseAs(o.as)
+	return images, &name, err
+}
+
+// parseAs reads --as, the name of an image that lies where it has none.
+func parseAs(as string) (ociremote.ImageReference, error) {
+	name, err := ociremote.ParseImage(as)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--as: %w", err)
+		return name, fmt.Errorf("--as: %w", err)
 	}
 	if name.Kind != ociremote.KindRegistry {
-		return nil, nil, usagef("--as %s: want HOST/REPOSITORY with a tag or a digest", o.as)
+		return name, usagef("--as %s: want HOST/REPOSITORY with a tag or a digest", as)
 	}
-	return images, &name, nil
+	return name, nil
 }
 
 // verifier makes the verifier that the flags describe.
