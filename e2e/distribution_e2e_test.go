@@ -19,7 +19,7 @@ func TestSigstoreThroughDistribution(t *testing.T) {
 			t.Parallel()
 			registry := startDistribution(t, tool(t, program))
 			s.mirror(t, registry+"/sigstore/trust", "--to-plain-http")
-			s.check(t, registry+"/sigstore/trust", "--plain-http")
+			s.check(t, registry+"/sigstore/trust", s.names(), "--plain-http")
 			dir, url := pull(t, registry+"/sigstore/trust:tuf")
 			s.checkFiles(t, tuftest.ReadFiles(t, dir))
 			root := readFile(t, s.root)

@@ -79,11 +79,11 @@ func (s *sigstore) mirror(t testing.TB, dst string, flags ...string) {
 // check reads everything back from a source, as a consumer pinned to the
 // initial root: with the clock of --as-of and without a store, and with a
 // store whose clock is the reference time.
-func (s *sigstore) check(t testing.TB, source string, flags ...string) {
+func (s *sigstore) check(t testing.TB, source string, wanted []string, flags ...string) {
 	t.Helper()
 	reader := newPerson(t)
 	pinned := append([]string{"--root", s.root, "--as-of", s.asOf}, flags...)
-	s.checkTargets(t, reader, []string{"trusted_root.json", "registry.npmjs.org/keys.json"}, source, pinned...)
+	s.checkTargets(t, reader, sigstoreSample, source, pinned...)
 
 	consumer := newPerson(t).at(s.now)
 	consumer.must(append([]string{"trust", "add", "sigstore", source, "--root", s.root}, flags...)...)
@@ -102,8 +102,14 @@ func (s *sigstore) check(t testing.TB, source string, flags ...string) {
 			t.Errorf("%s v%d, want v%d", role.Role, role.Version, want[role.Role])
 		}
 	}
-	s.checkTargets(t, consumer, slices.Collect(maps.Keys(s.targets)), "sigstore", flags...)
+	s.checkTargets(t, consumer, wanted, "sigstore", flags...)
 }
+
+// sigstoreSample are targets of two roles.
+var sigstoreSample = []string{"trusted_root.json", "registry.npmjs.org/keys.json"}
+
+// names are all targets.
+func (s *sigstore) names() []string { return slices.Collect(maps.Keys(s.targets)) }
 
 // checkTargets lists all targets and gets those that are wanted.
 func (s *sigstore) checkTargets(t testing.TB, p *person, wanted []string, source string, flags ...string) {
@@ -138,15 +144,20 @@ func TestSigstore(t *testing.T) {
 	registry := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
 	home := registry.Host() + "/sigstore/trust"
 	s.mirror(t, home, "--to-plain-http")
-	s.check(t, home, "--plain-http")
-	manifest, _ := registry.Manifest("sigstore/trust", "tuf")
-	s.checkManifest(t, manifest, func(digest string) ([]byte, error) {
-		data, ok := registry.Blob("sigstore/trust", digest)
-		if !ok {
-			return nil, os.ErrNotExist
-		}
-		return data, nil
-	})
+	s.check(t, home, s.names(), "--plain-http")
+	pushed := func(repository string) []byte {
+		t.Helper()
+		manifest, _ := registry.Manifest(repository, "tuf")
+		s.checkManifest(t, manifest, func(digest string) ([]byte, error) {
+			data, ok := registry.Blob(repository, digest)
+			if !ok {
+				return nil, os.ErrNotExist
+			}
+			return data, nil
+		})
+		return manifest
+	}
+	manifest := pushed("sigstore/trust")
 
 	dir := t.TempDir()
 	operator := newPerson(t)
@@ -159,9 +170,9 @@ func TestSigstore(t *testing.T) {
 	hop(home, archive, "--from-plain-http")
 	hop(archive, layout)
 	hop(layout, registry.Host()+"/sigstore/again", "--to-plain-http")
-	s.check(t, archive)
-	s.check(t, layout)
-	if again, _ := registry.Manifest("sigstore/again", "tuf"); !bytes.Equal(again, manifest) {
+	s.check(t, archive, sigstoreSample)
+	s.check(t, layout, sigstoreSample)
+	if again := pushed("sigstore/again"); !bytes.Equal(again, manifest) {
 		t.Errorf("the manifest changed on its way: %d and %d bytes", len(manifest), len(again))
 	}
 	s.checkManifest(t, archived(t, filepath.Join(dir, "trust.tar"), tuftest.Digest(manifest)), func(digest string) ([]byte, error) {
@@ -170,7 +181,9 @@ func TestSigstore(t *testing.T) {
 
 	direct := "oci-archive:" + filepath.Join(dir, "direct.tar")
 	s.mirror(t, direct)
-	s.check(t, direct)
+	s.check(t, direct, sigstoreSample)
+	hop(direct, registry.Host()+"/sigstore/direct", "--to-plain-http")
+	pushed("sigstore/direct")
 }
 
 // checkManifest holds a bundle to the fixture: size, and every file byte for
