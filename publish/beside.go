@@ -27,8 +27,6 @@ type BesideCopy struct {
 
 // BesideOptions steer Beside and CheckBeside. The zero value works.
 type BesideOptions struct {
-	// Channel is the tag; default [ociremote.DefaultChannel].
-	Channel string
 	// Concurrency is how many copies are written at the same time; default 5.
 	Concurrency int
 	// DryRun says what would be done and writes nothing.
@@ -43,7 +41,7 @@ type BesideOptions struct {
 // BesideResult is what became of one copy.
 type BesideResult struct {
 	Name string
-	// Tag is the channel, or the lineage's own tag where the channel holds another.
+	// Tag is "tuf", or the lineage's own tag where that holds another.
 	Tag    string
 	Digest digest.Digest
 	// From is the timestamp version that was there, 0 for none; To the one that is
@@ -56,11 +54,12 @@ type BesideResult struct {
 }
 
 // Beside keeps copies of the bundle of a view in the repositories of images, under
-// the channel tag or, where that holds another root lineage, under
-// [ociremote.LineageTag]. It is called once home has moved. Copies are written at
-// the same time, their blobs mounted where possible; one that fails has an Err and
-// keeps no other from being written. A copy never goes backwards, and nothing that
-// is not ours is touched. The results are in the order of the copies.
+// [ociremote.DefaultChannel], whatever the channel of home: readers know no other.
+// Where that holds another root lineage, it is [ociremote.LineageTag]. It is called
+// once home has moved. Copies are written at the same time, their blobs mounted where
+// possible; one that fails has an Err and keeps no other from being written. A copy
+// never goes backwards, and nothing that is not ours is touched. The results are in
+// the order of the copies.
 //
 // A copy that is the bundle of the view costs one request. Of one that is not, what
 // it holds is verified first, as [Mirror] does it, whose errors these are.
@@ -91,9 +90,6 @@ type cargo struct {
 }
 
 func newKeeper(ctx context.Context, view *trust.View, o BesideOptions) *keeper {
-	if o.Channel == "" {
-		o.Channel = ociremote.DefaultChannel
-	}
 	if o.Concurrency <= 0 {
 		o.Concurrency = defaultConcurrency
 	}
@@ -141,7 +137,7 @@ func (k *keeper) each(copies []BesideCopy, do func(n int, c BesideCopy)) {
 
 // destination is the channel of a copy.
 func (k *keeper) destination(c BesideCopy) *destination {
-	dst := newDestination(c.Repository, k.o.Channel, 0, nil, func(s string) { k.o.Warn(c.Name + ": " + s) })
+	dst := newDestination(c.Repository, ociremote.DefaultChannel, 0, nil, func(s string) { k.o.Warn(c.Name + ": " + s) })
 	dst.push.mountFrom = c.MountFrom
 	return dst
 }
@@ -156,7 +152,7 @@ func (k *keeper) keep(ctx context.Context, c BesideCopy) BesideResult {
 			return result
 		}
 	}
-	return BesideResult{Name: c.Name, Tag: k.o.Channel, Err: fmt.Errorf("%w: %d plans were overtaken", ErrMoving, maxReplans+1)}
+	return BesideResult{Name: c.Name, Tag: ociremote.DefaultChannel, Err: fmt.Errorf("%w: %d plans were overtaken", ErrMoving, maxReplans+1)}
 }
 
 func (k *keeper) once(ctx context.Context, dst *destination) (BesideResult, error) {

@@ -38,8 +38,6 @@ type Pin struct {
 
 // DiscoverOptions steer [Discover]. The zero value works.
 type DiscoverOptions struct {
-	// Channel of copies beside images; default [ociremote.DefaultChannel].
-	Channel string
 	// Pins to hold against what is found.
 	Pins []Pin
 	// Now is the clock; default time.Now.
@@ -83,9 +81,6 @@ type Discovery struct {
 // believed or stored. Everything that is read is bounded. [ErrNoImage]; of what
 // cannot be read beside or on the image there is an Err, or a warning.
 func Discover(ctx context.Context, repo ociremote.Repository, image ociremote.ImageReference, o DiscoverOptions) (*Discovery, error) {
-	if o.Channel == "" {
-		o.Channel = ociremote.DefaultChannel
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -112,7 +107,7 @@ type discoverer struct {
 
 // beside looks under the channel tag and those of lineages.
 func (d *discoverer) beside(ctx context.Context) {
-	for _, tag := range append([]string{d.o.Channel}, d.lineageTags(ctx)...) {
+	for _, tag := range append([]string{ociremote.DefaultChannel}, d.lineageTags(ctx)...) {
 		if f, ok := d.look(ctx, tag); ok {
 			d.found.Beside = append(d.found.Beside, f)
 		}
@@ -134,9 +129,9 @@ func (d *discoverer) lineageTags(ctx context.Context) []string {
 	}
 	var all []string
 	seen := 0
-	err := lister.Tags(ctx, d.o.Channel, func(tags []string) error {
+	err := lister.Tags(ctx, ociremote.DefaultChannel, func(tags []string) error {
 		for _, tag := range tags {
-			suffix, ours := strings.CutPrefix(tag, d.o.Channel)
+			suffix, ours := strings.CutPrefix(tag, ociremote.DefaultChannel)
 			switch {
 			case seen == maxTagsSeen || len(all) == maxFound:
 				d.found.Truncated = true

@@ -113,7 +113,7 @@ func Monitor(ctx context.Context, pin []byte, repo ociremote.Repository, o Monit
 		if err != nil {
 			return nil, err
 		}
-		result.Beside = CheckBeside(ctx, h.view, copies, BesideOptions{Channel: o.Channel, Concurrency: o.Concurrency, Now: o.Now, Warn: o.Warn})
+		result.Beside = CheckBeside(ctx, h.view, copies, BesideOptions{Concurrency: o.Concurrency, Now: o.Now, Warn: o.Warn})
 	}
 	return result, nil
 }

@@ -154,7 +154,7 @@ func (a *app) keepBeside(ctx context.Context, view *trust.View, p *besidePlan, o
 	if err != nil {
 		return []besideCopy{}, err
 	}
-	o.Channel, o.Now, o.Warn = p.home.Tag, a.world.Now, a.warn
+	o.Now, o.Warn = a.world.Now, a.warn
 	results := publish.Beside(ctx, view, copies, o)
 	if !o.DryRun {
 		a.warnExposed(ctx, p, results)

@@ -17,7 +17,6 @@ type discoverOptions struct {
 	registry registryFlags
 	trust    string
 	root     string
-	channel  string
 }
 
 type discoverResult struct {
@@ -74,7 +73,6 @@ UNVERIFIED, with what it says of itself. Nothing is stored.`,
 	f := cmd.Flags()
 	f.StringVar(&o.trust, "trust", "", "hold bundles against the pin of this trust `NAME` alone")
 	f.StringVar(&o.root, "root", "", "hold bundles against the root in `FILE` alone")
-	f.StringVar(&o.channel, "channel", ociremote.DefaultChannel, "look under the tag `TAG`, and those of lineages that follow it")
 	cmd.MarkFlagsMutuallyExclusive("trust", "root")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		r, err := a.runDiscover(ctx, args[0], &o)
@@ -91,9 +89,6 @@ func (a *app) runDiscover(ctx context.Context, arg string, o *discoverOptions) (
 	if err != nil {
 		return nil, err
 	}
-	if err := ociremote.ValidateChannel(o.channel); err != nil {
-		return nil, &usageError{err: err}
-	}
 	pins, err := a.pins(o)
 	if err != nil {
 		return nil, err
@@ -106,7 +101,7 @@ func (a *app) runDiscover(ctx context.Context, arg string, o *discoverOptions) (
 	if err != nil {
 		return nil, err
 	}
-	found, err := publish.Discover(ctx, repo, image, publish.DiscoverOptions{Channel: o.channel, Pins: pins, Now: a.world.Now, Warn: a.warn})
+	found, err := publish.Discover(ctx, repo, image, publish.DiscoverOptions{Pins: pins, Now: a.world.Now, Warn: a.warn})
 	if err != nil {
 		return nil, err
 	}
