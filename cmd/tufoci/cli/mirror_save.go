@@ -82,6 +82,10 @@ func (a *app) runMirrorSave(ctx context.Context, from string, o *saveOptions) (*
 	if o.concurrency < 1 {
 		return nil, usagef("--concurrency is a number above 0")
 	}
+	validUntil := o.validUntil.time(a.world.Now())
+	if !validUntil.IsZero() && !validUntil.After(a.world.Now()) {
+		return nil, usagef("--valid-until %s is over: nothing could be refused for ending before it", &o.validUntil)
+	}
 	copying, err := a.imageSource(ctx, from, &o.from, &o.images)
 	if err != nil {
 		return nil, err
@@ -90,7 +94,7 @@ func (a *app) runMirrorSave(ctx context.Context, from string, o *saveOptions) (*
 	bars := a.newImageBars()
 	copying.Progress = bars.progress()
 	saved, err := mirror.Save(ctx, mirror.SaveOptions{
-		Copy: *copying, File: o.output, ValidUntil: o.validUntil.time(a.world.Now()), MaxStale: time.Duration(o.maxStale),
+		Copy: *copying, File: o.output, ValidUntil: validUntil, MaxStale: time.Duration(o.maxStale),
 		Program: "tufoci " + readVersion().Version,
 	})
 	bars.close()
