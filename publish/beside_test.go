@@ -426,7 +426,13 @@ func TestBesideAfterPublish(t *testing.T) {
 	}
 	wantTarget(t, see(t, a.root1(), here), "large.txt", large)
 	a.stage("", "hello.txt", "and again")
-	if r, err := a.try(t.Context(), g, publish.Options{DryRun: true}); err != nil || r.View != nil {
-		t.Errorf("a dry run has a view: %v, %v", r.View, err)
+	// A dry run says what it would do to the copy, and does not.
+	r, err := a.try(t.Context(), g, publish.Options{DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	planned := publish.Beside(t.Context(), r.View, []publish.BesideCopy{{Name: "copy", Repository: here, MountFrom: repository}}, publish.BesideOptions{DryRun: true, Now: clock})[0]
+	if planned.Err != nil || planned.From != 2 || planned.To != 3 || g.Digest("shop/api", "tuf") != second.Digest.String() {
+		t.Errorf("planned is %+v", planned)
 	}
 }

@@ -144,15 +144,18 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 		return nil, fmt.Errorf("nothing was published, since clients would refuse it: %w", err)
 	}
 	result, missing, err := p.plan(r, c, h)
-	if err != nil || p.o.DryRun {
-		return result, err
+	if err != nil {
+		return nil, err
+	}
+	result.View = view
+	if p.o.DryRun {
+		return result, nil
 	}
 
 	// Write it, the channel tag last.
 	if err := p.write(ctx, c, missing, h); err != nil {
 		return nil, err
 	}
-	result.View = view
 	if err := p.by.record(r, result.Digest, p.dst.channel, p.o.Now()); err != nil {
 		return nil, fmt.Errorf("%s is published, but the workspace could not record it: %w", result.Digest, err)
 	}
@@ -221,11 +224,11 @@ func (p *publication) plan(r *metadata.Release, c candidate, h *head) (*Result, 
 func (p *publication) unchanged(r *metadata.Release, h *head) (*Result, error) {
 	result := p.result(r, h)
 	result.Unchanged, result.Digest = true, h.digest()
-	if p.o.DryRun {
-		return result, nil
-	}
 	if h != nil {
 		result.View = h.view
+	}
+	if p.o.DryRun {
+		return result, nil
 	}
 	if p.base != nil && p.base.digest == h.digest() {
 		return result, nil

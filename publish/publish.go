@@ -61,8 +61,8 @@ type Result struct {
 	FirstPublish bool
 	// Waiting are roles that are due and were left as they are, of [Refresh].
 	Waiting []metadata.WaitingRole
-	// View is what clients see of the repository now, for copies next to images; nil
-	// with DryRun.
+	// View is what clients see of the repository now, for copies next to images; with
+	// DryRun what they would see.
 	View *trust.View
 }
 

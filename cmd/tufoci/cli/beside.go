@@ -159,7 +159,7 @@ func (a *app) keepBeside(ctx context.Context, view *trust.View, p *besidePlan, o
 	if !o.DryRun {
 		a.warnExposed(ctx, p, results)
 	}
-	late := &lateError{what: "copies", of: len(results)}
+	late := &lateError{what: "copies", of: len(results), dryRun: o.DryRun}
 	out := make([]besideCopy, len(results))
 	for n, r := range results {
 		out[n] = besideCopy{Repository: r.Name, Tag: r.Tag, Digest: r.Digest.String(), From: r.From, To: r.To, Unchanged: r.Unchanged, Created: r.Created}
@@ -176,9 +176,13 @@ type lateError struct {
 	what       string // "copies", "attachments"
 	failed, of int
 	err        error // the first one
+	dryRun     bool  // nothing is done
 }
 
 func (e *lateError) Error() string {
+	if e.dryRun {
+		return fmt.Sprintf("%v (%d of %d %s would fail)", e.err, e.failed, e.of, e.what)
+	}
 	return fmt.Sprintf("%v (%d of %d %s failed; the others and home are done)", e.err, e.failed, e.of, e.what)
 }
 
@@ -243,7 +247,7 @@ func readable(ctx context.Context, client *ociremote.Client, ref ociremote.Refer
 	return err == nil
 }
 
-func writeBesideCopies(w io.Writer, copies []besideCopy) {
+func writeBesideCopies(w io.Writer, copies []besideCopy, dryRun bool) {
 	for _, c := range copies {
 		where := printable(c.Repository + ":" + c.Tag)
 		switch {
@@ -251,6 +255,8 @@ func writeBesideCopies(w io.Writer, copies []besideCopy) {
 			fmt.Fprintf(w, "✗ beside %s: %s\n", where, printable(c.Error.What))
 		case c.Unchanged:
 			fmt.Fprintf(w, "✓ beside %s: timestamp %s, unchanged\n", where, formatVersion(c.To))
+		case dryRun:
+			fmt.Fprintf(w, "would write the copy beside %s: timestamp %s\n", where, roleChange{From: c.From, To: c.To}.versions())
 		default:
 			fmt.Fprintf(w, "✓ beside %s: timestamp %s\n", where, roleChange{From: c.From, To: c.To}.versions())
 		}

@@ -231,10 +231,10 @@ func (r *publishResult) text(w io.Writer, a *app) {
 	} else {
 		r.changes(w, a)
 	}
+	writeBesideCopies(w, r.Beside, r.DryRun)
 	if r.DryRun {
-		writePlannedNext(w, r)
+		writePlannedAttachments(w, r.Attached)
 	} else {
-		writeBesideCopies(w, r.Beside)
 		writeAttachments(w, r.Attached, a.world.Now())
 		fmt.Fprintf(w, "Root checksum (hand this to clients, out of band): %s   (%s)\n", r.RootChecksum, r.rootFile)
 	}

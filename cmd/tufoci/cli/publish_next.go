@@ -52,15 +52,15 @@ func (a *app) planNext(w *metadata.Workspace, home ociremote.Reference, clients 
 	return n, nil
 }
 
-// carryOut keeps the copies, then the attachments. With a dry run it says where they
-// are.
+// carryOut keeps the copies, then the attachments. With a dry run it says what
+// would be done.
 func (n *publishNext) carryOut(ctx context.Context, a *app, w *metadata.Workspace, res *publish.Result, r *publishResult) error {
-	if n.o.dryRun {
-		return n.planned(a, w, r)
-	}
 	var errs [2]error
-	r.Beside, errs[0] = a.keepBeside(ctx, res.View, n.beside, publish.BesideOptions{Concurrency: n.o.concurrency})
-	if n.o.attach {
+	r.Beside, errs[0] = a.keepBeside(ctx, res.View, n.beside, publish.BesideOptions{Concurrency: n.o.concurrency, DryRun: n.o.dryRun})
+	switch {
+	case n.o.dryRun:
+		r.Attached = n.planned()
+	case n.o.attach:
 		r.Attached, errs[1] = n.renew(ctx, a, w, res)
 	}
 	err := errors.Join(errs[:]...)
@@ -104,38 +104,19 @@ func (n *publishNext) renew(ctx context.Context, a *app, w *metadata.Workspace, 
 	return list, late.orNil()
 }
 
-// planned names the copies of a dry run, which has no state to compare them with.
-func (n *publishNext) planned(a *app, w *metadata.Workspace, r *publishResult) error {
-	images, err := w.Images(metadata.ImageFilter{})
-	if err != nil {
-		return err
-	}
-	var repositories []string
-	for _, image := range images {
-		if !slices.Contains(repositories, image.Repository) {
-			repositories = append(repositories, image.Repository)
-		}
-	}
-	names, err := n.beside.names(a, repositories)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		r.Beside = append(r.Beside, besideCopy{Repository: name})
-	}
+// planned names what would newly be attached to.
+func (n *publishNext) planned() []attachment {
+	list := []attachment{}
 	if n.o.attach {
 		for _, path := range n.signed {
-			r.Attached = append(r.Attached, newAttachment(publish.AttachResult{}, path))
+			list = append(list, newAttachment(publish.AttachResult{}, path))
 		}
 	}
-	return nil
+	return list
 }
 
-func writePlannedNext(w io.Writer, r *publishResult) {
-	for _, c := range r.Beside {
-		fmt.Fprintf(w, "would keep a copy in %s\n", c.Repository)
-	}
-	for _, i := range r.Attached {
+func writePlannedAttachments(w io.Writer, attached []attachment) {
+	for _, i := range attached {
 		fmt.Fprintf(w, "would attach to the image of %s\n", printable(i.Image))
 	}
 }

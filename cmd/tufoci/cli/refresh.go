@@ -118,10 +118,7 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 		r.Waiting = append(r.Waiting, waitingRole{Role: w.Role, Version: w.Version, Expires: moment{w.Expires}, Rules: heldRules(w.Rules, names)})
 	}
 	a.warnWaiting(r.Waiting)
-	r.Beside = []besideCopy{}
-	if res.View != nil {
-		r.Beside, err = a.keepBeside(ctx, res.View, beside, publish.BesideOptions{Concurrency: o.concurrency, DryRun: o.dryRun})
-	}
+	r.Beside, err = a.keepBeside(ctx, res.View, beside, publish.BesideOptions{Concurrency: o.concurrency, DryRun: o.dryRun})
 	return r, err
 }
 
@@ -216,5 +213,5 @@ func (r *refreshResult) text(w io.Writer, a *app) {
 	} else {
 		r.changes(w, a)
 	}
-	writeBesideCopies(w, r.Beside)
+	writeBesideCopies(w, r.Beside, r.DryRun)
 }
