@@ -20,6 +20,7 @@ import (
 	"github.com/notaryproject/notation-go/verifier/trustpolicy"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/tufoci/tufoci/internal/notationsign"
@@ -509,6 +510,20 @@ func TestDeliveryOfAPlatform(t *testing.T) {
 	}
 	if _, ok := g.inside.Manifest("shop/multi", index.Digest.String()); !ok {
 		t.Error("the index is not inside")
+	}
+	// What refers to a platform alone is carried where everything is.
+	platform.Platform = nil
+	sbom := must(oras.PackManifest(g.ctx(), to, oras.PackManifestVersion1_1, "application/x", oras.PackManifestOptions{Subject: &platform}))
+	o.Copy.Referrers = true
+	saved, err = Save(g.ctx(), o)
+	if err != nil || saved.Receipt.Images[0].Referrers != 2 {
+		t.Fatalf("%+v, %v", saved, err)
+	}
+	if _, _, err := g.load(o.File); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := g.inside.Manifest("shop/multi", sbom.Digest.String()); !ok {
+		t.Error("what refers to the platform is not inside")
 	}
 }
 

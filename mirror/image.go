@@ -77,7 +77,7 @@ func (j *job) copy(ctx context.Context, there digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	subjects := []ocispec.Descriptor{image.Descriptor}
+	subjects := j.subjects(image)
 	if there != j.r.Digest {
 		if err := j.content(ctx, image, 0, j.free); err != nil {
 			return err
@@ -92,7 +92,7 @@ func (j *job) copy(ctx context.Context, there digest.Digest) error {
 		if err != nil {
 			return fmt.Errorf("its index: %w", err)
 		}
-		subjects = append(subjects, index.Descriptor)
+		subjects = append(subjects, j.subjects(index)...)
 	}
 	for _, subject := range subjects {
 		if err := j.refer(ctx, subject, 1, there == j.r.Digest); err != nil {
@@ -111,6 +111,16 @@ func (j *job) copy(ctx context.Context, there digest.Digest) error {
 	defer j.c.mu.Unlock()
 	j.c.moves = append(j.c.moves, move{j.r, j.to})
 	return nil
+}
+
+// subjects are the manifests of which referrers are looked for: signatures and
+// attachments are on the image itself, others may be on its platforms too.
+func (j *job) subjects(m *ociremote.Manifest) []ocispec.Descriptor {
+	subjects := []ocispec.Descriptor{m.Descriptor}
+	if j.c.o.Referrers {
+		subjects = append(subjects, m.Children...)
+	}
+	return subjects
 }
 
 // free spends nothing: what is signed may be as large as it is.

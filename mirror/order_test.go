@@ -228,6 +228,17 @@ func TestIndexes(t *testing.T) {
 			}
 			w.copy(w.options(tagged("shop/api", "1.0")))
 			w.verifies("inside/shop/api", "1.0")
+
+			// What refers to a platform goes along where everything does.
+			sbom := w.attach("shop/api", child, "application/x", []byte("sbom"))
+			all := w.options(tagged("shop/api", "1.0"))
+			all.Referrers = true
+			if got := w.copy(all).Images[0]; got.Referrers != 1 {
+				t.Errorf("%+v", got)
+			}
+			if _, ok := w.destination.Manifest("inside/shop/api", sbom.Digest.String()); !ok {
+				t.Error("what refers to the platform is not there")
+			}
 		})
 	}
 }
