@@ -111,7 +111,7 @@ var rules = []rule{
 	{is(trust.ErrImageTarget), exitUsage, "the file of this target is an image in a registry", []string{"`{command} --help`"}},
 	{is(trust.ErrInvalidName, trust.ErrConfig, trust.ErrInvalidScope, trust.ErrInvalidEntry, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
 
-	{is(verify.ErrNoCopy), exitAbsent, "the trust has no home, and neither the image's repository nor the image itself has a copy of it", []string{"ask its publisher for `tufoci attach {image}`, copy the image with all that refers to it (`oras cp -r`), then `{again}`"}},
+	{is(verify.ErrNoCopy), exitAbsent, "the trust has no home, and neither the image's repository nor the image itself has a copy of it", []string{"ask its publisher for `tufoci attach {image}`, copy the image with all that refers to it, then `{again}`"}},
 	{is(trust.ErrNoHome), exitUsage, "it was added with --beside: what it knows comes from copies next to images", []string{"`tufoci trust show {trust}`"}},
 
 	// What is handed on to stock Notation.
