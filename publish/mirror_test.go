@@ -425,8 +425,8 @@ func TestMirrorKilledAtAnyRequest(t *testing.T) {
 	r.AddTarget("hello.txt", []byte("hello again"))
 	r.Publish()
 	newest := see(t, r.RootBytes(), memory(t, r))
-	for _, when := range tuftest.Whens {
-		for n := 1; ; n++ {
+	for i, when := range tuftest.Whens {
+		for n := 1 + i%stride; ; n += stride {
 			g := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
 			dst := remote(t, g, "inside/trust")
 			mirror(t, old, dst, publish.MirrorOptions{})

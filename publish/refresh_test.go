@@ -115,10 +115,10 @@ func TestRefreshSendsWhatIsNew(t *testing.T) {
 func TestRefreshKilledAtAnyRequest(t *testing.T) {
 	t.Parallel()
 	origin, a := published(t)
-	for _, when := range []tuftest.When{tuftest.Before, tuftest.After} { // TestPublishKilledAtAnyRequest has them all
+	for i, when := range []tuftest.When{tuftest.Before, tuftest.After} { // TestPublishKilledAtAnyRequest has them all
 		t.Run(when.String(), func(t *testing.T) {
 			t.Parallel()
-			for n, dead := 1, true; dead; n++ {
+			for n, dead := 1+i%stride, true; dead; n += stride {
 				g, r := duplicate(t, origin), a.refresher(2*day)
 				g.KillAt(n, when)
 				_, err := r.try(t.Context(), g)
@@ -143,7 +143,7 @@ func TestRefreshKilledAtAnyRequest(t *testing.T) {
 func TestRefreshRace(t *testing.T) {
 	t.Parallel()
 	origin, author := published(t)
-	for n, reached := 1, true; reached; n++ {
+	for n, reached := 1, true; reached; n += stride {
 		g := duplicate(t, origin)
 		a, b := author.refresher(2*day), author.refresher(2*day+time.Second)
 		var second *publish.Result
@@ -174,7 +174,7 @@ func TestRefreshRace(t *testing.T) {
 func TestRefreshRacesPublish(t *testing.T) {
 	t.Parallel()
 	origin, author := published(t)
-	for n, reached := 1, true; reached; n++ {
+	for n, reached := 1, true; reached; n += stride {
 		g := duplicate(t, origin)
 		a := author.twin()
 		a.now = a.now.Add(2 * day)

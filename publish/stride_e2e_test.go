@@ -1,0 +1,6 @@
+//go:build e2e
+
+package publish_test
+
+// stride of 1: every request.
+const stride = 1
