@@ -78,8 +78,9 @@ type Client struct {
 	spare  string // where temporary files may go if the system has no place
 	parsed *parseCache
 	cache  blobCache
-	// rotations is maxRootRotations, less in tests.
+	// rotations is maxRootRotations, copyWait is maxCopyWait; less in tests.
 	rotations int
+	copyWait  time.Duration
 
 	mu       sync.Mutex // one refresh at a time
 	storeMu  sync.Mutex
@@ -102,7 +103,7 @@ func New(root []byte, o Options) (*Client, error) {
 	}
 	c := &Client{
 		opts: o, limits: limitsOf(o.Limits), pin: pin, sum: hexSum(root),
-		parsed: newParseCache(), cache: blobCache{o.CacheDir}, rotations: maxRootRotations,
+		parsed: newParseCache(), cache: blobCache{o.CacheDir}, rotations: maxRootRotations, copyWait: maxCopyWait,
 	}
 	if o.StateDir == "" || !o.AsOf.IsZero() {
 		c.store = newMemoryStore(nil, nil)

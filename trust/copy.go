@@ -23,6 +23,10 @@ const (
 // carries, and all other files.
 const MaxCopy = 4 << 20
 
+// maxCopyWait is how long the metadata of a copy, and each of its target files, is
+// waited for: while it is read, other images of the same trust wait too.
+const maxCopyWait = time.Minute
+
 // Copy is a bundle that lies next to an image.
 type Copy struct {
 	Place string
@@ -77,6 +81,9 @@ func (c *Client) RefreshFrom(ctx context.Context, from Copy) (*View, error) {
 func (c *Client) copyOrigin(from *Copy, st *state) *origin {
 	limits, have := c.opts.Limits, c.have(st)
 	limits.Total = min(c.limits.Total, MaxCopy)
+	if limits.Operation == 0 || limits.Operation > c.copyWait {
+		limits.Operation = c.copyWait
+	}
 	o := &origin{
 		source:   fetcher.FromRepository(from.Repository, from.Name).Labelled(from.Reference),
 		warnings: &warnings{tell: c.opts.Warn},

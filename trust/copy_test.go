@@ -1,7 +1,9 @@
 package trust_test
 
 import (
+	"context"
 	"errors"
+	"io"
 	"maps"
 	"strings"
 	"sync"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/internal/tuftest"
@@ -390,6 +393,27 @@ func TestOlderViewStoresNothingOld(t *testing.T) {
 	if err := errors.Join(lookUp(t, view, "a"), lookUp(t, view, "b")); err != nil {
 		t.Error(err)
 	}
+}
+
+// A registry that never ends a file of a copy holds nobody up for long.
+func TestCopyThatStalls(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	copied := copyOf(t, h.v4, func(o *tuftest.PackOptions) { o.NoInline = true })
+	copied.Repository = stalling{copied.Repository}
+	c := h.client()
+	c.SetCopyWait(50 * time.Millisecond)
+	if _, err := c.RefreshFrom(t.Context(), copied); !errors.Is(err, fetcher.ErrTimeout) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// stalling has manifests, and no blob ever comes.
+type stalling struct{ ociremote.Repository }
+
+func (s stalling) Fetch(ctx context.Context, _ ocispec.Descriptor) (io.ReadCloser, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 // Whatever the order in which images are verified by what lies next to them: the state

@@ -1,6 +1,9 @@
 package trust
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // Views into the package for its external tests.
 
@@ -14,6 +17,9 @@ func (c *Config) OnConfigStep(step func(step, file string) error) { c.writer.ste
 
 // SetMaxRootRotations lowers the number of new roots that a refresh follows.
 func (c *Client) SetMaxRootRotations(n int) { c.rotations = n }
+
+// SetCopyWait lowers the time for one copy.
+func (c *Client) SetCopyWait(d time.Duration) { c.copyWait = d }
 
 // MaxVisits is the limit of a lookup.
 const MaxVisits = maxVisits
