@@ -114,8 +114,9 @@ func TestHeavyEnvelopes(t *testing.T) {
 				w := newWorld(t, withReferrers)
 				image := w.push("hello", "1.0")
 				w.mapped(image, "1.0")
-				tt.options.MediaType = mediaType
-				e := must(notationsign.Envelope(w.ctx(), image, w.leaf, tt.options))
+				options := tt.options // that the other media type has too
+				options.MediaType = mediaType
+				e := must(notationsign.Envelope(w.ctx(), image, w.leaf, options))
 				if tt.chain != nil {
 					e = recertified(mediaType, e, tt.chain(w.leaf.Chain))
 				}
