@@ -80,6 +80,7 @@ func (g *gap) ctx() context.Context { return g.t.Context() }
 func (g *gap) image(repository, tag string, sign bool) ocispec.Descriptor {
 	g.t.Helper()
 	to := must(remote.NewRepository(g.outside.Host() + "/" + repository))
+	to.Client = g.outside.Client() // not the default one: ending any test server closes its connections
 	to.PlainHTTP = true
 	desc := must(notationsign.PushImage(g.ctx(), to, []byte("layer of "+repository+":"+tag), notationsign.Platforms[0], tag))
 	custom := map[string]any{"tufoci": map[string]any{"mediaType": desc.MediaType}}
@@ -486,6 +487,7 @@ func TestDeliveryOfAPlatform(t *testing.T) {
 	t.Parallel()
 	g := newGap(t)
 	to := must(remote.NewRepository(g.outside.Host() + "/shop/multi"))
+	to.Client = g.outside.Client()
 	to.PlainHTTP = true
 	index := must(notationsign.PushIndex(g.ctx(), to, []byte("multi"), "1"))
 	var list ocispec.Index

@@ -68,6 +68,7 @@ func newWorld(t testing.TB, o tuftest.RegistryOptions) *world {
 // oras is a repository of a registry as another program writes it.
 func oras(g *tuftest.Registry, repository string) *remote.Repository {
 	repo := must(remote.NewRepository(g.Host() + "/" + repository))
+	repo.Client = g.Client() // not the default one: ending any test server closes its connections
 	repo.PlainHTTP = true
 	return repo
 }

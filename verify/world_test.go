@@ -109,6 +109,7 @@ func must[T any](v T, err error) T {
 // has pushed.
 func (w *world) target(name string) oras.GraphTarget {
 	repo := must(remote.NewRepository(w.registry.Host() + "/" + name))
+	repo.Client = w.registry.Client() // not the default one: ending any test server closes its connections
 	repo.PlainHTTP = true
 	return repo
 }

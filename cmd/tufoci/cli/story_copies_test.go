@@ -75,6 +75,7 @@ func (s *story) cmdPull(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 3, "pull REPOSITORY TAG DIR")
 	repo, err := remote.NewRepository(s.plain.Host() + "/" + args[0])
 	ts.Check(err)
+	repo.Client = s.plain.Client() // not the default one: ending any test server closes its connections
 	repo.PlainHTTP = true
 	layout, err := oci.New(ts.MkAbs(args[2]))
 	ts.Check(err)

@@ -111,6 +111,7 @@ func (s *story) cmdNotation(ts *testscript.TestScript, neg bool, args []string) 
 	}
 	repo, err := remote.NewRepository(s.plain.Host() + "/" + args[1])
 	ts.Check(err)
+	repo.Client = s.plain.Client() // not the default one: ending any test server closes its connections
 	repo.PlainHTTP = true
 	image, err := repo.Resolve(s.t.Context(), args[2])
 	ts.Check(err)
