@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/ociremote"
 )
 
@@ -21,8 +22,6 @@ const (
 	// maxReferrers of one manifest are listed, on at most maxPages pages.
 	maxReferrers = 1024
 	maxPages     = 16
-	// notation is the type of Notation signatures.
-	notation = "application/vnd.cncf.notary.signature"
 )
 
 // overlay is the repository of one image, which remembers manifests and small blobs:
@@ -184,7 +183,7 @@ func (o *overlay) ListReferrers(ctx context.Context, subject ocispec.Descriptor,
 	}
 	found := ofTypes(all, options.ArtifactTypes)
 	typed := slices.ContainsFunc(found.Descriptors, func(d ocispec.Descriptor) bool { return slices.Contains(options.ArtifactTypes, d.ArtifactType) })
-	unsigned := !typed && len(all.Descriptors) > 0 && slices.Contains(options.ArtifactTypes, notation)
+	unsigned := !typed && len(all.Descriptors) > 0 && slices.Contains(options.ArtifactTypes, material.SignatureType)
 	if all.Truncated || unsigned {
 		return ociremote.Referrers(ctx, o.behind, subject, options)
 	}

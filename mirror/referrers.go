@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/ociremote"
 )
 
@@ -79,9 +80,9 @@ func (j *job) wanted(ctx context.Context, subject ocispec.Descriptor) ([]ocispec
 // types are those that are asked for, one list each. nil is all.
 func (j *job) types() [][]string {
 	if j.c.o.Referrers {
-		return [][]string{{notation}, nil}
+		return [][]string{{material.SignatureType}, nil}
 	}
-	return [][]string{{notation}, {ociremote.MediaTypeBundle}}
+	return [][]string{{material.SignatureType}, {ociremote.MediaTypeBundle}}
 }
 
 // standing are the referrers that the destination lists. A list that breaks the rules
@@ -116,7 +117,7 @@ func (j *job) referrer(ctx context.Context, d, subject ocispec.Descriptor, there
 		return fmt.Errorf("%w: it names another subject", errLeftOut)
 	}
 	artifactType := typeOf(m)
-	if !j.c.o.Referrers && artifactType != notation && artifactType != ociremote.MediaTypeBundle {
+	if !j.c.o.Referrers && artifactType != material.SignatureType && artifactType != ociremote.MediaTypeBundle {
 		return nil // the list did not say its type
 	}
 	if err := j.content(ctx, m, 0, j.spend); err != nil {
@@ -132,7 +133,7 @@ func (j *job) referrer(ctx context.Context, d, subject ocispec.Descriptor, there
 
 func (j *job) count(artifactType string) {
 	switch artifactType {
-	case notation:
+	case material.SignatureType:
 		j.r.Signatures++
 	case ociremote.MediaTypeBundle:
 		j.r.Attachments++
@@ -165,8 +166,8 @@ func typeOf(m *ociremote.Manifest) string {
 		return ""
 	}
 	switch {
-	case manifest.Config.MediaType == notation:
-		return notation
+	case manifest.Config.MediaType == material.SignatureType:
+		return material.SignatureType
 	case manifest.Config.MediaType == ocispec.MediaTypeImageConfig && manifest.Annotations[ociremote.AnnotationVersion] != "":
 		return ociremote.MediaTypeBundle
 	}

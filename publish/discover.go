@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
@@ -25,9 +26,6 @@ const (
 	// maxTagsSeen is how many tags are gone through for copies of other lineages.
 	maxTagsSeen = 10_000
 )
-
-// notationSignature is the artifact type of a signature of Notation.
-const notationSignature = "application/vnd.cncf.notary.signature"
 
 // Pin is a root that somebody trusts.
 type Pin struct {
@@ -154,7 +152,7 @@ func (d *discoverer) lineageTags(ctx context.Context) []string {
 // beside it the tag of clients that knew of none.
 func (d *discoverer) attached(ctx context.Context) error {
 	seen := map[digest.Digest]bool{}
-	for _, types := range [][]string{nil, {notationSignature}, {ociremote.MediaTypeBundle}} {
+	for _, types := range [][]string{nil, {material.SignatureType}, {ociremote.MediaTypeBundle}} {
 		list, err := ociremote.Referrers(ctx, d.repo, *bare(d.found.Manifest.Descriptor), ociremote.ReferrersOptions{ArtifactTypes: types, Max: maxShown})
 		if err != nil {
 			return fmt.Errorf("listing what refers to the image: %w", err)

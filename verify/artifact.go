@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/ociremote"
 )
 
@@ -60,7 +61,7 @@ func (a *artifact) fetchIndex(ctx context.Context, dgst digest.Digest) (*ociremo
 // listReferrers lists what may be signatures of a manifest, with copies of a trust if
 // those will be looked for.
 func (a *artifact) listReferrers(ctx context.Context, subject ocispec.Descriptor) (*ociremote.ReferrerList, error) {
-	types := []string{signatureType}
+	types := []string{material.SignatureType}
 	if a.copies {
 		types = append(types, ociremote.MediaTypeBundle)
 	}

@@ -11,14 +11,11 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/ociremote"
 )
 
 const (
-	// signatureType is the type of manifests with signatures (Notary Project
-	// signature specification, "Storage"): as the media type of the config, or as
-	// the artifact type.
-	signatureType = "application/vnd.cncf.notary.signature"
 	// maxEnvelope is the size of an envelope, in bytes. One with a long chain and a
 	// timestamp has some 20 KiB.
 	maxEnvelope = 1 << 20
@@ -74,7 +71,7 @@ func fetchSignatureManifest(ctx context.Context, repo ociremote.Repository, refe
 		return refuse("no manifest: %v", err)
 	}
 	switch {
-	case m.IsIndex() || manifest.Config.MediaType != signatureType && manifest.ArtifactType != signatureType:
+	case m.IsIndex() || manifest.Config.MediaType != material.SignatureType && manifest.ArtifactType != material.SignatureType:
 		return none, errNotSignature
 	case m.Subject == nil || m.Subject.Digest != subject:
 		return refuse("it is of another image")
