@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -15,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,24 +24,6 @@ import (
 	"github.com/tufoci/tufoci/internal/notationsign"
 	"github.com/tufoci/tufoci/internal/tuftest"
 )
-
-// terminal is an output that can be read while it is written.
-type terminal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *terminal) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *terminal) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
 
 // until waits for something that takes a refresh or two.
 func until(t testing.TB, what string, ok func() bool) {
@@ -60,7 +40,7 @@ func until(t testing.TB, what string, ok func() bool) {
 // serves runs tufoci serve until the test ends, which it has to survive.
 func (p *person) serves(args ...string) (url string) {
 	p.t.Helper()
-	var stdout, stderr terminal
+	var stdout, stderr tuftest.Console
 	ctx, interrupt := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
 	line := append([]string{"serve", "--plain-http", "--listen", "127.0.0.1:0", "--interval", "1s"}, args...)

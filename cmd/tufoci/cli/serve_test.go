@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
 // It serves https, follows, says what fails, and a signal ends it with 0.
@@ -23,7 +25,7 @@ func TestServeTLS(t *testing.T) {
 	t.Parallel()
 	w := newWatched(t)
 	pool, certificate, key := selfSigned(t)
-	var stdout, stderr console
+	var stdout, stderr tuftest.Console
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	ended := make(chan int, 1)

@@ -15,13 +15,15 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
 // server is a tufoci serve that goes on while a script does.
 type server struct {
 	process *exec.Cmd
-	stdout  console
-	stderr  console
+	stdout  tuftest.Console
+	stderr  tuftest.Console
 	end     func() error // as a signal does
 }
 

@@ -16,24 +16,6 @@ import (
 	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
-// console is a stream that can be read while it is written.
-type console struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (c *console) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.text.Write(p)
-}
-
-func (c *console) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.text.String()
-}
-
 // eventually waits for what takes a refresh or two.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -68,7 +50,7 @@ func newWatched(t *testing.T) *watched {
 	if err := os.WriteFile(root, w.repo.RootBytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var out console
+	var out tuftest.Console
 	if code := w.run(t.Context(), &out, &out, "trust", "add", "acme", w.registry.Host()+"/acme/trust", "--plain-http", "--root", root, "--scope", "shop.example/**"); code != 0 {
 		t.Fatal(out.String())
 	}
@@ -133,7 +115,7 @@ type running struct {
 	url            string
 	interrupt      func()
 	ended          chan int
-	stdout, stderr console
+	stdout, stderr tuftest.Console
 }
 
 // watch starts an agent, which says where it listens.
@@ -292,7 +274,7 @@ func TestWatchWithoutFailClosed(t *testing.T) {
 func TestExpiredTrustStaysWithoutFailClosed(t *testing.T) {
 	t.Parallel()
 	w := newWatched(t)
-	var out console
+	var out tuftest.Console
 	line := []string{"trust", "sync", "acme", "--to", "notation", "--dir", filepath.Join(w.dir, "N"), "--plain-http"}
 	if code := w.run(t.Context(), &out, &out, line...); code != 0 {
 		t.Fatal(out.String())
@@ -302,7 +284,7 @@ func TestExpiredTrustStaysWithoutFailClosed(t *testing.T) {
 	if code := w.run(t.Context(), &out, &out, line...); code != exitStale || w.policy() != before || !strings.Contains(out.String(), "is left as it was") {
 		t.Errorf("exit %d\n%s", code, out.String())
 	}
-	var closed console
+	var closed tuftest.Console
 	if code := w.run(t.Context(), &closed, &out, append(line, "--fail-closed", "--dry-run")...); code != exitStale || w.policy() != before || !strings.Contains(closed.String(), "would close") {
 		t.Errorf("dry run: exit %d\n%s", code, closed.String())
 	}
@@ -315,7 +297,7 @@ func TestExpiredTrustStaysWithoutFailClosed(t *testing.T) {
 func TestSlowRegistryDoesNotKeepFromClosing(t *testing.T) {
 	t.Parallel()
 	w := newWatched(t)
-	var out console
+	var out tuftest.Console
 	line := []string{"trust", "sync", "acme", "--to", "notation", "--dir", filepath.Join(w.dir, "N"), "--plain-http", "--fail-closed"}
 	if code := w.run(t.Context(), &out, &out, line...); code != 0 {
 		t.Fatal(out.String())
