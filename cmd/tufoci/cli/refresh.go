@@ -145,7 +145,7 @@ func (a *app) refreshOptions(ctx context.Context, k *kept, o *refreshOptions) (*
 		if len(o.keys) == 0 {
 			return nil, usagef("without a workspace nothing says where the keys are: give --key")
 		}
-		opts.Keys, err = metadata.OpenKeys(o.keys, metadata.OpenKeysOptions{Env: a.world.LookupEnv, Passphrase: a.passphrase(ctx)})
+		opts.Keys, err = a.openKeys(ctx, o.keys)
 		return opts, err
 	}
 	opts.Layout = ociremote.Layout(k.ws.Config().Layout)
