@@ -79,7 +79,7 @@ func makeOnline[T tuf.Roles](ctx context.Context, a *assembly, role string, md *
 	if err != nil {
 		return err
 	}
-	if data, err = nextVersion(data, max(a.head.version(role)+1, least), a.now, l); err != nil {
+	if data, err = nextVersion(data, max(a.head.version(role)+1, a.least[role], least), a.now, l); err != nil {
 		return err
 	}
 	f, err := newRoleFile(role, data)

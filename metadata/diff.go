@@ -52,7 +52,7 @@ func (w *Workspace) Diff(roles ...string) ([]RoleDiff, error) {
 	out := make([]RoleDiff, 0, len(names))
 	for _, role := range names {
 		d := RoleDiff{Role: role, BaseVersion: w.base.version(role), StagedVersion: w.staged[role].version}
-		if d.Changes, err = w.changes(role); err != nil {
+		if d.Changes, err = w.changes(w.base.role(role), w.staged[role]); err != nil {
 			return nil, err
 		}
 		out = append(out, d)
@@ -84,12 +84,13 @@ type facts map[[2]string]string
 
 func (f facts) set(kind, subject, value string) { f[[2]string{kind, subject}] = value }
 
-func (w *Workspace) changes(role string) ([]Change, error) {
-	next, err := w.facts(w.staged[role])
+// changes compares two versions of a role, either of which can be nil.
+func (w *Workspace) changes(before, after *roleFile) ([]Change, error) {
+	next, err := w.facts(after)
 	if err != nil {
 		return nil, err
 	}
-	old, err := w.facts(w.base.role(role))
+	old, err := w.facts(before)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +111,11 @@ func (w *Workspace) changes(role string) ([]Change, error) {
 		return strings.Compare(a.Subject+"\x00"+a.Old+a.New, b.Subject+"\x00"+b.Old+b.New)
 	})
 	return out, nil
+}
+
+// withoutExpiry leaves out what every new version changes.
+func withoutExpiry(changes []Change) []Change {
+	return slices.DeleteFunc(changes, func(c Change) bool { return c.Kind == "expires" })
 }
 
 // facts takes a file apart; none for no file.

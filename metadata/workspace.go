@@ -38,6 +38,8 @@ type Workspace struct {
 	base   *base                // nil before the first publish
 	staged map[string]*roleFile // next versions by role
 
+	held map[string][]byte // bytes of target files by sha256 that are not written: see Rebase
+
 	parsed parsedFiles
 	opened map[string]Signer // private keys by URI
 }
@@ -117,7 +119,7 @@ func (w *Workspace) load() error {
 	if w.base, err = loadBase(w.path(baseDir)); err != nil {
 		return err
 	}
-	if w.staged, err = w.loadStaged(); err != nil {
+	if w.staged, err = w.finishRebase(); err != nil {
 		return err
 	}
 	if w.base == nil && (w.staged[tuf.ROOT] == nil || w.staged[tuf.TARGETS] == nil) {
