@@ -52,6 +52,7 @@ type RebaseConflict struct {
 	Role, Kind, Subject string
 	Base, Ours, Theirs  string
 	Why                 string
+	Staged              bool // Ours is staged, so that Reset can drop it; else it was published and overwritten
 }
 
 func (c RebaseConflict) String() string {
@@ -380,7 +381,10 @@ func (r *rebasing) nextVersion(role string, data []byte, l life) (*roleFile, err
 	return f, checkSize(f)
 }
 
-func (r *rebasing) conflict(c RebaseConflict) { r.conflicts = append(r.conflicts, c) }
+func (r *rebasing) conflict(c RebaseConflict) {
+	c.Staged = r.from == r.w.base && r.w.staged[c.Role] != nil
+	r.conflicts = append(r.conflicts, c)
+}
 
 // add notes what became of a role.
 func (r *rebasing) add(role RebasedRole) {

@@ -36,7 +36,9 @@ func (r *rebasing) merged(role string, before, ours, theirs *roleFile) (*roleFil
 		return nil, err
 	}
 	if len(conflicts) > 0 {
-		r.conflicts = append(r.conflicts, conflicts...)
+		for _, c := range conflicts {
+			r.conflict(c)
+		}
 		return nil, nil
 	}
 	l, err := r.mergedLife(role, before, ours, theirs)

@@ -24,6 +24,12 @@ const (
 	crowdChanges = 25
 	// crowdSeed decides who pauses where.
 	crowdSeed = 5
+	// crowdWait is how long each waits for another at work, with pauses a
+	// crowdHaste-th of what people have.
+	crowdWait  = 20 * time.Second
+	crowdHaste = 40
+	// lookEvery is how long a consumer rests.
+	lookEvery = 20 * time.Millisecond
 	// crowdTries bounds how often one change is published anew: with eight at work
 	// each has lost to the seven others more than once.
 	crowdTries = 100
@@ -58,12 +64,20 @@ type member struct {
 	conflicts, forks, busy int
 }
 
+// rest lets others go first, the longer the more often one has lost.
+func (m *member) rest(ctx context.Context, lost int) {
+	_ = publish.Sleep(ctx, time.Duration(m.pause.IntN(100*min(lost, 8)))*time.Millisecond)
+}
+
 // publishAll publishes one change after the other, in the role that all share.
 func (m *member) publishAll(ctx context.Context, t *testing.T, g *tuftest.Registry) {
 	repo := remoteAs(t, g, m.name)
 	for n := range crowdChanges {
 		m.stage("", fmt.Sprintf("%s/%d", m.name, n), m.name)
-		o := publish.Options{Now: m.clock}
+		m.rest(t.Context(), 1)
+		o := publish.Options{Now: m.clock, Wait: crowdWait, Sleep: func(ctx context.Context, d time.Duration) error {
+			return publish.Sleep(ctx, d/crowdHaste)
+		}}
 		for try := 0; ; try++ {
 			_, err := publish.Publish(ctx, m.ws, repo, o)
 			if err == nil {
@@ -85,7 +99,7 @@ func (m *member) publishAll(ctx context.Context, t *testing.T, g *tuftest.Regist
 				return
 			}
 			o.Rebase = true
-			time.Sleep(time.Duration(m.pause.IntN(20)) * time.Millisecond)
+			m.rest(t.Context(), try+1)
 		}
 	}
 }
@@ -107,7 +121,7 @@ func consume(t *testing.T, g *tuftest.Registry, a *author, fresh, strict bool, s
 		select {
 		case <-stop:
 			return n
-		default:
+		case <-time.After(lookEvery):
 		}
 		if fresh {
 			if client, err = trust.New(root, source()); err != nil {

@@ -116,21 +116,25 @@ func TestPublishInterleaved(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			origin, first := published(t)
-			for i := 1 + n; ; i += raceStride {
-				atEnd := false
-				for j := 0; ; j += raceStride {
-					reachedA, reachedB := race(t, duplicate(t, origin), first, r, i, j)
-					atEnd = !reachedA
-					if atEnd || j > 0 && !reachedB {
-						break
-					}
-				}
-				if atEnd {
-					break
-				}
+			more := true
+			for i := 1 + n; more; i += raceStride {
+				t.Run(fmt.Sprint(i), func(t *testing.T) { more = raceAt(t, origin, first, r, i) })
 			}
 		})
 	}
+}
+
+// raceAt holds a at its i-th request, and b at none and at every pairStride-th,
+// and reports whether a has that many.
+func raceAt(t *testing.T, origin *tuftest.Registry, first *author, r rival, i int) bool {
+	t.Helper()
+	reachedA, _ := race(t, duplicate(t, origin), first, r, i, 0)
+	for j := 1 + i%pairStride; reachedA; j += pairStride {
+		if _, reachedB := race(t, duplicate(t, origin), first, r, i, j); !reachedB {
+			break
+		}
+	}
+	return reachedA
 }
 
 func race(t *testing.T, g *tuftest.Registry, first *author, r rival, i, j int) (reachedA, reachedB bool) {

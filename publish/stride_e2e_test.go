@@ -5,4 +5,7 @@ package publish_test
 // stride of 1: every request.
 const stride = 1
 
-const raceStride = 1
+const (
+	raceStride = 1
+	pairStride = 3
+)

@@ -8,4 +8,7 @@ package publish_test
 const stride = 2
 
 // raceStride is the same for two publishers, where each pair of requests costs three times as much.
-const raceStride = 6
+const (
+	raceStride = 6
+	pairStride = 9
+)

@@ -64,6 +64,7 @@ type subject struct {
 	pin     string // how to add the first trust
 	copy    string // the repository of a copy next to images
 	until   string // how long what was refused would last
+	head    string // version of a role that others published
 }
 
 // usageError is a wrong command line, or a question that cannot be asked.
@@ -129,7 +130,7 @@ func (s subject) fill(template string) string {
 	for placeholder, value := range map[string]string{
 		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
 		"{target}": s.target, "{key}": s.key, "{host}": s.host, "{keys}": s.keys,
-		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until, "{copy}": s.copy,
+		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until, "{copy}": s.copy, "{head}": s.head,
 	} {
 		if !strings.Contains(template, placeholder) {
 			continue

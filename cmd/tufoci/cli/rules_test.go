@@ -171,6 +171,8 @@ func TestExitCodes(t *testing.T) {
 		{notationdir.ErrState, 25},
 		{notationdir.ErrLocked, 41},
 		{&metadata.ConflictError{}, 40},
+		{&metadata.RebaseConflictError{}, 40},
+		{publish.ErrMoving, 40},
 		{&publish.ForkError{}, 40},
 		{metadata.ErrLocked, 41},
 		{&ociremote.TransportError{Host: "h", Status: 503}, 50},

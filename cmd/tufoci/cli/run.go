@@ -19,6 +19,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/tufoci/tufoci/publish"
 )
 
 // World is what a command line meets outside itself.
@@ -33,6 +35,9 @@ type World struct {
 
 	// Now is the clock. Nothing in the environment and no flag moves it.
 	Now func() time.Time
+
+	// Sleep waits for a time, or until ctx ends. Nil: in real time.
+	Sleep func(ctx context.Context, d time.Duration) error
 
 	// StdinIsTerminal says that questions can be asked, StderrIsTerminal that
 	// progress can be drawn.
@@ -124,6 +129,9 @@ func newApp(w World) *app {
 	}
 	if w.Now == nil {
 		w.Now = time.Now
+	}
+	if w.Sleep == nil {
+		w.Sleep = publish.Sleep
 	}
 	if w.LookupEnv == nil {
 		w.LookupEnv = func(string) (string, bool) { return "", false }
