@@ -41,7 +41,7 @@ func (p *publication) claims(ctx context.Context, version int64, h *head, r *met
 		}
 		if err := p.finishable(ctx, b, free, h, r); err != nil {
 			if errors.Is(err, errAtWork) {
-				if err := p.wait(ctx, tag); err != nil {
+				if err := p.wait(ctx); err != nil {
 					return 0, nil, err
 				}
 			}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
+	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -26,10 +27,10 @@ const (
 	crowdSeed = 5
 	// crowdWait is how long each waits for another at work, with pauses a
 	// crowdHaste-th of what people have.
-	crowdWait  = 20 * time.Second
-	crowdHaste = 40
+	crowdWait  = 10 * time.Minute
+	crowdHaste = 8
 	// lookEvery is how long a consumer rests.
-	lookEvery = 20 * time.Millisecond
+	lookEvery = 100 * time.Millisecond
 	// crowdTries bounds how often one change is published anew: with eight at work
 	// each has lost to the seven others more than once.
 	crowdTries = 100
@@ -69,11 +70,23 @@ func (m *member) rest(ctx context.Context, lost int) {
 	_ = publish.Sleep(ctx, time.Duration(m.pause.IntN(100*min(lost, 8)))*time.Millisecond)
 }
 
+// entryName is the n-th change of a member: an image that is signed.
+func entryName(m *member, n int) string { return fmt.Sprintf("images/%s:%d", m.name, n) }
+
+// sign stages the n-th change.
+func (m *member) sign(t *testing.T, n int) {
+	name := entryName(m, n)
+	line := fmt.Sprintf(`{"path":%q,"length":1,"hashes":{"sha256":%q}}`, name, strings.TrimPrefix(tuftest.Digest([]byte(name)), "sha256:"))
+	if _, err := m.ws.AddTargetEntries(strings.NewReader(line), metadata.TargetOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
 // publishAll publishes one change after the other, in the role that all share.
 func (m *member) publishAll(ctx context.Context, t *testing.T, g *tuftest.Registry) {
 	repo := remoteAs(t, g, m.name)
 	for n := range crowdChanges {
-		m.stage("", fmt.Sprintf("%s/%d", m.name, n), m.name)
+		m.sign(t, n)
 		m.rest(t.Context(), 1)
 		o := publish.Options{Now: m.clock, Wait: crowdWait, Sleep: func(ctx context.Context, d time.Duration) error {
 			return publish.Sleep(ctx, d/crowdHaste)
@@ -210,7 +223,7 @@ func landed(t *testing.T, g *tuftest.Registry, members []*member) {
 	}
 	for _, m := range members {
 		for n := range crowdChanges {
-			if name := fmt.Sprintf("%s/%d", m.name, n); count[name] != 1 {
+			if name := entryName(m, n); count[name] != 1 {
 				t.Errorf("%s is there %d times", name, count[name])
 			}
 		}

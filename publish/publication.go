@@ -96,8 +96,13 @@ func (p *publication) run(ctx context.Context) (*Result, error) {
 		case !errors.Is(err, errMoved) && !errors.Is(err, errFinished):
 			return result, err
 		}
-		plans++
 		p.dst.warn(fmt.Sprintf("planning anew: %v", err))
+		switch waited := p.wait(ctx); {
+		case waited == nil:
+			plans++
+		case !errors.Is(waited, errWaited):
+			return nil, waited
+		}
 	}
 	return nil, fmt.Errorf("%w: %d plans for tag %q were overtaken", ErrMoving, maxReplans+1, p.dst.channel)
 }

@@ -28,8 +28,9 @@ type Options struct {
 	// Rebased is told what was made again, and on which head, before anything is
 	// signed for it; nil: nobody is.
 	Rebased func(*metadata.Rebased)
-	// Wait is how long to wait for another publisher whose claim stands above the
-	// head; then the publish goes on without it. Default: not at all.
+	// Wait is how long to wait for other publishers, whose claim stands above the
+	// head or who keep moving it; then the publish goes on as without. Default: not
+	// at all.
 	Wait time.Duration
 	// Sleep waits, or returns the error of a context that ends; default [Sleep].
 	Sleep func(ctx context.Context, d time.Duration) error

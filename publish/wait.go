@@ -37,16 +37,16 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// wait lets the publisher of a claim go on, and ends the plan with errWaited; nil
-// if there is no time left, or for a plan that is only shown.
-func (p *publication) wait(ctx context.Context, tag string) error {
+// wait lets another publisher go on, and returns errWaited; nil if there is no
+// time left, or for a plan that is only shown.
+func (p *publication) wait(ctx context.Context) error {
 	pause := Pause(p.left)
 	if pause == 0 || p.o.DryRun {
 		return nil
 	}
 	p.left -= pause
 	if err := p.o.Sleep(ctx, pause); err != nil {
-		return fmt.Errorf("waiting for the publisher of claim %s: %w", tag, err)
+		return fmt.Errorf("waiting for another publisher: %w", err)
 	}
 	return errWaited
 }
