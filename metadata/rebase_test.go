@@ -309,3 +309,91 @@ func below(parent, name string) func(*world, *Workspace) {
 		w.must(ws.AddDelegation(DelegationOptions{Name: name, Parent: parent, Paths: []string{parent + "/*"}, Keys: []string{"k3"}}))
 	}
 }
+
+// What was lost is found where the head can have come from, whatever its caller was made to believe, and bytes are taken
+// for what their hash says.
+func TestRebaseDoubtsItsCaller(t *testing.T) {
+	t.Parallel()
+	w, ws := standard(t)
+	other := w.clone()
+	start := *w
+	large := strings.Repeat("x", maxKeptTarget+1)
+	for _, path := range []string{"lost1", "lost2", "lost3"} {
+		add(path, large+path)(w, ws)
+		w.sign(ws)
+		w.publish(ws)
+	}
+	newest := ws.Earlier()[0].Digest // which has lost1 and lost2
+	rival := other.open()
+	other.channel, other.pushed, other.digest = start.channel, start.pushed, 100
+	newRole("team", "rel")(other, rival)
+	add("theirs", "theirs")(other, rival)
+	other.sign(rival)
+	other.publish(rival)
+	w.channel, w.pushed, w.digest = other.channel, other.pushed, other.digest
+
+	lie := func(string, int64) ([]byte, error) {
+		return []byte(strings.Repeat("y", maxKeptTarget+1) + "lost1"), nil
+	}
+	_, err := w.rebase(ws, RebaseOptions{Ancestor: newest, Blob: lie})
+	wantErr(t, err, ErrConflict, "target lost1", "bytes")
+	_, err = w.rebase(ws, RebaseOptions{Ancestor: "sha256:" + checksum(nil)})
+	wantErr(t, err, ErrInvalid, "not known here")
+	truth := func(sum string, _ int64) ([]byte, error) {
+		for _, path := range []string{"lost1", "lost2", "lost3"} {
+			if data := []byte(large + path); checksum(data) == sum {
+				return data, nil
+			}
+		}
+		return nil, ErrNotAtHand
+	}
+	_, err = w.rebase(ws, RebaseOptions{Ancestor: newest, Blob: truth})
+	w.must(err)
+	checkFacts(t, ws, ws.staged["targets"], []string{"target lost1", "target lost2", "target lost3", "target theirs", "delegation team"})
+	if v := ws.staged["targets"].version; v != 5 {
+		t.Errorf("staged as v%d: versions that were lost are not used again", v)
+	}
+}
+
+// A root and a role that the head has left alone keep their signatures; a role whose new key is staged is to be signed
+// by that, also where others have changed what it lists.
+func TestRebaseKeepsAndResigns(t *testing.T) {
+	t.Parallel()
+	w, ws := teams(t)
+	w.other(in("b", "b/theirs", "theirs"))
+	role("root", RoleEdit{AddKeys: []string{"k2"}})(w, ws)
+	role("b", RoleEdit{AddKeys: []string{"k3"}, RemoveKeys: []string{"k1"}})(w, ws)
+	in("b", "b/mine", "mine")(w, ws)
+	w.sign(ws)
+	root := ws.staged["root"].sum
+	if _, err := w.rebase(ws, RebaseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if ws.staged["root"].sum != root {
+		t.Error("root lost its signatures")
+	}
+	checkFacts(t, ws, ws.staged["b"], []string{"target b/mine", "target b/theirs"})
+	w.must(ws.Reset("b"))
+	w.must(ws.Close())
+	ws = w.open()
+	_, err := w.assemble(ws)
+	wantErr(t, err, ErrNeedSignatures)
+
+	// Nothing of b is changed here but its key.
+	w, ws = teams(t)
+	w.other(func(w *world, ws *Workspace) {
+		in("b", "b/theirs", "theirs")(w, ws)
+		add("theirs", "theirs")(w, ws)
+	})
+	role("b", RoleEdit{AddKeys: []string{"k3"}, RemoveKeys: []string{"k1"}})(w, ws)
+	w.sign(ws)
+	if _, err := w.rebase(ws, RebaseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if ws.staged["b"] == nil {
+		t.Fatal("b has to be signed by its new key")
+	}
+	w.sign(ws)
+	w.publish(ws)
+	checkFacts(t, ws, ws.base.role("b"), []string{"target b/theirs"})
+}

@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/metadata"
@@ -436,5 +439,33 @@ func TestPublishWaits(t *testing.T) {
 		if comes && naps != 3 || waited > time.Minute || !comes && waited != time.Minute {
 			t.Errorf("waited %s in %d pauses", waited, naps)
 		}
+	}
+}
+
+// Nobody waits for a claim that clients would not take.
+func TestPublishDoesNotWaitForGarbage(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b := a.twin()
+	b.stage("team", "team/b", "of b")
+	die(t, g, b)
+	var m ocispec.Manifest
+	manifest, _ := g.Manifest(repository, "tuf.v2")
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		t.Fatal(err)
+	}
+	drop(&m, "metadata/2.team.json")
+	manifest, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.PutManifest(repository, "tuf.v2", manifest)
+	a.stage("", "a", "of a")
+	_, err = a.try(t.Context(), g, publish.Options{Wait: time.Minute, Sleep: func(context.Context, time.Duration) error {
+		t.Error("waited")
+		return nil
+	}})
+	if err != nil || content(t, g, a, "a") != "of a" {
+		t.Error(err)
 	}
 }
