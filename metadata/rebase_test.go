@@ -183,11 +183,12 @@ func TestRebaseMerges(t *testing.T) {
 			}
 			checkFacts(t, ws, ws.current(test.role), test.want)
 
+			if len(test.want) < 3 {
+				return // what clients say of the others is enough
+			}
 			w.must(ws.Close())
 			ws = w.open()
-			if len(ws.staged) > 0 {
-				w.sign(ws)
-			}
+			w.sign(ws)
 			w.publish(ws)
 			checkFacts(t, ws, ws.current(test.role), test.want)
 		})
@@ -339,6 +340,12 @@ func TestRebaseDoubtsItsCaller(t *testing.T) {
 	wantErr(t, err, ErrConflict, "target lost1", "bytes")
 	_, err = w.rebase(ws, RebaseOptions{Ancestor: "sha256:" + checksum(nil)})
 	wantErr(t, err, ErrInvalid, "not known here")
+	stranger := newWorld(t)
+	foreign := stranger.init(stranger.initOptions())
+	stranger.sign(foreign)
+	stranger.publish(foreign)
+	_, err = ws.Rebase(stranger.head(), RebaseOptions{Ancestor: newest, Blob: lie})
+	wantErr(t, err, ErrForeignHead)
 	truth := func(sum string, _ int64) ([]byte, error) {
 		for _, path := range []string{"lost1", "lost2", "lost3"} {
 			if data := []byte(large + path); checksum(data) == sum {
