@@ -63,6 +63,28 @@ func TestEditKilledAtAnyStep(t *testing.T) {
 			}
 			return err
 		},
+		"removal": func(ws *Workspace) error {
+			if _, err := ws.RemoveTarget("", "there"); err != nil && !errors.Is(err, ErrNoTarget) {
+				return err
+			}
+			return nil
+		},
+		"reset": func(ws *Workspace) error {
+			if err := ws.Reset("there"); err != nil && !errors.Is(err, ErrNoTarget) {
+				return err
+			}
+			return nil
+		},
+		"reset all": func(ws *Workspace) error { return ws.ResetAll() },
+		"new key": func(ws *Workspace) error {
+			if err := ws.UpdateConfig(func(c *Config) error { c.Images = "registry.example"; return nil }); err != nil {
+				return err
+			}
+			if _, err := ws.AddKeyURI("again", "env:rel3", ""); err != nil && !errors.Is(err, ErrKeyExists) {
+				return err
+			}
+			return nil
+		},
 		"sign": func(ws *Workspace) error {
 			if _, err := ws.Sign(t.Context(), nil, nil); err != nil && !errors.Is(err, ErrInvalid) {
 				return err
@@ -75,6 +97,8 @@ func TestEditKilledAtAnyStep(t *testing.T) {
 			t.Parallel()
 			w, ws := standard(t)
 			w.addKey(ws, "rel2")
+			w.uri("rel3")
+			add("there", "there")(w, ws)
 			w.must(ws.Close())
 			probe := w.clone().open()
 			steps := countSteps(probe.disk)

@@ -129,6 +129,8 @@ func unDelegate(name string) func(*world, *Workspace) {
 // What both sides did comes together in one role that one side signs, and clients take it.
 func TestRebaseMerges(t *testing.T) {
 	t.Parallel()
+	origin, first := teams(t)
+	origin.must(first.Close())
 	for name, test := range map[string]struct {
 		ours, theirs func(*world, *Workspace)
 		role         string
@@ -157,7 +159,9 @@ func TestRebaseMerges(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, ws := teams(t)
+			w := origin.clone()
+			w.t = t
+			ws := w.open()
 			w.other(test.theirs)
 			test.ours(w, ws)
 			w.sign(ws)
@@ -218,6 +222,8 @@ func checkFacts(t *testing.T, ws *Workspace, f *roleFile, want []string) {
 // What contradicts what others did is listed with both values, and nothing changes.
 func TestRebaseConflicts(t *testing.T) {
 	t.Parallel()
+	origin, first := teams(t)
+	origin.must(first.Close())
 	for name, test := range map[string]struct {
 		ours, theirs           func(*world, *Workspace)
 		role, kind, subject    string
@@ -243,7 +249,9 @@ func TestRebaseConflicts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, ws := teams(t)
+			w := origin.clone()
+			w.t = t
+			ws := w.open()
 			if strings.Contains(name, "orders") {
 				newRole("c", "k3")(w, ws)
 				w.sign(ws)
