@@ -29,14 +29,15 @@ type hsm struct {
 	t             testing.TB
 	module, label string
 	pin           string
-	conf          string // SOFTHSM2_CONF of whoever uses it
-	tool          string // pkcs11-tool
+	conf          string            // SOFTHSM2_CONF of whoever uses it
+	tool          string            // pkcs11-tool
+	keyTypes      map[string]string // by object
 }
 
 // newHSM makes an empty token in a directory of the test.
 func newHSM(t testing.TB, label string) *hsm {
 	t.Helper()
-	k := &hsm{t: t, label: label, pin: "4711", tool: installed(t, "pkcs11-tool", "the Debian package opensc has it")}
+	k := &hsm{t: t, label: label, pin: "4711", keyTypes: map[string]string{}, tool: installed(t, "pkcs11-tool", "the Debian package opensc has it")}
 	for _, module := range softhsmModules {
 		if _, err := os.Stat(module); err == nil {
 			k.module = module
@@ -95,6 +96,7 @@ func (k *hsm) login(args ...string) []string {
 func (k *hsm) generate(object, keyType string) {
 	k.t.Helper()
 	k.do(k.tool, k.login("--keypairgen", "--key-type", keyType, "--label", object, "--id", hexOf(object))...)
+	k.keyTypes[object] = keyType
 }
 
 // publicKey is the public half of a key in PEM, as openssl writes it.
@@ -106,20 +108,22 @@ func (k *hsm) publicKey(object string) []byte {
 }
 
 // sign signs bytes with nothing but pkcs11-tool, as somebody without tufoci
-// does: an ECDSA P-256 key their SHA-256, as ASN.1; an ed25519 key themselves.
+// does: an ECDSA P-256 key their SHA-256, as ASN.1; an ed25519 key themselves, up
+// to 1,000 bytes, which is what pkcs11-tool takes. It goes by the id; it would
+// take any key for a label.
 func (k *hsm) sign(object string, payload []byte) []byte {
 	k.t.Helper()
 	dir := k.t.TempDir()
 	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
 	args := []string{"--mechanism", "EDDSA"}
-	if !strings.Contains(string(k.do(k.tool, k.login("--list-objects", "--type", "privkey", "--label", object)...)), "EC_EDWARDS") {
+	if k.keyTypes[object] != "EC:edwards25519" {
 		sum := sha256.Sum256(payload)
 		payload, args = sum[:], []string{"--mechanism", "ECDSA", "--signature-format", "openssl"}
 	}
 	if err := os.WriteFile(in, payload, 0o600); err != nil {
 		k.t.Fatal(err)
 	}
-	k.do(k.tool, k.login(append(args, "--sign", "--label", object, "--input-file", in, "--output-file", out)...)...)
+	k.do(k.tool, k.login(append(args, "--sign", "--id", hexOf(object), "--input-file", in, "--output-file", out)...)...)
 	signature, err := os.ReadFile(out)
 	if err != nil {
 		k.t.Fatal(err)
