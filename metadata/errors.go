@@ -45,6 +45,8 @@ var (
 	ErrReserved = errors.New("reserved name")
 	// ErrNotDelegated: the role is not allowed to sign the path.
 	ErrNotDelegated = errors.New("path is not delegated to the role")
+	// ErrNoSpareKey: a change would leave root without a spare key.
+	ErrNoSpareKey = errors.New("root would lose its spare key")
 	// ErrKeyMissing: no key of that name is known, or no private key is at hand that could sign.
 	ErrKeyMissing = errors.New("key is missing")
 )
