@@ -52,7 +52,7 @@ func (o *Opener) newPluginKey(uri string) (*pluginKey, error) {
 	}
 	name, resource, ok := strings.Cut(uri, "://")
 	if !ok || name == "" || strings.ContainsAny(name, `/\`) {
-		return nil, fmt.Errorf("%w key URI %q: want NAME://...", metadata.ErrInvalid, uri)
+		return nil, fmt.Errorf("%w key URI %q: want NAME://RESOURCE", metadata.ErrInvalid, uri)
 	}
 	return &pluginKey{o: o, program: programPrefix + name, resource: resource}, nil
 }

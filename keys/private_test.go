@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -68,9 +69,7 @@ func legacy(t *testing.T, kind string, der []byte, headers map[string]string) []
 	out := make([]byte, len(der))
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(out, der)
 	all := map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC," + hex.EncodeToString(iv)}
-	for name, value := range headers {
-		all[name] = value
-	}
+	maps.Copy(all, headers)
 	return encode(kind, all, out)
 }
 
@@ -113,7 +112,6 @@ func TestDecodePrivateKey(t *testing.T) {
 		encrypted bool
 	}{
 		"PKCS#8":                     {encode("PRIVATE KEY", nil, pkcs8Of(t, ed)), ed, false},
-		"PKCS#8, encrypted":          {ours, p256, true},
 		"SEC 1":                      {encode("EC PRIVATE KEY", nil, sec1), p256, false},
 		"SEC 1, after parameters":    {append(encode("EC PARAMETERS", nil, []byte{6, 0}), encode("EC PRIVATE KEY", nil, sec1)...), p256, false},
 		"PKCS#1":                     {encode("RSA PRIVATE KEY", nil, pkcs1), rsa3072, false},
@@ -123,10 +121,9 @@ func TestDecodePrivateKey(t *testing.T) {
 		"Notary v1, early":           {legacy(t, "EC PRIVATE KEY", sec1, notary), p256, true},
 		"OpenSSH ed25519":            {sshFile(t, ed, ""), ed, false},
 		"OpenSSH ed25519, encrypted": {sshFile(t, ed, passphrase), ed, true},
-		"OpenSSH ECDSA, encrypted":   {sshFile(t, p384, passphrase), p384, true},
+		"OpenSSH ECDSA":              {sshFile(t, p384, ""), p384, false},
 		"OpenSSH RSA":                {sshFile(t, rsa3072, ""), rsa3072, false},
 		"cosign":                     {encode("ENCRYPTED SIGSTORE PRIVATE KEY", nil, cosign), p256, true},
-		"cosign, early":              {encode("ENCRYPTED COSIGN PRIVATE KEY", nil, cosign), p256, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,6 +143,9 @@ func TestDecodePrivateKey(t *testing.T) {
 				return
 			}
 			for _, wrong := range []string{"wrong", ""} {
+				if wrong != "" && name == "Notary v1" {
+					continue // 600,000 rounds for what package metadata tests
+				}
 				if key, err := DecodePrivateKey(tt.file, func() ([]byte, error) { return []byte(wrong), nil }); !errors.Is(err, metadata.ErrPassphrase) || key != nil {
 					t.Errorf("passphrase %q: %v", wrong, err)
 				}

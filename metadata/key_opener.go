@@ -13,7 +13,8 @@ import (
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// ErrUnsignable: what holds a key does not sign with it as TUF metadata needs it.
+// ErrUnsignable is the error for a signature that no client would count: what holds the key signs otherwise than TUF
+// metadata needs it.
 var ErrUnsignable = errors.New("unusable signature")
 
 // KeyOpener reaches private keys that are neither in files nor in environment variables: those of tokens, agents and key

@@ -215,6 +215,22 @@ func TestKeyDrill(t *testing.T) {
 	}
 }
 
+// A refresh without its keys names those that would do, where a workspace knows them.
+func TestNameKeys(t *testing.T) {
+	t.Parallel()
+	w, ws := standard(t)
+	w.now = w.now.Add(2 * day)
+	_, err := w.refresh(RefreshOptions{Force: true})
+	none, ok := errors.AsType[*NoKeysError](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	ws.NameKeys(none)
+	if k := none.Roles[0].Rules[0].Keys[0]; k.String() != "online "+k.ID[:8]+" env:online (last signed 2026-11-23T11:00Z)" {
+		t.Errorf("%s", k)
+	}
+}
+
 // A note that cannot be read or written holds nothing up.
 func TestSeenHoldsNothingUp(t *testing.T) {
 	t.Parallel()

@@ -102,3 +102,19 @@ func (w *Workspace) missingKey(err error, roles ...string) error {
 	}
 	return fmt.Errorf("%w; %s", err, accepts)
 }
+
+// NameKeys adds to an error of Refresh what the workspace knows of the keys that would do: their names, where they are,
+// who holds them and when they were last at work.
+func (w *Workspace) NameKeys(e *NoKeysError) {
+	for _, role := range e.Roles {
+		for _, r := range role.Rules {
+			for i, k := range r.Keys {
+				for name := range w.cfg.Keys {
+					if public, id, err := w.publicKey(name); err == nil && id == k.ID {
+						r.Keys[i] = w.keyInfo(id, public, k.Signed)
+					}
+				}
+			}
+		}
+	}
+}

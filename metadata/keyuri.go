@@ -49,7 +49,7 @@ func parseKeyURI(s string) (keyURI, error) {
 	default:
 		rest, ok := strings.CutPrefix(rest, "//")
 		if !ok || !pluginNameRE.MatchString(scheme) {
-			return keyURI{}, fmt.Errorf("%w key URI %q: want file:PATH, env:VARIABLE, pkcs11:..., ssh-agent:SHA256:... or NAME://...", ErrInvalid, s)
+			return keyURI{}, fmt.Errorf("%w key URI %q: want file:PATH, env:VARIABLE, pkcs11:ATTRIBUTES, ssh-agent:SHA256:FINGERPRINT or NAME://RESOURCE", ErrInvalid, s)
 		}
 		if rest != "" {
 			return keyURI{foreign: s}, nil

@@ -65,7 +65,7 @@ func (w *Workspace) createKey(name string, o KeyOptions) (*Key, error) {
 	case err != nil:
 		return nil, err
 	case u.foreign == "":
-		return nil, fmt.Errorf("%w: %s: a key is made in a file, or at pkcs11:... or NAME://...", ErrInvalid, o.URI)
+		return nil, fmt.Errorf("%w: %s: a key is made in a file, or at pkcs11:ATTRIBUTES or NAME://RESOURCE", ErrInvalid, o.URI)
 	case o.File != "":
 		return nil, fmt.Errorf("%w: a key is made in a file or at a URI, not at both", ErrInvalid)
 	case w.opener == nil:

@@ -4,12 +4,11 @@ package main
 
 import (
 	"crypto"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-
-	"crypto/x509"
 
 	"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin/common"
 
