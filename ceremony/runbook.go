@@ -124,7 +124,7 @@ func (r *runbook) commands() error {
 	r.line("2. Compare the txid with the others, by voice. ☐\n")
 	r.line("3. Sign, and send the signature file back. Either with tufoci:\n")
 	r.block("tufoci ceremony sign FILE --key file:KEY.pem -o KEY.sig")
-	r.line("or with the program that reaches your key. The coordinator sends the bytes to sign along:\n")
+	r.line("or with the program that reaches your key: openssl, or pkcs11-tool for a key in a token. The coordinator sends the bytes to sign along:\n")
 	for _, role := range r.c.Roles() {
 		r.block("tufoci ceremony review FILE --role " + word(role) + " -o " + payloadName(role) + "      # the coordinator")
 	}
@@ -133,7 +133,11 @@ func (r *runbook) commands() error {
 		r.block("sha256sum " + payloadName(s.Role))
 		for _, scheme := range schemes(s) {
 			r.line("%s key:\n", schemeName[scheme])
-			r.block(Commands(scheme, payloadName(s.Role))...)
+			payload, err := r.c.Payload(s.Role)
+			if err != nil {
+				return err
+			}
+			r.block(commands(scheme, payloadName(s.Role), len(payload))...)
 		}
 	}
 	return nil
@@ -182,21 +186,27 @@ var schemeName = map[string]string{
 	"rsassa-pss-sha256":   "RSA",
 }
 
-// Commands are the commands that sign the bytes in a file with a key of a scheme without tufoci: openssl with the key in
-// KEY.pem, or pkcs11-tool with a token. Either writes KEY.sig; none for a scheme that is not known.
-func Commands(scheme, payload string) []string {
-	token := "pkcs11-tool --module MODULE.so --token-label TOKEN --login --label KEY --sign "
+// maxTokenInput is how many bytes pkcs11-tool has signed in one piece, which Ed25519 needs.
+const maxTokenInput = 1000
+
+// commands are the commands that sign the bytes in a file with a key of a scheme without tufoci: openssl with the key in
+// KEY.pem, or pkcs11-tool with the key of an id in a token, which goes by no label. Either writes KEY.sig; none for a
+// scheme that is not known.
+func commands(scheme, payload string, length int) []string {
+	token := "pkcs11-tool --module MODULE.so --token-label TOKEN --login --id ID --sign "
 	switch scheme {
 	case "ed25519":
-		return []string{
-			"openssl pkeyutl -sign -rawin -inkey KEY.pem -in " + payload + " -out KEY.sig",
-			token + "--mechanism EDDSA --input-file " + payload + " --output-file KEY.sig",
+		out := []string{"openssl pkeyutl -sign -rawin -inkey KEY.pem -in " + payload + " -out KEY.sig"}
+		if length <= maxTokenInput {
+			out = append(out, token+"--mechanism EDDSA --input-file "+payload+" --output-file KEY.sig")
 		}
+		return out
 	case "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384":
 		hash := map[string]string{"ecdsa-sha2-nistp256": "sha256", "ecdsa-sha2-nistp384": "sha384"}[scheme]
 		return []string{
 			"openssl dgst -" + hash + " -sign KEY.pem -out KEY.sig " + payload,
-			"openssl dgst -" + hash + " -binary -out hash.bin " + payload + " && " + token + "--mechanism ECDSA --input-file hash.bin --output-file KEY.sig",
+			"openssl dgst -" + hash + " -binary -out hash.bin " + payload,
+			token + "--mechanism ECDSA --input-file hash.bin --output-file KEY.sig",
 		}
 	case "rsassa-pss-sha256":
 		return []string{
