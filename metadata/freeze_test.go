@@ -160,7 +160,10 @@ func TestSigningElsewhereKilledAtAnyStep(t *testing.T) {
 			w.must(over(ws))
 			_, err = ws.AddSignatures(c)
 			w.must(err)
-			victim.publish(ws)
+			if r, err := victim.assemble(ws); err != nil || r.RootVersion != 2 {
+				t.Fatalf("%s, step %d: %v", name, n, err)
+			}
+			w.must(ws.Close())
 		}
 	}
 }
