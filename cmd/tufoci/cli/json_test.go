@@ -35,6 +35,8 @@ var documents = map[string][]result{
 	"role show":         {&roleResult{}},
 	"role set":          {&roleSetResult{}},
 	"role add":          {&roleAddResult{}},
+	"rotate key":        {&rotateResult{}},
+	"rotate online":     {&rotateResult{}},
 	"target add":        {&targetChangeResult{}},
 	"target rm":         {&targetChangeResult{}},
 	"target list":       {&targetListResult{}},

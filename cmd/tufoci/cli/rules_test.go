@@ -42,7 +42,10 @@ func TestNextLinesNameWhatExists(t *testing.T) {
 			checkNext(t, root, next)
 		}
 	}
-	// A warning names a command too.
+	// A warning names a command too, and what follows a rotation.
+	for _, next := range []string{nextSeveral, nextSign, nextPublish, unusedKey("{key}")} {
+		checkNext(t, root, next)
+	}
 	checkNext(t, root, "`tufoci trust add --min-timestamp`")
 }
 
