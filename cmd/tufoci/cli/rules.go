@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tufoci/tufoci/doctor"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
@@ -121,6 +122,10 @@ var rules = []rule{
 	{is(notationdir.ErrScopeClash, notationdir.ErrPolicy), exitRefused, "Notation has one statement for a repository, in a form of its own", []string{"what each trust speaks for: `tufoci trust list`"}},
 	{is(notationdir.ErrForeign), exitRefused, "it is not overwritten in passing", []string{"look at it; into another directory: `tufoci trust sync {trust} --to notation --dir DIR`", "`{command} --help`"}},
 	{is(notationdir.ErrLocked), exitLocked, "another tufoci syncs into this directory", []string{"`{command}` again, when it is done"}},
+
+	// What a doctor found, where the errors further down do not say it.
+	{is(doctor.ErrUnfit), exitRefused, "publishing would fail there", []string{"what each ✗ above says; then `tufoci doctor`"}},
+	{is(doctor.ErrClock, doctor.ErrState), exitStale, "consumers, or this machine, would refuse it", []string{"what each ✗ above says; then `tufoci doctor`"}},
 
 	// The publisher's.
 	{is(publish.ErrDiffers), exitDiffers, "the tag was moved since it was signed, by you or by somebody else", []string{"compare with what was built: `tufoci image list` shows what is signed"}},

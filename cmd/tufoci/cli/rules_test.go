@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tufoci/tufoci/doctor"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
@@ -47,6 +50,31 @@ func TestNextLinesNameWhatExists(t *testing.T) {
 		checkNext(t, root, next)
 	}
 	checkNext(t, root, "`tufoci trust add --min-timestamp`")
+}
+
+// What a doctor advises exists too.
+func TestDoctorNamesWhatExists(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../../doctor/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	root := newApp(World{}).newRoot()
+	ours := regexp.MustCompile("`tufoci [^`]*`")
+	found := 0
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, next := range ours.FindAllString(string(data), -1) {
+			found++
+			checkNext(t, root, next)
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d commands found", found)
+	}
 }
 
 func checkNext(t *testing.T, root *cobra.Command, next string) {
@@ -114,6 +142,10 @@ func TestExitCodes(t *testing.T) {
 		{mirror.ErrCargo, 25},
 		{mirror.ErrConfig, 2},
 		{mirror.ErrLocked, 41},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrUnfit}}}, 33},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrClock}}}, 20},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrState}}}, 20},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: &ociremote.AuthError{Host: "h", Status: 401}}}}, 51},
 		{trust.ErrStaleCopy, 20},
 		{trust.ErrClock, 20},
 		{trust.ErrNoHome, 2},
