@@ -40,7 +40,7 @@ var layers = map[string][]string{
 	"internal/tuftest":      {},
 	"e2e/bench":             {"ociremote", "trust"},
 	"e2e": {
-		"metadata", "ociremote", "trust", "publish", "material", "verify/notationdir",
+		"metadata", "ociremote", "trust", "publish", "material", "verify/notationdir", "doctor",
 		"cmd/tufoci/cli", "internal/tuftest", "internal/notationsign",
 	},
 }

@@ -135,6 +135,7 @@ var rules = []rule{
 	{is(publish.ErrNoImage), exitAbsent, "the registry does not have what was asked for", []string{"compare the name with the one in the registry: `{command} --help`"}},
 	{is(publish.ErrImageHost), exitUsage, "names in metadata have no host: they stand for the one that tufoci.yaml calls images", []string{"`{command} --help`"}},
 	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
+	{is(metadata.ErrLastVersion), exitRefused, "whoever had the online key drove the versions up to the end", []string{"`tufoci rotate online --key URI`, point the tag at the last good bundle of its history, then `tufoci publish`"}},
 	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; the changes that lost are still in this workspace", []string{"`tufoci status` shows what is staged; agree with the other publisher"}},
 	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; to make them again on what is published: `tufoci reset {role}` drops them, and `tufoci publish` takes over what others did"}},
 	{is(publish.ErrMoving), exitConflict, "another publisher is at work", []string{"`tufoci publish`, when it is done"}},

@@ -192,6 +192,7 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrKeyInUse, 33},
 		{metadata.ErrKeyExists, 2},
 		{metadata.ErrLint, 33},
+		{metadata.ErrLastVersion, 33},
 		{&metadata.ImageInUseError{}, 33},
 		{material.ErrInvalid, 33},
 		{material.ErrIssuer, 33},
