@@ -118,15 +118,10 @@ func (w *Workspace) stagedNames() ([]string, error) {
 
 // rulesOf are the thresholds of what is staged of a role. A root must meet those of its predecessor too (spec 5.3.4).
 func (w *Workspace) rulesOf(role string) ([]rule, error) {
-	rules, err := w.view().rules(role)
-	if err != nil || role != tuf.ROOT || w.base == nil || w.staged[role] == nil {
-		return rules, err
+	if w.staged[role] == nil {
+		return w.view().rules(role)
 	}
-	old, err := parseFile[tuf.RootType](w.base.role(tuf.ROOT))
-	if err != nil {
-		return nil, err
-	}
-	return append([]rule{rootRule(old, tuf.ROOT)}, rules...), nil
+	return w.view().rulesAfter(role, w.base.role(role))
 }
 
 // sign signs a file with those of the keys named that a rule knows, and returns these. With enough it stops once the

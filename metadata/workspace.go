@@ -21,6 +21,8 @@ const (
 	blobsDir   = "targets"
 	keysDir    = "keys"
 	lockFile   = "lock"
+
+	ceremonyDir = "ceremony"
 )
 
 // Workspace is a publisher's directory: tufoci.yaml and .tufoci. It holds the lock of the directory until Close.
@@ -37,6 +39,8 @@ type Workspace struct {
 	disk   *disk
 	base   *base                // nil before the first publish
 	staged map[string]*roleFile // next versions by role
+
+	freezes []Freeze // of staged roles
 
 	parsed parsedFiles
 	opened map[string]Signer // private keys by URI
@@ -118,6 +122,9 @@ func (w *Workspace) load() error {
 		return err
 	}
 	if w.staged, err = w.loadStaged(); err != nil {
+		return err
+	}
+	if err := w.loadFreezes(); err != nil {
 		return err
 	}
 	if w.base == nil && (w.staged[tuf.ROOT] == nil || w.staged[tuf.TARGETS] == nil) {

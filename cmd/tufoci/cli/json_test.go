@@ -63,6 +63,17 @@ var documents = map[string][]result{
 	"diff":              {&diffResult{}},
 	"reset":             {&resetResult{}},
 	"sign":              {&signResult{}},
+	"payload":           {&payloadResult{}},
+	"sign-payload":      {&signPayloadResult{}},
+	"add-signature":     {&signResult{}},
+	"ceremony start":    {&ceremonyResult{}},
+	"ceremony review":   {&ceremonyReviewResult{}},
+	"ceremony sign":     {&ceremonyResult{}},
+	"ceremony add":      {&ceremonyResult{}},
+	"ceremony status":   {&ceremonyResult{}},
+	"ceremony apply":    {&ceremonyResult{}},
+	"ceremony abort":    {&ceremonyAbortResult{}},
+	"ceremony runbook":  {&ceremonyRunbookResult{}},
 	"publish":           {&publishResult{}},
 	"trust add":         {&trustAddResult{}},
 	"trust list":        {&trustListResult{}},
@@ -87,7 +98,7 @@ var documents = map[string][]result{
 
 var (
 	docHeading = regexp.MustCompile("^##+ (.*)$")
-	docCommand = regexp.MustCompile("`tufoci ([a-z ]+)`")
+	docCommand = regexp.MustCompile("`tufoci ([a-z -]+)`")
 	docMember  = regexp.MustCompile("^\\| `([^`]+)` \\| ([^|]+) \\|")
 )
 
@@ -220,6 +231,11 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[change]():                  "change",
 	reflect.TypeFor[roleSignatures]():          "role signatures",
 	reflect.TypeFor[signatureRule]():           "signature rule",
+	reflect.TypeFor[payloadInfo]():             "payload",
+	reflect.TypeFor[rolePayload]():             "role payload",
+	reflect.TypeFor[ceremonyInfo]():            "ceremony",
+	reflect.TypeFor[ceremonyBase]():            "base of a ceremony",
+	reflect.TypeFor[openCeremony]():            "open ceremony",
 	reflect.TypeFor[roleChange]():              "role change",
 	reflect.TypeFor[sentBlob]():                "blob",
 	reflect.TypeFor[published]():               "publication",

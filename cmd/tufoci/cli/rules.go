@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 
+	"github.com/tufoci/tufoci/ceremony"
 	"github.com/tufoci/tufoci/doctor"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
@@ -127,6 +129,21 @@ var rules = []rule{
 	{is(doctor.ErrUnfit), exitRefused, "publishing would fail there", []string{"what each ✗ above says; then `tufoci doctor`"}},
 	{is(doctor.ErrClock, doctor.ErrState), exitStale, "consumers, or this machine, would refuse it", []string{"what each ✗ above says; then `tufoci doctor`"}},
 
+	// Ceremonies, and signatures that were made elsewhere.
+	{is(ceremony.ErrNewerFormat), exitMalformed, "who started the ceremony has a newer tufoci", []string{"ask for the version that wrote it; this is `tufoci version`"}},
+	{is(ceremony.ErrFormat), exitMalformed, "it was changed on its way, or is something else; nothing was signed", []string{"ask who started the ceremony for the file again, and compare the txid by voice: `tufoci ceremony review {file}`"}},
+	{is(ceremony.ErrOther), exitDiffers, "signatures are over the bytes of one ceremony, and count for no other", []string{"compare the txid with who sent it: `tufoci ceremony review {file}`"}},
+	{is(ceremony.ErrMoved), exitConflict, "somebody has published since the ceremony started; signatures of it would not count", []string{"who started it: `tufoci ceremony abort {file}`, then `tufoci publish` takes over what others did"}},
+	{is(ceremony.ErrBaseDiffers), exitDiffers, "the file says of what is published what is not so", []string{"do not sign; ask who started it, and compare with `tufoci inspect {source}`"}},
+	{is(ceremony.ErrIncomplete), exitNeedSignatures, "{wanted}", []string{"{keys}: `tufoci ceremony sign {file} --key URI`, with the URI of their key"}},
+	{is(ceremony.ErrNeedsKey), exitUsage, "it is the bare signature, as openssl and pkcs11-tool write it", []string{"`tufoci ceremony add {file} SIG --key NAME`, with the name of the key"}},
+	{is(ceremony.ErrLocked), exitLocked, "two commands add signatures to the same file", []string{"`{command}` again, when it is done"}},
+	{is(metadata.ErrPayload), exitMalformed, "keys of a repository sign its metadata, and nothing else", []string{"whoever has the workspace: `tufoci payload ROLE -o FILE`"}},
+	{is(metadata.ErrFrozen), exitRefused, "people are signing these bytes; other ones would make their signatures void", []string{"`tufoci ceremony abort {file}` gives the ceremony up and keeps what is staged"}},
+	{is(metadata.ErrChanged), exitRefused, "the signatures are over other bytes, and would not count", []string{"`tufoci ceremony abort {file}`, then start it again"}},
+	{is(metadata.ErrNotFrozen), exitOther, "it is over, or was started in another workspace", []string{"`tufoci status` shows the open ones"}},
+	{is(metadata.ErrSignature), exitThreshold, "only a signature that counts is added; nothing was changed", []string{"sign the bytes that `tufoci payload ROLE -o FILE` writes, or those of `tufoci ceremony review FILE -o FILE`, with a key of the role"}},
+
 	// The publisher's.
 	{is(publish.ErrDiffers), exitDiffers, "the tag was moved since it was signed, by you or by somebody else", []string{"compare with what was built: `tufoci image list` shows what is signed"}},
 	{is(publish.ErrBesideName), exitUsage, "a copy is kept in a repository, or in those of images that match a pattern", []string{"`{command} --help`"}},
@@ -197,6 +214,12 @@ func (s *subject) learn(err error) {
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
 		s.role = e.Roles[0].Role
 	}
+	if e, ok := errors.AsType[*metadata.FrozenError](err); ok {
+		s.file = first(e.Freeze.File, ceremony.Short(e.Freeze.ID))
+	}
+	if e, ok := errors.AsType[*ceremony.IncompleteError](err); ok && len(e.Roles) > 0 {
+		s.keys, s.wanted = missingKeys(e.Roles[0]), wantedBy(e.Roles[0])
+	}
 	if e, ok := errors.AsType[*metadata.ImageInUseError](err); ok && len(e.Tags) > 0 {
 		s.target = strings.Join(e.Tags, " ")
 	}
@@ -233,4 +256,20 @@ func missingKeys(r metadata.RoleSignatures) string {
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// wantedBy says what each rule wants and has.
+func wantedBy(r metadata.RoleSignatures) string {
+	out := make([]string, len(r.Rules))
+	for i, rule := range r.Rules {
+		var all, have []string
+		for _, k := range rule.Keys {
+			all = append(all, k.String())
+			if k.Signed {
+				have = append(have, first(k.Name, shorten(k.ID, 8)))
+			}
+		}
+		out[i] = fmt.Sprintf("%s wants %d of {%s}; have: %s", rule.By, rule.Need, strings.Join(all, ", "), first(strings.Join(have, ", "), "none"))
+	}
+	return strings.Join(out, "; ")
 }
