@@ -55,7 +55,7 @@ func newRotateResult(w *metadata.Workspace, rotated *metadata.KeyRotation) (*rot
 	return r, nil
 }
 
-// next is how what is staged gets its signatures.
+// next is how what is staged gets its signatures. What several people sign goes round as a ceremony.
 func (r *rotateResult) next() string {
 	next := nextPublish
 	for _, s := range r.Signatures {
@@ -73,7 +73,7 @@ func (r *rotateResult) next() string {
 
 // What follows a rotation.
 const (
-	nextSeveral = "`tufoci sign`, by each of those who must sign, then `tufoci publish`"
+	nextSeveral = "`tufoci sign`, if all the keys are here; else `tufoci ceremony start -m MESSAGE -o FILE`, for those who have them; then `tufoci publish`"
 	nextSign    = "`tufoci sign`, then `tufoci publish`"
 	nextPublish = "`tufoci publish`"
 )
