@@ -33,10 +33,9 @@ var layers = map[string][]string{
 	"verify/notationdir": {"trust", "material", "verify", "internal/syncdir"},
 	"mirror":             {"publish", "trust", "ociremote", "material", "verify", "internal/syncdir", "internal/period"},
 	"serve":              {"trust", "fetcher", "ociremote"},
+	"doctor":             {"metadata", "ociremote", "publish"},
 	"cmd/tufoci/cli": {
-		"metadata", "ociremote", "fetcher", "trust", "publish", "material", "verify", "verify/notationdir", "mirror", "serve",
-		"keys", "keys/token", "ceremony",
-		"internal/period", "internal/syncdir", "internal/notationsign",
+		"metadata", "ociremote", "fetcher", "trust", "publish", "material", "verify", "verify/notationdir", "mirror", "serve", "keys", "keys/token", "ceremony", "internal/period", "internal/syncdir", "internal/notationsign", "doctor",
 	},
 	"cmd/sigstore-kms-pkcs11": {"keys/token"},
 	"internal/kmstest":        {"keys/token"},
@@ -45,7 +44,7 @@ var layers = map[string][]string{
 	"internal/tuftest":        {},
 	"e2e/bench":               {"ociremote", "trust"},
 	"e2e": {
-		"metadata", "ociremote", "trust", "publish", "material", "verify/notationdir",
+		"metadata", "ociremote", "trust", "publish", "material", "verify/notationdir", "doctor",
 		"cmd/tufoci/cli", "internal/tuftest", "internal/notationsign",
 	},
 }
@@ -60,8 +59,8 @@ var homes = map[string][]string{
 	"github.com/notaryproject/tspclient-go":             {"verify", "internal/notationsign", "internal/tuftest"},
 	"github.com/veraison/go-cose":                       {"verify"},
 	"github.com/digitorus/timestamp":                    {"internal/tuftest"},
-	"github.com/opencontainers/image-spec":              {"ociremote", "fetcher", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli", "mirror"},
-	"github.com/opencontainers/go-digest":               {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli", "mirror"},
+	"github.com/opencontainers/image-spec":              {"ociremote", "fetcher", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli", "mirror", "doctor"},
+	"github.com/opencontainers/go-digest":               {"ociremote", "fetcher", "trust", "publish", "verify", "internal/notationsign", "cmd/tufoci/cli", "mirror", "doctor"},
 	"github.com/secure-systems-lab/go-securesystemslib": {"metadata", "keys", "internal/tuftest"},
 	"github.com/sigstore/sigstore":                      {"keys", "cmd/sigstore-kms-pkcs11", "internal/kmstest"},
 	"github.com/miekg/pkcs11":                           {"cmd/sigstore-kms-pkcs11"},

@@ -74,7 +74,8 @@ func (d *draft) checkReached() error {
 }
 
 // superseded reports whether the head makes what is staged unnecessary: it has the same bytes, the same signed part, or
-// has moved away from under a version that only renews the one before.
+// has moved away from under a version that only renews the one before. It does not if what it has is not signed by the
+// keys that are staged for it: that version was staged for its new keys to sign, and what moved needs them too.
 func (d *draft) superseded(staged, published, theirs *roleFile) (bool, error) {
 	switch {
 	case theirs == nil:
@@ -88,7 +89,14 @@ func (d *draft) superseded(staged, published, theirs *roleFile) (bool, error) {
 		}
 	}
 	if published != nil {
-		return sameContent(staged, published)
+		if same, err := sameContent(staged, published); err != nil || !same {
+			return same, err
+		}
+		rules, err := d.w.view().rules(staged.role)
+		if err != nil {
+			return false, err
+		}
+		return theirs.meets(rules)
 	}
 	_, isBin, err := d.w.view().binParent(staged.role)
 	if err != nil || !isBin {

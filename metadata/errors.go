@@ -23,6 +23,8 @@ var (
 	ErrForeignHead = errors.New("head is not of this repository")
 	// ErrHead: the head is not a whole repository, although its caller said that it verified.
 	ErrHead = errors.New("head is not a whole repository")
+	// ErrLastVersion: timestamp or snapshot of the head has the last version that clients take, 2^53-1: somebody drove it up.
+	ErrLastVersion = errors.New("no version is left")
 	// ErrNeedSignatures: staged roles lack signatures. Always a *NeedSignaturesError.
 	ErrNeedSignatures = errors.New("staged changes need more signatures")
 	// ErrLint: the result would be refused by lint. Always a *LintError.

@@ -177,17 +177,11 @@ func (n *initialisation) keys() ([]byte, error) {
 
 // addKey adds one key by the URI of its private half or the file of its public one, named after the file.
 func (n *initialisation) addKey(uri string) error {
-	name := nameOfURI(uri)
-	if data, err := readBounded(uri, maxKeyFile); err == nil {
-		if pub, err := ParsePublicKey(data); err == nil {
-			return n.record(name, "", pub)
-		}
-	}
-	signer, err := n.w.newSigners().open(name, uri, nil)
+	name, k, key, err := n.w.keyBehind(uri)
 	if err != nil {
 		return err
 	}
-	return n.record(name, uri, signer.Key())
+	return n.record(name, k.URI, key)
 }
 
 func (n *initialisation) record(name, uri string, pub *tuf.Key) error {

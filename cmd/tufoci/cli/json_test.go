@@ -24,6 +24,7 @@ var documents = map[string][]result{
 	"discover":          {&discoverResult{}},
 	"refresh":           {&refreshResult{}},
 	"check":             {&checkResult{}},
+	"doctor":            {&doctorResult{}},
 	"init":              {&initResult{}},
 	"key generate":      {&keyResult{}},
 	"key import":        {&keyResult{}},
@@ -36,6 +37,8 @@ var documents = map[string][]result{
 	"role show":         {&roleResult{}},
 	"role set":          {&roleSetResult{}},
 	"role add":          {&roleAddResult{}},
+	"rotate key":        {&rotateResult{}},
+	"rotate online":     {&rotateResult{}},
 	"target add":        {&targetChangeResult{}},
 	"target rm":         {&targetChangeResult{}},
 	"target list":       {&targetListResult{}},
@@ -274,6 +277,7 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[foundBundle]():             "found bundle",
 	reflect.TypeFor[referrer]():                "referrer",
 	reflect.TypeFor[finding]():                 "finding",
+	reflect.TypeFor[doctorCheck]():             "doctor check",
 }
 
 // members lists the JSON members of a struct with their types. The objects that
