@@ -45,6 +45,8 @@ var (
 	ErrReserved = errors.New("reserved name")
 	// ErrNotDelegated: the role is not allowed to sign the path.
 	ErrNotDelegated = errors.New("path is not delegated to the role")
+	// ErrProposal: a role cannot be proposed, or what is proposed of it cannot follow the head.
+	ErrProposal = errors.New("cannot be proposed")
 	// ErrKeyMissing: no key of that name is known, or no private key is at hand that could sign.
 	ErrKeyMissing = errors.New("key is missing")
 )
