@@ -235,6 +235,28 @@ func (w *Workspace) Proposed() ([]ProposedRole, error) {
 	return slices.DeleteFunc(list.Roles, func(r ProposedRole) bool { return r.Version <= w.base.version(r.Role) }), nil
 }
 
+// ProposalStatus is a role that was proposed from here and that the base does not have yet.
+type ProposalStatus struct {
+	ProposedRole
+	// Changed: what is staged is no more what was proposed.
+	Changed bool
+}
+
+func (w *Workspace) proposalStatus() ([]ProposalStatus, error) {
+	records, err := w.Proposed()
+	if err != nil {
+		return nil, err
+	}
+	var out []ProposalStatus
+	for _, r := range records {
+		if r.Sent {
+			f := w.staged[r.Role]
+			out = append(out, ProposalStatus{r, f == nil || f.sum != r.SHA256})
+		}
+	}
+	return out, nil
+}
+
 // proposedList is the content of proposed.json.
 type proposedList struct {
 	Version int            `json:"version"`

@@ -171,7 +171,7 @@ func (p *proposed) digestOr(none string) string {
 // What is no proposal stays as well. None of that is needed: what fails is left.
 func (p *publication) tidy(ctx context.Context) {
 	deleter, ok := p.dst.repo.(content.Deleter)
-	if !ok || p.found == nil || p.found.tags == nil || len(p.found.tags) > maxTagsCompared {
+	if !ok || p.found == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, allProposalsTime)
@@ -192,7 +192,7 @@ func (p *publication) tidy(ctx context.Context) {
 	if len(done) == 0 {
 		return
 	}
-	shared, err := p.named(ctx, done)
+	shared, err := p.namedByOthers(ctx, done)
 	if err != nil {
 		return
 	}
@@ -203,11 +203,21 @@ func (p *publication) tidy(ctx context.Context) {
 	}
 }
 
-// named are the manifests that tags name, some aside.
-func (p *publication) named(ctx context.Context, but map[string]*ociremote.Proposal) (map[digest.Digest]bool, error) {
-	others := slices.DeleteFunc(slices.Clone(p.found.tags), func(tag string) bool { return but[tag] != nil })
+// errManyTags says that it would take too many requests to compare all tags.
+var errManyTags = errors.New("too many tags")
+
+// namedByOthers are the manifests that tags name, some aside.
+func (p *publication) namedByOthers(ctx context.Context, but map[string]*ociremote.Proposal) (map[digest.Digest]bool, error) {
+	tags, err := listTags(ctx, p.dst.repo, "")
+	if err != nil {
+		return nil, err
+	}
+	if len(tags) > maxTagsCompared {
+		return nil, errManyTags
+	}
+	tags = slices.DeleteFunc(tags, func(tag string) bool { return but[tag] != nil })
 	shared := map[digest.Digest]bool{}
-	for some := range slices.Chunk(others, 2*defaultConcurrency) {
+	for some := range slices.Chunk(tags, 2*defaultConcurrency) {
 		digests, err := p.dst.tagged(ctx, some...)
 		if err != nil {
 			return nil, err

@@ -113,7 +113,6 @@ type survey struct {
 	now     time.Time
 	warn    func(string)
 
-	tags []string // of the repository; nil if not all were listed
 	// found are the proposals that can follow the head, by tag; past are the tags of
 	// those that it has left behind.
 	found []*proposed
@@ -155,12 +154,11 @@ func (s *survey) list(ctx context.Context) error {
 		return err
 	}
 	all, err := listTags(ctx, s.repo, s.channel)
-	if errors.Is(err, errEnough) {
+	switch {
+	case errors.Is(err, errEnough):
 		s.warn(fmt.Sprintf("there are more than %d tags: proposals may be left out", maxTagsSeen))
-	} else if err != nil {
+	case err != nil:
 		return err
-	} else {
-		s.tags = all
 	}
 	strangers := 0
 	for _, tag := range all {
@@ -208,9 +206,9 @@ func badness(p *proposed) int {
 	return 0
 }
 
-// listTags lists the tags behind a channel, where all are that belong to it. errEnough:
-// there are more.
-func listTags(ctx context.Context, repo ociremote.Repository, channel string) ([]string, error) {
+// listTags lists the tags after last: behind a channel are all that belong to it.
+// errEnough: there are more.
+func listTags(ctx context.Context, repo ociremote.Repository, last string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, proposalTime)
 	defer cancel()
 	lister, ok := repo.(tagLister)
@@ -218,7 +216,7 @@ func listTags(ctx context.Context, repo ociremote.Repository, channel string) ([
 		return nil, nil
 	}
 	var all []string
-	err := lister.Tags(ctx, channel, func(tags []string) error {
+	err := lister.Tags(ctx, last, func(tags []string) error {
 		if all = append(all, tags...); len(all) > maxTagsSeen {
 			all = all[:maxTagsSeen]
 			return errEnough
