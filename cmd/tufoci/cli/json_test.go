@@ -60,7 +60,7 @@ var documents = map[string][]result{
 	"diff":              {&diffResult{}},
 	"reset":             {&resetResult{}},
 	"sign":              {&signResult{}},
-	"publish":           {&publishResult{}},
+	"publish":           {&publishResult{}, &proposeResult{}},
 	"trust add":         {&trustAddResult{}},
 	"trust list":        {&trustListResult{}},
 	"trust show":        {&trustShowResult{}},
@@ -255,6 +255,8 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[foundBundle]():             "found bundle",
 	reflect.TypeFor[referrer]():                "referrer",
 	reflect.TypeFor[finding]():                 "finding",
+	reflect.TypeFor[proposal]():                "proposal",
+	reflect.TypeFor[proposedRole]():            "proposed role",
 }
 
 // members lists the JSON members of a struct with their types. The objects that
