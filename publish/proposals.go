@@ -23,11 +23,14 @@ const (
 	maxProposals = 256
 	maxNewRoles  = 16
 	// maxProposedRole bounds the file of a role, in bytes: lint takes no larger one.
-	// maxProposedRoles bounds all of them together, maxProposedFiles all their target
-	// files.
+	// maxProposedFiles bounds the target files of one proposal together, which are only
+	// read once its signatures hold.
 	maxProposedRole  = 5_000_000
-	maxProposedRoles = 128 << 20
 	maxProposedFiles = 64 << 20
+	// maxAllRoles and maxAllFiles bound those of all proposals: they are in memory at
+	// the same time.
+	maxAllRoles = 128 << 20
+	maxAllFiles = 256 << 20
 	// proposalTime is how long the registry may take for one proposal, and for the list
 	// of tags.
 	proposalTime = 30 * time.Second
@@ -117,8 +120,8 @@ type survey struct {
 	// those that it has left behind.
 	found []*proposed
 	past  []string
-	// read counts the bytes of roles, files those of target files.
-	read, files atomic.Int64
+	// roles and files count the bytes that were read.
+	roles, files room
 }
 
 // look lists, reads and judges.
@@ -259,8 +262,8 @@ func (s *survey) fetch(ctx context.Context, p *proposed) error {
 		return fmt.Errorf("%w: the tag holds %q, not %q", metadata.ErrProposal, content.Title, want)
 	}
 	f, _ := content.File(content.Title)
-	if s.read.Add(min(f.Descriptor.Size, maxProposedRole+1)) > maxProposedRoles {
-		return fmt.Errorf("%w: all proposals together have more than %d bytes", ociremote.ErrTooLarge, maxProposedRoles)
+	if f.Descriptor.Size <= maxProposedRole && !s.roles.take(f.Descriptor.Size, maxAllRoles) {
+		return fmt.Errorf("%w: the roles of all proposals together have more than %d bytes", ociremote.ErrTooLarge, maxAllRoles)
 	}
 	data, err := content.Read(ctx, s.repo, f, maxProposedRole)
 	if err != nil {
@@ -278,6 +281,7 @@ func (s *survey) fetchFiles(ctx context.Context, p *proposed) error {
 	if err != nil {
 		return err
 	}
+	var size int64
 	for _, f := range listed {
 		want := digest.NewDigestFromEncoded(digest.SHA256, f.SHA256)
 		if there, _ := s.head.bundle.File(f.Name); there.Descriptor.Digest == want && there.Descriptor.Size == f.Length {
@@ -287,8 +291,11 @@ func (s *survey) fetchFiles(ctx context.Context, p *proposed) error {
 		if !ok || layer.Descriptor.Digest != want || layer.Descriptor.Size != f.Length {
 			return fmt.Errorf("%w: %q is neither in the head nor in the proposal, as %s lists it", metadata.ErrProposal, f.Name, p.Role)
 		}
-		if s.files.Add(f.Length) > maxProposedFiles {
-			return fmt.Errorf("%w: the target files of all proposals together have more than %d bytes", ociremote.ErrTooLarge, maxProposedFiles)
+		if f.Length > maxProposedFiles-size {
+			return fmt.Errorf("%w: its target files have more than %d bytes together", ociremote.ErrTooLarge, maxProposedFiles)
+		}
+		if size += f.Length; !s.files.take(f.Length, maxAllFiles) {
+			return fmt.Errorf("%w: the target files of all proposals together have more than %d bytes", ociremote.ErrTooLarge, maxAllFiles)
 		}
 		if f.Data, err = p.content.Read(ctx, s.repo, layer, maxProposedFiles); err != nil {
 			return err
@@ -296,6 +303,18 @@ func (s *survey) fetchFiles(ctx context.Context, p *proposed) error {
 		p.proposal.Files = append(p.proposal.Files, f)
 	}
 	return nil
+}
+
+// room counts bytes against a bound.
+type room struct{ taken atomic.Int64 }
+
+// take takes some, or nothing where that would be too much.
+func (r *room) take(n, most int64) bool {
+	if r.taken.Add(n) <= most {
+		return true
+	}
+	r.taken.Add(-n)
+	return false
 }
 
 // judge holds what is left to the head, all together.

@@ -19,6 +19,7 @@ import (
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
+	"github.com/tufoci/tufoci/trust"
 )
 
 // inbox is a repository in memory with the roles team-a, team-b and, for two people of
@@ -164,12 +165,16 @@ func TestFoldInRefuses(t *testing.T) {
 			}
 			storeManifest(b.t, b.dst, "tuf.in.team-a.2", foreign)
 		}, "foreign|not a trust|manifest of type"},
-		{"a bundle", func(b *inbox) { store(b.t, b.dst, "tuf.in.team-a.2", tuftest.Pack(b.t, b.repo.Files(), tuftest.PackOptions{})) }, "manifest of type"},
+		{"a bundle", func(b *inbox) {
+			store(b.t, b.dst, "tuf.in.team-a.2", tuftest.Pack(b.t, b.repo.Files(), tuftest.PackOptions{}))
+		}, "manifest of type"},
 		{"wrong role under the tag", func(b *inbox) {
 			f := b.next("team-b", plain)
 			b.pack("tuf.in.team-a.2", ociremote.Content{Title: metadata.Title("team-b", 2), Data: f.Data("team-b")})
 		}, `holds "metadata/2.team-b.json"`},
-		{"wrong role under the title", func(b *inbox) { b.pack("tuf.in.team-a.2", role(b.next("team-a", plain), b.next("team-b", plain).Data("team-b"))) }, "0 of 1 required"},
+		{"wrong role under the title", func(b *inbox) {
+			b.pack("tuf.in.team-a.2", role(b.next("team-a", plain), b.next("team-b", plain).Data("team-b")))
+		}, "0 of 1 required"},
 		{"signed by another team", func(b *inbox) {
 			f := b.next("team-a", plain)
 			f.SignAs("team-a", f.Signer("team-b"))
@@ -218,7 +223,9 @@ func TestFoldInRefuses(t *testing.T) {
 		}, "duplicate-key"},
 		{"not strict JSON", func(b *inbox) {
 			f := b.next("team-a", plain)
-			f.Tamper("team-a", func(data []byte) []byte { return bytes.Replace(data, []byte(`"version":`), []byte(`"version":9,"version":`), 1) })
+			f.Tamper("team-a", func(data []byte) []byte {
+				return bytes.Replace(data, []byte(`"version":`), []byte(`"version":9,"version":`), 1)
+			})
 			b.put("team-a", f)
 		}, "given twice"},
 		{"a lying target file", func(b *inbox) {
@@ -363,6 +370,43 @@ func TestFoldInTidies(t *testing.T) {
 	storeManifest(t, b.dst, "other.in.team-a.2", p.Manifest())
 	result := b.refresh()
 	wantTags(t, b.dst, "tuf", result.HistoryTag, "tuf.in.team-a.2", "tuf.in.team-b.1", "kept", "other.in.team-a.2")
+}
+
+// Nothing else takes the tag of a proposal for something of its own, whatever the channel
+// and the layout.
+func TestProposalsAreNothingElse(t *testing.T) {
+	t.Parallel()
+	b := newInbox(t)
+	f := b.next("team-a", func(*tuftest.Repo) {})
+	b.put("team-a", f)
+	file := ociremote.Content{Title: metadata.Title("team-a", 2), Data: f.Data("team-a")}
+	for tag, layout := range map[string]ociremote.Layout{"stable.in.team-a.2": ociremote.LayoutGitLab, "beta.in.team-a.2": ociremote.LayoutDefault} {
+		p, blobs, err := ociremote.PackProposal([]ociremote.Content{file}, ociremote.PackOptions{Layout: layout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, blob := range blobs {
+			if err := b.dst.Push(t.Context(), blob.Descriptor, bytes.NewReader(blob.Data)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		storeManifest(t, b.dst, tag, p.Manifest())
+	}
+	ref := ociremote.ImageReference{Kind: ociremote.KindRegistry, Host: "registry.example.com", Repository: repository}
+	plan, err := publish.PlanSync(t.Context(), b.dst, ref, publish.SyncOptions{Tags: "*"})
+	if err != nil || len(plan.Add) != 0 || len(plan.Skipped) != 4 {
+		t.Errorf("image sync: %+v, %v", plan, err)
+	}
+	client := trust.Options{Source: trust.RepositorySource(b.dst, "tuf.in.team-a.2")}
+	_, err = refresh(t.Context(), b.repo.RootBytes(), client)
+	wantErr(t, err, ociremote.ErrForeign)
+	b.o.Channel = "stable"
+	_, err = publish.Refresh(t.Context(), b.repo.RootBytes(), b.dst, b.o)
+	wantErr(t, err, ociremote.ErrNotFound)
+	b.o.Channel = channel
+	if got := folded(b.refresh()); got != "tuf.in.team-a.2" {
+		t.Errorf("folded in %q: channels are mixed", got)
+	}
 }
 
 // stalling is a repository that never ends an answer about proposals.

@@ -322,6 +322,33 @@ func TestProposeAfterAKill(t *testing.T) {
 	}
 }
 
+// What others have published of another role that is staged here keeps nobody from
+// proposing this one, and is not lost.
+func TestProposeBesideAConflict(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	a := o.team("TEAM_A")
+	a.stage("both", "both/mine", "mine")
+	a.change("team-a", "one")
+	o.owner.change("both", "theirs")
+	o.publish()
+	var said warnings
+	p, err := publish.Propose(t.Context(), a.ws, o.dst, "team-a", publish.ProposeOptions{Now: clock, Warn: said.add})
+	if err != nil || p.Tag != "tuf.in.team-a.2" {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	wantSaid(t, &said, "both moved from v1 to v2 since you staged v2")
+	if got, err := a.ws.Targets(metadata.TargetFilter{Role: "both"}); err != nil || len(got) != 1 || !got[0].Staged {
+		t.Errorf("staged in both: %+v, %v", got, err)
+	}
+	a = o.open(a.ws.Dir()) // the workspace opens
+	if a.pending() != "team-a" {
+		t.Errorf("pending %s", a.pending())
+	}
+	o.refresh()
+	wantTarget(t, see(t, o.owner.root1(), o.dst), "team-a/file", "one")
+}
+
 // A dry run says what would be sent, and changes nothing.
 func TestProposeDryRun(t *testing.T) {
 	t.Parallel()
