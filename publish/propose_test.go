@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
@@ -47,26 +49,61 @@ type office struct {
 	dst   ociremote.WritableRepository
 }
 
-func newOffice(t testing.TB) *office {
-	t.Helper()
+// officeTemplate is the workspace of the owner after its publish, and what that made.
+var officeTemplate = sync.OnceValues(func() (*office, error) {
 	dir, err := template()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	o := &office{t: t, dst: ociremote.NewMemory()}
-	o.owner = o.open(dir, "TEST_KEY", "TEAM_A", "TEAM_B")
-	ws := o.owner.ws
+	if officeDir, err = os.MkdirTemp("", "tufoci-publish-"); err != nil {
+		return nil, err
+	}
+	if err := os.CopyFS(officeDir, os.DirFS(dir)); err != nil {
+		return nil, err
+	}
+	ws, err := metadata.Open(officeDir, metadata.OpenOptions{Now: clock, Env: func(name string) (string, bool) { return teamKeys()[name], true }})
+	if err != nil {
+		return nil, err
+	}
 	for name, variable := range map[string]string{"a": "TEAM_A", "b": "TEAM_B"} {
 		if _, err := ws.AddKeyURI(name, "env:"+variable, ""); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 	}
 	for role, keys := range map[string][]string{"team-a": {"a"}, "team-b": {"b"}, "both": {"a", "b"}} {
 		if err := ws.AddDelegation(metadata.DelegationOptions{Name: role, Paths: []string{role + "/*"}, Keys: keys, Threshold: len(keys)}); err != nil {
+			return nil, err
+		}
+	}
+	o := &office{dst: ociremote.NewMemory()}
+	_, err = publish.Publish(context.Background(), ws, o.dst, publish.Options{Now: clock})
+	return o, errors.Join(err, ws.Close())
+})
+
+var officeDir string
+
+func newOffice(t testing.TB) *office {
+	t.Helper()
+	made, err := officeTemplate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &office{t: t, dst: ociremote.NewMemory()}
+	b := bundle(t, made.dst, channel)
+	all, blobs := map[string][]byte{}, &tuftest.Bundle{Manifest: b.Manifest}
+	var m ocispec.Manifest
+	if err := json.Unmarshal(b.Manifest, &m); err != nil {
+		t.Fatal(err)
+	}
+	for _, desc := range append(m.Layers, m.Config) {
+		if all[desc.Digest.String()], err = ociremote.FetchBlob(t.Context(), made.dst, desc, 1<<20); err != nil {
 			t.Fatal(err)
 		}
 	}
-	o.publish()
+	blobs.Blobs = all
+	store(t, o.dst, channel, blobs)
+	storeManifest(t, o.dst, "tuf.v1", b.Manifest)
+	o.owner = o.open(officeDir, "TEST_KEY", "TEAM_A", "TEAM_B")
 	return o
 }
 
