@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"io"
 	"maps"
 	"os"
@@ -17,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/metadata"
@@ -384,6 +385,33 @@ func TestProposeBesideAConflict(t *testing.T) {
 	}
 	o.refresh()
 	wantTarget(t, see(t, o.owner.root1(), o.dst), "team-a/file", "one")
+}
+
+// A role and the one that it newly delegates to are proposed one after the other.
+func TestProposeNested(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	a := o.team("TEAM_A")
+	err := a.ws.AddDelegation(metadata.DelegationOptions{Name: "a-sub", Parent: "team-a", Paths: []string{"team-a/*"}, Keys: []string{"a"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.stage("a-sub", "team-a/deep", "deep")
+	if _, err := a.ws.Sign(t.Context(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	o.refuse(a, "a-sub", metadata.ErrNoRole)
+	var said warnings
+	if _, err := publish.Propose(t.Context(), a.ws, o.dst, "team-a", publish.ProposeOptions{Now: clock, Warn: said.add}); err != nil {
+		t.Fatal(err)
+	}
+	wantSaid(t, &said, "team-a delegates to a-sub, which nobody has made yet")
+	if result := o.refresh(); folded(result) != "" {
+		t.Errorf("folded in %q", folded(result))
+	}
+	o.propose(a, "a-sub")
+	o.refresh()
+	wantTarget(t, see(t, o.owner.root1(), o.dst), "team-a/deep", "deep")
 }
 
 // A dry run says what would be sent, and changes nothing.
