@@ -154,19 +154,19 @@ func (p *proposing) run(ctx context.Context) (*Proposed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.takeOver(known); err != nil {
-		return nil, err
-	}
 	result := &Proposed{Role: p.role, From: proposal.From, To: proposal.Version, Head: h.digest()}
 	if proposal.Published {
 		result.Published = true
-		return result, nil
+		return result, p.takeOver(known)
 	}
 	if err := trust.Precheck(p.role, proposal.Data); err != nil {
 		return nil, err
 	}
 	result.Expires = proposal.Release.Expires[p.role]
 	if err := p.check(ctx, proposal.Release, h, known); err != nil {
+		return nil, err
+	}
+	if err := p.takeOver(known); err != nil {
 		return nil, err
 	}
 	if len(proposal.Missing) > 0 {

@@ -321,6 +321,13 @@ func TestProposeRefuses(t *testing.T) {
 	late.now = now
 	o.refuse(late, "team-a", publish.ErrConflict)
 
+	// A policy that clients would refuse.
+	o.owner.stage("", "notation/trustpolicy.json", "{")
+	if _, err := o.owner.ws.Sign(t.Context(), []string{"targets"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	o.refuse(o.owner, "targets", metadata.ErrLint)
+
 	// What somebody else has put under the tag.
 	one, two := o.team("TEAM_B"), o.team("TEAM_B")
 	one.change("team-b", "one")
