@@ -383,9 +383,10 @@ func TestFoldInTidies(t *testing.T) {
 	}
 	storeManifest(t, b.dst, "kept", p.Manifest())
 	storeManifest(t, b.dst, "tuf.in.team-b.1", foreign)
+	b.pack("tuf.in.targets.1", file("team-b", b.repo.Data("team-b"))) // not what the tag says
 	storeManifest(t, b.dst, "other.in.team-a.2", p.Manifest())
 	result := b.refresh()
-	wantTags(t, b.dst, "tuf", result.HistoryTag, "tuf.in.team-a.2", "tuf.in.team-b.1", "kept", "other.in.team-a.2")
+	wantTags(t, b.dst, "tuf", result.HistoryTag, "tuf.in.team-a.2", "tuf.in.team-b.1", "tuf.in.targets.1", "kept", "other.in.team-a.2")
 }
 
 // Nothing else takes the tag of a proposal for something of its own, whatever the channel
