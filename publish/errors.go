@@ -37,6 +37,8 @@ var (
 	// ErrTooManyClaims says that more history tags above the head exist than
 	// publishers that died can explain.
 	ErrTooManyClaims = errors.New("too many unfinished claims")
+	// ErrTooManyTags says that a registry lists more tags than anybody reads.
+	ErrTooManyTags = errors.New("too many tags")
 )
 
 // ForkError reports that two bundles exist where there can be one: the same
