@@ -37,6 +37,9 @@ var (
 	// ErrTooManyClaims says that more history tags above the head exist than
 	// publishers that died can explain.
 	ErrTooManyClaims = errors.New("too many unfinished claims")
+	// ErrNoRoot says that a root version was asked for that the repository does
+	// not have.
+	ErrNoRoot = errors.New("the repository has no such root")
 	// ErrTooManyTags says that a registry lists more tags than anybody reads.
 	ErrTooManyTags = errors.New("too many tags")
 )

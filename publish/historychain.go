@@ -258,7 +258,7 @@ func (r *historian) sameRole(ctx context.Context, a, b ocispec.Descriptor) (bool
 		}
 		var err error
 		files[i], err = ociremote.FetchBlob(ctx, r.p.dst.repo, desc, maxComparedFile)
-		if err != nil && (wayward(err) || ctx.Err() != nil) {
+		if err != nil && (unreachable(err) || ctx.Err() != nil) {
 			return false, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -27,6 +28,30 @@ const (
 	// maxHistoryBytes bounds the manifests that are read of one history, together.
 	maxHistoryBytes = 64 << 20
 )
+
+// readOnly is a repository that is not written to, where one that can be is asked for.
+type readOnly struct{ ociremote.Repository }
+
+var errReadOnly = errors.New("a repository that is only read was to be written to")
+
+// Push implements [ociremote.WritableRepository].
+func (readOnly) Push(context.Context, ocispec.Descriptor, io.Reader) error { return errReadOnly }
+
+// PushReference implements [ociremote.WritableRepository].
+func (readOnly) PushReference(context.Context, ocispec.Descriptor, io.Reader, string) error {
+	return errReadOnly
+}
+
+// Tags implements [ociremote.WritableRepository].
+func (r readOnly) Tags(ctx context.Context, last string, fn func([]string) error) error {
+	lister, ok := r.Repository.(interface {
+		Tags(ctx context.Context, last string, fn func([]string) error) error
+	})
+	if !ok {
+		return fmt.Errorf("%w: it has no list of tags", ociremote.ErrForeign)
+	}
+	return lister.Tags(ctx, last, fn)
+}
 
 // historyTags are the versions of the history tags of a channel, newest first.
 type historyTags []int64
@@ -94,15 +119,11 @@ func newHistorian(ctx context.Context, pin []byte, repo ociremote.Repository, h 
 	if o.Concurrency <= 0 {
 		o.Concurrency = defaultConcurrency
 	}
-	tagged, ok := repo.(ociremote.WritableRepository)
-	if !ok {
-		return nil, fmt.Errorf("the history of tag %q: %w: the source has no list of tags", o.Channel, ociremote.ErrForeign)
-	}
 	from, err := newAnchor(pin)
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPublication(nil, from, nil, tagged, Options{Channel: o.Channel, Now: o.Now})
+	p, err := newPublication(nil, from, nil, readOnly{repo}, Options{Channel: o.Channel, Now: o.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -221,19 +242,11 @@ func (r *historian) describe(ctx context.Context, b *ociremote.Bundle, version i
 		}
 		return e, nil
 	}
-	if wayward(e.Err) || ctx.Err() != nil {
+	if unreachable(e.Err) || ctx.Err() != nil {
 		return nil, e.Err
 	}
 	e.State, e.Verified, e.roles = StateUnreadable, false, nil
 	return e, nil
-}
-
-// wayward reports that an error is one of the way to a registry: it says nothing about
-// what lies there.
-func wayward(err error) bool {
-	_, refused := errors.AsType[*ociremote.AuthError](err)
-	_, failed := errors.AsType[*ociremote.TransportError](err)
-	return refused || failed
 }
 
 // verify reads the top-level roles of a bundle from the pin.
