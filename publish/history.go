@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
 )
 
 const (
@@ -97,8 +98,10 @@ type HistoryEntry struct {
 type Timeline struct {
 	// Entries, newest first.
 	Entries []HistoryEntry
-	// Head is what the channel tag names.
+	// Head is what the channel tag names, View what clients see of it, at the last
+	// moment at which all of it was current.
 	Head digest.Digest
+	View *trust.View
 	// Truncated: there are older bundles that were not read.
 	Truncated bool
 	// Notes say where the chain of ancestors ends too early, and why.

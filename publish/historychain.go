@@ -276,7 +276,7 @@ func (r *historian) timeline() *Timeline {
 	all := append([]*past{r.head}, r.entries...)
 	slices.SortStableFunc(all, func(a, b *past) int { return cmp.Compare(b.version, a.version) })
 	byDigest := index(all)
-	t := &Timeline{Head: r.head.Digest, Truncated: r.truncated, Notes: r.notes}
+	t := &Timeline{Head: r.head.Digest, View: r.h.view, Truncated: r.truncated, Notes: r.notes}
 	for _, e := range all {
 		e.change(byDigest[e.Previous])
 		t.Entries = append(t.Entries, e.HistoryEntry)
