@@ -40,6 +40,9 @@ var (
 	// ErrNoRoot says that a root version was asked for that the repository does
 	// not have.
 	ErrNoRoot = errors.New("the repository has no such root")
+	// ErrNoDelete says that a registry, or what is written to in its place, does
+	// not remove tags.
+	ErrNoDelete = errors.New("tags cannot be removed here")
 	// ErrTooManyTags says that a registry lists more tags than anybody reads.
 	ErrTooManyTags = errors.New("too many tags")
 )

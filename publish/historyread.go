@@ -85,9 +85,10 @@ func listHistory(ctx context.Context, repo ociremote.WritableRepository, channel
 // past is a bundle of the history as it was read.
 type past struct {
 	HistoryEntry
-	version int64 // of the tag, or of the timestamp
-	bundle  bool  // it is the bundle of a whole repository, of whomever
-	before  bool  // it is from before the pinned root
+	version  int64 // of the tag, or of the timestamp
+	manifest ocispec.Descriptor
+	bundle   bool // it is the bundle of a whole repository, of whomever
+	before   bool // it is from before the pinned root
 	// files are the metadata files that it names, but for snapshot and timestamp.
 	files     map[string]ocispec.Descriptor
 	timestamp digest.Digest
@@ -155,23 +156,15 @@ func (r *historian) read(ctx context.Context, tags historyTags) error {
 	r.truncated = len(newest) < len(tags)
 	var size int64
 	for batch := range slices.Chunk(newest, r.o.Concurrency) {
-		found := make([]*past, len(batch))
-		sizes := make([]int64, len(batch))
-		group, within := errgroup.WithContext(ctx)
-		for i, version := range batch {
-			group.Go(func() (err error) {
-				found[i], sizes[i], err = r.readTag(within, version)
-				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
+		found, err := r.readTags(ctx, batch)
+		if err != nil {
 			return err
 		}
-		for i, e := range found {
+		for _, e := range found {
 			if e != nil {
 				r.add(e)
+				size += e.manifest.Size
 			}
-			size += sizes[i]
 		}
 		if size > maxHistoryBytes {
 			r.truncated = true
@@ -180,6 +173,20 @@ func (r *historian) read(ctx context.Context, tags historyTags) error {
 		}
 	}
 	return nil
+}
+
+// readTags reads the bundles under history tags, at the same time; nil for a tag that is
+// gone.
+func (r *historian) readTags(ctx context.Context, versions []int64) ([]*past, error) {
+	found := make([]*past, len(versions))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, version := range versions {
+		group.Go(func() (err error) {
+			found[i], err = r.readTag(ctx, version)
+			return err
+		})
+	}
+	return found, group.Wait()
 }
 
 // add notes a bundle that was read; that of the head is known.
@@ -191,9 +198,8 @@ func (r *historian) add(e *past) {
 	r.entries = append(r.entries, e)
 }
 
-// readTag reads the bundle under a history tag, nil if the tag is gone, and says how many
-// bytes its manifest has.
-func (r *historian) readTag(ctx context.Context, version int64) (*past, int64, error) {
+// readTag reads the bundle under a history tag, nil if the tag is gone.
+func (r *historian) readTag(ctx context.Context, version int64) (*past, error) {
 	tag := ociremote.HistoryTag(r.o.Channel, version)
 	var known ociremote.Known
 	if version == r.head.version {
@@ -202,26 +208,27 @@ func (r *historian) readTag(ctx context.Context, version int64) (*past, int64, e
 	b, err := ociremote.FetchBundle(ctx, r.p.dst.repo, tag, known)
 	switch {
 	case errors.Is(err, ociremote.ErrNotModified):
-		return &past{HistoryEntry: HistoryEntry{Tag: tag, Digest: r.head.Digest}, version: version}, 0, nil
+		return &past{HistoryEntry: HistoryEntry{Tag: tag, Digest: r.head.Digest}, version: version}, nil
 	case isNotFound(err):
-		return nil, 0, nil
+		return nil, nil
 	case unreadable(err):
-		return &past{HistoryEntry: HistoryEntry{Tag: tag, State: StateUnreadable, Versions: Versions{Timestamp: version}, Err: err}, version: version}, 0, nil
+		return &past{HistoryEntry: HistoryEntry{Tag: tag, State: StateUnreadable, Versions: Versions{Timestamp: version}, Err: err}, version: version}, nil
 	case err != nil:
-		return nil, 0, err
+		return nil, err
 	}
 	e, err := r.describe(ctx, b, version)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	e.Tag = tag
-	return e, b.Descriptor.Size, nil
+	return e, nil
 }
 
 // describe verifies the top-level roles of a bundle and keeps what is needed of it. What
 // keeps it from verifying is in the entry; an error is one of the way to it.
 func (r *historian) describe(ctx context.Context, b *ociremote.Bundle, version int64) (*past, error) {
 	e := &past{version: version, bundle: !b.Partial && !b.Legacy, files: map[string]ocispec.Descriptor{}}
+	e.manifest = *bare(b.Descriptor)
 	e.Digest, e.Previous = b.Descriptor.Digest, digest.Digest(b.Annotations[ociremote.AnnotationPrevious])
 	e.Versions, e.Expires = said(b)
 	e.Made, _ = time.Parse(time.RFC3339, b.Annotations[ocispec.AnnotationCreated])
