@@ -23,6 +23,8 @@ var (
 	ErrForeignHead = errors.New("head is not of this repository")
 	// ErrHead: the head is not a whole repository, although its caller said that it verified.
 	ErrHead = errors.New("head is not a whole repository")
+	// ErrStaged: a role that is to be replaced has staged changes. Always a *StagedError.
+	ErrStaged = errors.New("other changes are staged")
 	// ErrNeedSignatures: staged roles lack signatures. Always a *NeedSignaturesError.
 	ErrNeedSignatures = errors.New("staged changes need more signatures")
 	// ErrLint: the result would be refused by lint. Always a *LintError.

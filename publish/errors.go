@@ -37,6 +37,9 @@ var (
 	// ErrTooManyClaims says that more history tags above the head exist than
 	// publishers that died can explain.
 	ErrTooManyClaims = errors.New("too many unfinished claims")
+	// ErrNoVersion says that no history tag has a timestamp version: it never was,
+	// or is not kept any more.
+	ErrNoVersion = errors.New("the history does not have it")
 	// ErrNoRoot says that a root version was asked for that the repository does
 	// not have.
 	ErrNoRoot = errors.New("the repository has no such root")
