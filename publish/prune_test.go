@@ -336,7 +336,9 @@ func TestPublishPrunes(t *testing.T) {
 			t.Fatal(err)
 		}
 		requests := g.Requests()
-		last := slices.IndexFunc(requests, func(r tuftest.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.Path, "/manifests/tuf") })
+		last := slices.IndexFunc(requests, func(r tuftest.Request) bool {
+			return r.Method == http.MethodPut && strings.HasSuffix(r.Path, "/manifests/tuf")
+		})
 		return result, len(requests) - last - 3, said // both tags were read back
 	}
 	if seventh, extra, _ := next(); len(seventh.Pruned) != 0 || extra != 0 {

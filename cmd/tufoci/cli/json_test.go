@@ -26,6 +26,7 @@ var documents = map[string][]result{
 	"check":             {&checkResult{}},
 	"log":               {&logResult{}},
 	"prune":             {&pruneResult{}},
+	"rollback":          {&rollbackResult{}},
 	"init":              {&initResult{}},
 	"key generate":      {&keyResult{}},
 	"key import":        {&keyResult{}},

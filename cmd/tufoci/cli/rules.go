@@ -164,6 +164,8 @@ var rules = []rule{
 	{as[*ociremote.TransportError], exitRegistry, "the registry could not be reached or could not answer", []string{"`{command}` again, later"}},
 	{is(fetcher.ErrLostBlob, fetcher.ErrMoved, ociremote.ErrBlobNotFound), exitRegistry, "the registry has lost a file, or the tag moved meanwhile", []string{"`{command}` again, later"}},
 	{is(fetcher.ErrTooSlow, fetcher.ErrTimeout, context.DeadlineExceeded), exitRegistry, "the registry or the network is slow", []string{"`{command}` again, later"}},
+	{is(metadata.ErrStaged), exitRefused, "what is staged would be lost", []string{"`tufoci diff {role}` shows it; `tufoci publish` keeps it, `tufoci reset {role}` drops it"}},
+	{is(publish.ErrNoVersion), exitAbsent, "it never was, or is not kept any more", []string{"which versions there are: `tufoci log`"}},
 	{is(publish.ErrNoRoot), exitUsage, "root versions go from 1 to the newest", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`", "`{command} --help`"}},
 	{is(publish.ErrNoDelete), exitOther, "the registry, or how it is set up, lets nobody remove tags", []string{"a rule of the registry can keep the newest; which would go: `tufoci prune {source} --dry-run`", "a rule of the registry can keep the newest; which would go: `tufoci prune --dry-run`"}},
 	{is(publish.ErrTooManyTags), exitMalformed, "what a registry lists without an end is not read to one", []string{"tell the operator of the registry, and which tufoci refused it: `tufoci version`"}},
@@ -188,6 +190,9 @@ func (s *subject) learn(err error) {
 	}
 	if e, ok := errors.AsType[*metadata.NoKeysError](err); ok && len(e.Roles) > 0 {
 		s.role, s.keys = e.Roles[0].Role, missingKeys(metadata.RoleSignatures{Rules: e.Roles[0].Rules})
+	}
+	if e, ok := errors.AsType[*metadata.StagedError](err); ok {
+		s.role = strings.Join(e.Roles, " ")
 	}
 	if e, ok := errors.AsType[*besideError](err); ok {
 		s.copy = e.first
