@@ -155,6 +155,13 @@ var rules = []rule{
 	{as[*noRoleError], exitOther, "roles are named as in the list", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`"}},
 	{as[*noVersionError], exitOther, "a bundle holds the current version of each role, and every root", []string{"name the bundle of that time by its history tag: `tufoci inspect --help`"}},
 
+	// The history.
+	{is(metadata.ErrStaged), exitRefused, "what is staged would be lost", []string{"`tufoci diff {role}` shows it; `tufoci publish` keeps it, `tufoci reset {role}` drops it"}},
+	{is(publish.ErrNoVersion), exitAbsent, "it never was, or is not kept any more", []string{"which versions there are: `tufoci log`"}},
+	{is(publish.ErrNoRoot), exitUsage, "root versions go from 1 to the newest", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`", "`{command} --help`"}},
+	{is(publish.ErrNoDelete), exitOther, "the registry, or how it is set up, lets nobody remove tags", []string{"a rule of the registry can keep the newest; which would go: `tufoci prune {source} --dry-run`", "a rule of the registry can keep the newest; which would go: `tufoci prune --dry-run`"}},
+	{is(publish.ErrTooManyTags), exitMalformed, "what a registry lists without an end is not read to one", []string{"tell the operator of the registry, and which tufoci refused it: `tufoci version`"}},
+
 	// The registry's and the network's.
 	{as[*ociremote.AuthError], exitAuth, "the registry wants credentials, or refuses those that it was given", []string{"`tufoci login {host}`"}},
 	{is(publish.ErrHeadMissing), exitAbsent, "the tag was deleted, or this is another repository", []string{"`tufoci status` shows where this workspace publishes"}},
@@ -164,11 +171,6 @@ var rules = []rule{
 	{as[*ociremote.TransportError], exitRegistry, "the registry could not be reached or could not answer", []string{"`{command}` again, later"}},
 	{is(fetcher.ErrLostBlob, fetcher.ErrMoved, ociremote.ErrBlobNotFound), exitRegistry, "the registry has lost a file, or the tag moved meanwhile", []string{"`{command}` again, later"}},
 	{is(fetcher.ErrTooSlow, fetcher.ErrTimeout, context.DeadlineExceeded), exitRegistry, "the registry or the network is slow", []string{"`{command}` again, later"}},
-	{is(metadata.ErrStaged), exitRefused, "what is staged would be lost", []string{"`tufoci diff {role}` shows it; `tufoci publish` keeps it, `tufoci reset {role}` drops it"}},
-	{is(publish.ErrNoVersion), exitAbsent, "it never was, or is not kept any more", []string{"which versions there are: `tufoci log`"}},
-	{is(publish.ErrNoRoot), exitUsage, "root versions go from 1 to the newest", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`", "`{command} --help`"}},
-	{is(publish.ErrNoDelete), exitOther, "the registry, or how it is set up, lets nobody remove tags", []string{"a rule of the registry can keep the newest; which would go: `tufoci prune {source} --dry-run`", "a rule of the registry can keep the newest; which would go: `tufoci prune --dry-run`"}},
-	{is(publish.ErrTooManyTags), exitMalformed, "what a registry lists without an end is not read to one", []string{"tell the operator of the registry, and which tufoci refused it: `tufoci version`"}},
 	{is(publish.ErrTooManyClaims), exitConflict, "publishers have died on the way, or several are at work", []string{"`tufoci publish`, when no other is at work"}},
 
 	{as[*listenError], exitOther, "another program has the address, or it is not one of this machine", []string{"with another address: `{command} --help`"}},

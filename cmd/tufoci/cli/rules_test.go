@@ -105,7 +105,7 @@ func TestExitCodes(t *testing.T) {
 		{publish.ErrNoImage, 11},
 		{publish.ErrNoVersion, 11},
 		{publish.ErrNoRoot, 2},
-		{publish.ErrNoDelete, 1},
+		{fmt.Errorf("%w: %w", publish.ErrNoDelete, &ociremote.TransportError{Host: "h", Status: 405}), 1},
 		{publish.ErrTooManyTags, 25},
 		{&metadata.StagedError{Roles: []string{"targets"}}, 33},
 		{&overwrittenError{}, 40},
