@@ -1,11 +1,15 @@
 package publish_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/ociremote"
@@ -199,6 +203,60 @@ func TestHistoryOfLies(t *testing.T) {
 	}
 	transplant(t, duplicate(t, g), "tuf.v2", g, "tuf.v2", g.Digest(repository, "tuf.v3"))
 	wantStates(t, historyOf(t, g, a, publish.HistoryOptions{}), "v3 head, v2 overtaken,  ancestor, v1 ancestor")
+}
+
+// What the head says that it was built on has newer roles, or does not verify: it is no
+// ancestor.
+func TestHistoryOfFalseAncestors(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b, elsewhere := a.twin(), duplicate(t, g)
+	b.stage("", "b", "of b")
+	b.publish(elsewhere) // timestamp v2 with targets v2
+	for range 2 {
+		a.now = a.now.Add(6 * day)
+		a.publish(g) // up to timestamp v3 with targets v1
+	}
+	for name, test := range map[string]struct {
+		damage bool
+		note   string
+	}{"newer roles": {false, "has a newer targets"}, "unsigned": {true, "does not verify"}} {
+		to := duplicate(t, g)
+		transplant(t, elsewhere, "tuf.v2", to, "tuf.v2", to.Digest(repository, "tuf.v1"))
+		if test.damage {
+			damageTimestamp(t, to, "tuf.v2")
+		}
+		transplant(t, g, "tuf.v3", to, "tuf.v3", to.Digest(repository, "tuf.v2"))
+		retag(t, to, channel, to.Digest(repository, "tuf.v3"))
+		timeline := historyOf(t, to, a, publish.HistoryOptions{})
+		if e := timeline.Entries[1]; e.State == publish.StateAncestor || len(timeline.Notes) != 1 || !strings.Contains(timeline.Notes[0], test.note) {
+			t.Errorf("%s: v2 is %s, notes %q", name, e.State, timeline.Notes)
+		}
+	}
+}
+
+// damageTimestamp changes the timestamp of a bundle, so that its signature is void.
+func damageTimestamp(t testing.TB, g *tuftest.Registry, tag string) {
+	t.Helper()
+	var m ocispec.Manifest
+	manifest, _ := g.Manifest(repository, tag)
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		t.Fatal(err)
+	}
+	m.Layers = m.Layers[1:] // the inline layer would lie
+	for i, l := range m.Layers {
+		if l.Annotations[ocispec.AnnotationTitle] == "metadata/timestamp.json" {
+			data, _ := g.Blob(repository, l.Digest.String())
+			data = []byte(strings.Replace(string(data), `"expires":"20`, `"expires":"21`, 1))
+			m.Layers[i].Digest, m.Layers[i].Size = digest.FromBytes(data), int64(len(data))
+			g.PutBlob(repository, data)
+		}
+	}
+	manifest, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.PutManifest(repository, tag, manifest)
 }
 
 func TestHistoryOfStrangers(t *testing.T) {

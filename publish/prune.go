@@ -189,8 +189,6 @@ func (p *pruner) superseded(ctx context.Context, old []int64, most int, stop boo
 			case e == nil: // gone meanwhile
 			case !e.Verified:
 				p.spare(e, e.Err)
-			case e.Digest == p.h.digest():
-				p.spare(e, errors.New("it is the head"))
 			case p.protected(e):
 				if stop {
 					return out, nil

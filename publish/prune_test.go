@@ -212,11 +212,39 @@ func TestPruneDeadClaims(t *testing.T) {
 		t.Errorf("at once: %+v, %v", p, err)
 	}
 	a.now = a.now.Add(15 * day)
+	// A claim is never removed by its manifest: somebody may make that the head.
+	g.Intercept(deletes(http.StatusBadRequest, 0))
+	_, err := prune(t, g, a, publish.PruneOptions{})
+	wantErr(t, err, publish.ErrNoDelete)
+	wantHistory(t, g, 1, 2, 3, 4, 5)
+	g.Intercept(nil)
 	p, err := prune(t, g, a, publish.PruneOptions{})
 	if err != nil || removed(p) != "v2" || !p.Removed[0].Claim {
 		t.Errorf("pruned %+v, %v", p, err)
 	}
 	wantHistory(t, g, 1, 3, 4, 5)
+}
+
+// Nor a claim above the head, although it was overtaken: its version is not to be given
+// away again.
+func TestPruneKeepsClaimsAboveHead(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b := a.twin()
+	b.stage("team", "team/b", "of b")
+	g.PutBlob(repository, []byte("{}"))
+	g.PutManifest(repository, "tuf.v2", foreign)
+	die(t, g, b) // v3
+	g.DeleteTag(repository, "tuf.v2")
+	a = b.twin()
+	a.now = a.now.Add(time.Minute)
+	a.stage("", "a", "of a")
+	a.publish(g) // v2, with what b staged
+	wantStates(t, historyOf(t, g, a, publish.HistoryOptions{}), "v3 overtaken, v2 head, v1 ancestor")
+	a.now = a.now.Add(15 * day)
+	if p, err := prune(t, g, a, publish.PruneOptions{}); err != nil || len(p.Removed) != 0 {
+		t.Errorf("pruned %+v, %v", p, err)
+	}
 }
 
 // Registries that remove no tags, or nothing at all, or not for everybody.
@@ -350,6 +378,15 @@ func TestPublishPrunes(t *testing.T) {
 		t.Errorf("v8 removed %v with %d requests", eighth.Pruned, extra)
 	}
 	wantHistory(t, g, 5, 6, 7, 8)
+
+	// A manifest that goes by another name too is not removed with its tag.
+	g, a = duplicate(t, elsewhere), b.twin()
+	retag(t, g, "tuf.v7", g.Digest(repository, "tuf.v1"))
+	g.Intercept(deletes(http.StatusBadRequest, 0))
+	if _, _, said := next(); !strings.Contains(said.String(), "tuf.v7") {
+		t.Errorf("warnings: %s", said)
+	}
+	wantHistory(t, g, 1, 2, 3, 4, 5, 6, 7, 8)
 
 	// Where nothing is removed, one warning says so.
 	g, a = elsewhere, b
