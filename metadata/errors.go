@@ -25,6 +25,8 @@ var (
 	ErrHead = errors.New("head is not a whole repository")
 	// ErrLastVersion: timestamp or snapshot of the head has the last version that clients take, 2^53-1: somebody drove it up.
 	ErrLastVersion = errors.New("no version is left")
+	// ErrStaged: a role that is to be replaced has staged changes. Always a *StagedError.
+	ErrStaged = errors.New("other changes are staged")
 	// ErrNeedSignatures: staged roles lack signatures. Always a *NeedSignaturesError.
 	ErrNeedSignatures = errors.New("staged changes need more signatures")
 	// ErrLint: the result would be refused by lint. Always a *LintError.

@@ -1,7 +1,6 @@
 package metadata
 
 import (
-	"bytes"
 	"fmt"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
@@ -205,13 +204,5 @@ func sameContent(a, b *roleFile) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if bytes.Equal(da, db) {
-		return true, nil
-	}
-	ca, err := content(da)
-	if err != nil {
-		return false, err
-	}
-	cb, err := content(db)
-	return ca == cb, err
+	return SameContent(da, db)
 }

@@ -61,7 +61,7 @@ func unreadable(err error) bool {
 // nobody has signed; but a claim is taken only if its signatures hold, and
 // then early is no worse than late. A claim of exactly the changes that this
 // workspace would publish needs no age: it is most likely its own, of a run
-// that died.
+// that died. A nil release is that of somebody who publishes nothing.
 func (p *publication) finishable(ctx context.Context, b *ociremote.Bundle, version int64, h *head, r *metadata.Release) error {
 	if b.Partial || b.Legacy {
 		return errors.New("not the bundle of a whole repository")
@@ -73,7 +73,7 @@ func (p *publication) finishable(ctx context.Context, b *ociremote.Bundle, versi
 	if err != nil {
 		return errors.New("it does not say when it was made")
 	}
-	if age := p.o.Now().Sub(created); age < deadAfter && !sameChanges(b, r) {
+	if age := p.o.Now().Sub(created); age < deadAfter && (r == nil || !sameChanges(b, r)) {
 		return fmt.Errorf("another publisher made it %s ago and may be at work", age.Round(time.Second))
 	}
 	if _, err := p.verify(ctx, candidate{bundle: b, version: version}, h); err != nil {

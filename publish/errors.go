@@ -37,6 +37,17 @@ var (
 	// ErrTooManyClaims says that more history tags above the head exist than
 	// publishers that died can explain.
 	ErrTooManyClaims = errors.New("too many unfinished claims")
+	// ErrNoVersion says that no history tag has a timestamp version: it never was,
+	// or is not kept any more.
+	ErrNoVersion = errors.New("the history does not have it")
+	// ErrNoRoot says that a root version was asked for that the repository does
+	// not have.
+	ErrNoRoot = errors.New("the repository has no such root")
+	// ErrNoDelete says that a registry, or what is written to in its place, does
+	// not remove tags.
+	ErrNoDelete = errors.New("tags cannot be removed here")
+	// ErrTooManyTags says that a registry lists more tags than anybody reads.
+	ErrTooManyTags = errors.New("too many tags")
 )
 
 // ForkError reports that two bundles exist where there can be one: the same

@@ -167,6 +167,7 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	if err := p.by.record(r, result.Digest, p.dst.channel, p.o.Now()); err != nil {
 		return nil, fmt.Errorf("%s is published, but the workspace could not record it: %w", result.Digest, err)
 	}
+	result.Pruned = p.trim(ctx, c, view)
 	return result, nil
 }
 

@@ -22,6 +22,7 @@ type publishOptions struct {
 	exitCode    bool
 	concurrency int
 	maxFiles    int
+	keep        int
 	beside      besideFlags
 	attach      bool
 	propose     proposeFlags
@@ -48,6 +49,7 @@ type published struct {
 	Blobs        []sentBlob   `json:"blobs"`
 	Bytes        int64        `json:"bytes"`
 	ManifestSize int64        `json:"manifestSize"`
+	Pruned       []string     `json:"pruned"`
 }
 
 // roleChange is one role that a publish or a copy moves.
@@ -97,13 +99,14 @@ are new with it, for the next refresh to verify and fold in.`,
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
 	f.IntVar(&o.concurrency, "concurrency", 5, "send `N` blobs at the same time")
 	f.IntVar(&o.maxFiles, "max-files", 512, "refuse more than `N` target files")
+	addKeepFlag(cmd, &o.keep)
 	o.beside.add(cmd)
 	f.BoolVar(&o.attach, "attach", false, "renew what is attached to images, and attach to those that are newly signed")
 	addExitCodeFlag(cmd, &o.exitCode)
 	o.propose.add(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
-		if o.concurrency < 1 || o.maxFiles < 1 {
-			return usagef("--concurrency and --max-files are numbers above 0")
+		if o.concurrency < 1 || o.maxFiles < 1 || o.keep < 0 {
+			return usagef("--concurrency and --max-files are numbers above 0, and --keep is none below")
 		}
 		return a.withWorkspace(ctx, false, func(w *metadata.Workspace) error {
 			if o.propose.propose {
@@ -149,6 +152,7 @@ func (a *app) runPublish(ctx context.Context, w *metadata.Workspace, o *publishO
 		DryRun:      o.dryRun,
 		Concurrency: o.concurrency,
 		MaxFiles:    o.maxFiles,
+		Keep:        o.keep,
 		Now:         a.world.Now,
 		Progress:    bars.progress(),
 		Warn:        a.warn,
@@ -214,6 +218,7 @@ func newPublished(res *publish.Result, repository string, dryRun bool) published
 		DryRun: dryRun, Unchanged: res.Unchanged, RootChecksum: "sha256:" + res.RootSHA256,
 		Roles: roleChanges(res.Plan.Roles), Blobs: sentBlobs(res.Plan.Blobs),
 		Bytes: res.Plan.Bytes, ManifestSize: res.Plan.Size,
+		Pruned: append([]string{}, res.Pruned...),
 	}
 }
 
@@ -266,6 +271,7 @@ func (r *published) changes(w io.Writer, a *app) {
 	fmt.Fprintf(w, "✓ lint   ✓ verified in memory as a client, from nothing   ✓ %s   ✓ claim %s   ✓ head unchanged\n",
 		count(len(r.Blobs), "blob"), r.HistoryTag)
 	fmt.Fprintf(w, "✓ tag %s -> %s   ✓ read back: equal\n", r.Tag, r.Digest)
+	writePruned(w, r.Pruned)
 }
 
 // maxChanges is how many roles changeLine names: there can be 256 hash bins.

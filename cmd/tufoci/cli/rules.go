@@ -103,6 +103,7 @@ var rules = []rule{
 	{as[*unpinnedError], exitNoTrust, "no root is pinned for this source and none was given", []string{"`tufoci trust add NAME {source} --root FILE`, with a root file from its publisher"}},
 	{is(trust.ErrExpired), exitStale, "the publisher has not renewed it; nothing newer was offered", []string{"ask a holder of its keys to run `tufoci publish`"}},
 	{as[*unhealthyError], exitStale, "whoever renews it has not, or not in time", []string{"a holder of its keys: `tufoci refresh {source} --key FILE`; what people sign: `tufoci publish`"}},
+	{as[*overwrittenError], exitConflict, "two publishers were at work, or somebody has the keys: consumers see the head, and not what it does not have", []string{"`tufoci log {source}` shows both; whose changes they are makes them again"}},
 	{as[*besideError], exitStale, "whoever renews the copies does not know this one, or could not write it", []string{"a holder of its keys: `tufoci refresh {source} --key FILE --beside {copy}`"}},
 	{is(trust.ErrStaleCopy), exitStale, "this copy is older than what was seen before, and lacks a file that is needed", []string{"`tufoci trust update {trust}`, when the copy has been renewed", "ask the operator of the copy to run `tufoci mirror copy`"}},
 	{is(trust.ErrClock), exitStale, "the clock of this machine was set back, or was wrong when it last succeeded", []string{"set the clock, then `tufoci trust update {trust}`", "set the clock, then `{command}` again"}},
@@ -185,6 +186,13 @@ var rules = []rule{
 	{as[*noRoleError], exitOther, "roles are named as in the list", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`"}},
 	{as[*noVersionError], exitOther, "a bundle holds the current version of each role, and every root", []string{"name the bundle of that time by its history tag: `tufoci inspect --help`"}},
 
+	// The history.
+	{is(metadata.ErrStaged), exitRefused, "what is staged would be lost", []string{"`tufoci diff {role}` shows it; `tufoci publish` keeps it, `tufoci reset {role}` drops it"}},
+	{is(publish.ErrNoVersion), exitAbsent, "it never was, or is not kept any more", []string{"which versions there are: `tufoci log`"}},
+	{is(publish.ErrNoRoot), exitUsage, "root versions go from 1 to the newest", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`", "`{command} --help`"}},
+	{is(publish.ErrNoDelete), exitOther, "the registry, or how it is set up, lets nobody remove tags", []string{"a rule of the registry can keep the newest; which would go: `tufoci prune {source} --dry-run`", "a rule of the registry can keep the newest; which would go: `tufoci prune --dry-run`"}},
+	{is(publish.ErrTooManyTags), exitMalformed, "what a registry lists without an end is not read to one", []string{"tell the operator of the registry, and which tufoci refused it: `tufoci version`"}},
+
 	// The registry's and the network's.
 	{as[*ociremote.AuthError], exitAuth, "the registry wants credentials, or refuses those that it was given", []string{"`tufoci login {host}`"}},
 	{is(publish.ErrHeadMissing), exitAbsent, "the tag was deleted, or this is another repository", []string{"`tufoci status` shows where this workspace publishes"}},
@@ -215,6 +223,9 @@ func (s *subject) learn(err error) {
 	}
 	if e, ok := errors.AsType[*metadata.NoKeysError](err); ok && len(e.Roles) > 0 {
 		s.role, s.keys = e.Roles[0].Role, missingKeys(metadata.RoleSignatures{Rules: e.Roles[0].Rules})
+	}
+	if e, ok := errors.AsType[*metadata.StagedError](err); ok {
+		s.role = strings.Join(e.Roles, " ")
 	}
 	if e, ok := errors.AsType[*besideError](err); ok {
 		s.copy = e.first
