@@ -45,6 +45,8 @@ type Release struct {
 	Root1    []byte               // the first root
 	Warnings []Finding            // what lint says that does not stop a publish
 	Waiting  []WaitingRole        // of Refresh: roles that are due and were not renewed
+
+	onto *headState // the head that it changes, nil for none
 }
 
 // RoleChange is one role that the release changes.
@@ -91,6 +93,9 @@ func (w *Workspace) Assemble(ctx context.Context, head *Head, o AssembleOptions)
 	}
 	d := &draft{assembly: newAssembly(ownSigning{w, w.newSigners()}, w.parsed, h, o.Now, o.TimestampVersion), w: w, dryRun: o.DryRun}
 	d.noSpareKey = w.cfg.NoSpareKey
+	if w.base != nil {
+		d.least = w.base.least
+	}
 	return d.run(ctx,
 		d.takeStaged, // over the head, where it has not moved
 		d.signRoles,  // what is staged, new, or under other keys than before
@@ -126,7 +131,8 @@ type assembly struct {
 	parsed           parsedFiles
 	head             *headState // nil: the channel is empty
 	now              time.Time
-	timestampVersion int64 // least one, 0: the next one
+	timestampVersion int64            // least one, 0: the next one
+	least            map[string]int64 // least versions of other roles, where the next ones are not enough
 	noSpareKey       bool
 
 	next    map[string]*roleFile // the roles of the release
@@ -221,7 +227,7 @@ func (d *draft) save(context.Context) error {
 	}
 	d.w.recordSeen()
 	return d.w.saveStaged(slices.DeleteFunc(d.toSave, func(f *roleFile) bool {
-		return f.version != d.w.base.version(f.role)+1
+		return !d.w.base.follows(f.role, f.version)
 	}))
 }
 

@@ -130,10 +130,14 @@ func (w *Workspace) lineage(h *headState) error {
 	if h == nil {
 		return nil
 	}
-	ours := []*roleFile{w.staged[tuf.ROOT]}
 	if w.base != nil {
-		ours = w.base.roots
+		return continues(h, w.base.roots)
 	}
+	return continues(h, []*roleFile{w.staged[tuf.ROOT]})
+}
+
+// continues holds a head to roots with which its own have to begin.
+func continues(h *headState, ours []*roleFile) error {
 	for i, r := range ours {
 		if i >= len(h.roots) {
 			return fmt.Errorf("%w: it has roots up to v%d, this workspace has v%d", ErrForeignHead, len(h.roots), len(ours))

@@ -16,7 +16,7 @@ const maxKeptTarget = 64 << 10
 
 // release writes down what was assembled.
 func (a *assembly) release() (*Release, error) {
-	r := &Release{Changed: a.changed, Unchanged: len(a.changed) == 0, Expires: map[string]time.Time{}}
+	r := &Release{Changed: a.changed, Unchanged: len(a.changed) == 0, Expires: map[string]time.Time{}, onto: a.head}
 	for _, f := range a.notes {
 		if f.Level == LevelWarning {
 			r.Warnings = append(r.Warnings, f)

@@ -80,7 +80,7 @@ func makeOnline[T tuf.Roles](ctx context.Context, a *assembly, role string, md *
 	if err != nil {
 		return err
 	}
-	version := max(a.head.version(role)+1, least)
+	version := max(a.head.version(role)+1, a.least[role], least)
 	if version > maxVersion {
 		return fmt.Errorf("%w: %s v%d", ErrLastVersion, role, version-1)
 	}

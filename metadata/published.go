@@ -45,6 +45,8 @@ func (w *Workspace) Published(r *Release, digest, tag string, at time.Time) erro
 		return err
 	}
 	next.info = BaseInfo{Digest: digest, Tag: tag, FetchedAt: at}
+	next.earlier = w.base.before(r.onto, digest)
+	next.least = w.base.leastAfter(next)
 	if err := saveBase(w.disk, w.path(baseDir), next); err != nil {
 		return fmt.Errorf("recording what was published: %w", err)
 	}

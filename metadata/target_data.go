@@ -32,6 +32,9 @@ func (w *Workspace) blob(n entry) ([]byte, error) {
 	if !isSHA256(sum) {
 		return nil, fmt.Errorf("%w: target %q has no sha256", ErrDamaged, n.Path)
 	}
+	if data := w.held[sum]; data != nil && int64(len(data)) == n.Length {
+		return data, nil
+	}
 	data, err := readBounded(w.path(blobsDir, sum), MaxTargetFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

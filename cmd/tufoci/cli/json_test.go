@@ -245,6 +245,7 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[roleChange]():              "role change",
 	reflect.TypeFor[sentBlob]():                "blob",
 	reflect.TypeFor[published]():               "publication",
+	reflect.TypeFor[rebasedRole]():             "role made again",
 	reflect.TypeFor[waitingRole]():             "waiting role",
 	reflect.TypeFor[besideCopy]():              "copy beside",
 	reflect.TypeFor[roleHealth]():              "role health",

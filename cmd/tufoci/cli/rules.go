@@ -155,10 +155,11 @@ var rules = []rule{
 	{is(publish.ErrImageHost), exitUsage, "names in metadata have no host: they stand for the one that tufoci.yaml calls images", []string{"`{command} --help`"}},
 	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
 	{is(metadata.ErrLastVersion), exitRefused, "whoever had the online key drove the versions up to the end", []string{"`tufoci rotate online --key URI`, point the tag at the last good bundle of its history, then `tufoci publish`"}},
-	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; the changes that lost are still in this workspace", []string{"`tufoci status` shows what is staged; agree with the other publisher"}},
-	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; to make them again on what is published: `tufoci reset {role}` drops them, and `tufoci publish` takes over what others did"}},
+	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; what was overwritten is still known in this workspace", []string{"`tufoci publish --rebase` makes it again on what is there now; `tufoci publish --rebase --dry-run` shows what"}},
+	{as[*metadata.RebaseConflictError], exitConflict, "others have changed the same things to something else; your workspace is unchanged", []string{"agree with them; `tufoci reset {target}` drops what you staged of it, then `tufoci publish --rebase` makes the rest again", "agree with them; `tufoci reset --all` drops your changes, `tufoci publish` takes over what others did, and what is still wanted is staged again"}},
+	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; your workspace is unchanged", []string{"`tufoci publish --rebase` makes your changes again on {head} and asks for new signatures; `tufoci reset {role}` drops them, and `tufoci publish` takes over what others did"}},
 	{is(publish.ErrPending), exitConflict, "somebody else of the team was faster; what you staged is still here", []string{"`tufoci check` shows what is proposed; agree with whoever did"}},
-	{is(publish.ErrMoving), exitConflict, "another publisher is at work", []string{"`tufoci publish`, when it is done"}},
+	{is(publish.ErrMoving), exitConflict, "other publishers are at work; your workspace is unchanged", []string{"when they are done, or to wait for them: `tufoci publish --wait 5m`"}},
 	{is(metadata.ErrPassphrase), exitKey, "the passphrase does not open the key", []string{"set the right TUFOCI_PASSPHRASE; which keys there are: `tufoci key list`"}},
 	{as[*brokenKeysError], exitKey, "what it needs is not here, or does not answer as it should", []string{"when that is mended: `tufoci key test`"}},
 	{as[*keys.PINError], exitKey, "tokens lock after a few wrong PINs, so none is tried twice; nothing that is staged was lost", []string{"with the right PIN in TUFOCI_PKCS11_PIN, in a file that pin-source= of the URI names, or typed: `tufoci key test`"}},
@@ -231,7 +232,10 @@ func (s *subject) learn(err error) {
 		s.copy = e.first
 	}
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
-		s.role = e.Roles[0].Role
+		s.role, s.head = e.Roles[0].Role, formatVersion(e.Roles[0].HeadVersion)
+	}
+	if e, ok := errors.AsType[*metadata.RebaseConflictError](err); ok {
+		s.target = resettable(e)
 	}
 	if e, ok := errors.AsType[*metadata.FrozenError](err); ok {
 		s.file = first(e.Freeze.File, ceremony.Short(e.Freeze.ID))
@@ -242,6 +246,25 @@ func (s *subject) learn(err error) {
 	if e, ok := errors.AsType[*metadata.ImageInUseError](err); ok && len(e.Tags) > 0 {
 		s.target = strings.Join(e.Tags, " ")
 	}
+}
+
+// resettable names the staged changes that contradict what others did; "" if some
+// of them are not staged.
+func resettable(e *metadata.RebaseConflictError) string {
+	var names []string
+	for _, c := range e.Conflicts {
+		name := shellWord(c.Role)
+		if c.Kind == "target" {
+			name = shellWord(c.Subject)
+		}
+		switch {
+		case !c.Staged:
+			return ""
+		case !slices.Contains(names, name):
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // learnScope names a trust that speaks for no image yet. One that speaks for others

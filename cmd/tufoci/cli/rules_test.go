@@ -229,6 +229,8 @@ func TestExitCodes(t *testing.T) {
 		{notationdir.ErrState, 25},
 		{notationdir.ErrLocked, 41},
 		{&metadata.ConflictError{}, 40},
+		{&metadata.RebaseConflictError{}, 40},
+		{publish.ErrMoving, 40},
 		{&publish.ForkError{}, 40},
 		{&publish.PendingError{}, 40},
 		{metadata.ErrProposal, 33},
