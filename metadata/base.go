@@ -22,7 +22,8 @@ const baseIndexFile = "base.json"
 // that a killed process leaves the old base or the new one.
 type base struct {
 	info  BaseInfo
-	adopt bool        // the next head replaces this base whatever it holds, see ResetAll
+	pin   int64       // version of the root that the repository is verified from
+	adopt bool        // the next head replaces this base whatever it holds, see ResetAll and Adopt
 	roots []*roleFile // v1 to the newest
 	roles map[string]*roleFile
 }
@@ -32,6 +33,7 @@ type baseIndex struct {
 	Digest    string      `json:"digest"`
 	Tag       string      `json:"tag"`
 	FetchedAt time.Time   `json:"fetchedAt"`
+	Pin       int64       `json:"pin,omitempty"` // 0 is 1
 	Adopt     bool        `json:"adopt,omitempty"`
 	Files     []baseEntry `json:"files"`
 }
@@ -94,6 +96,7 @@ func loadBase(dir string) (*base, error) {
 	}
 	b := &base{
 		info:  BaseInfo{Digest: index.Digest, Tag: index.Tag, FetchedAt: index.FetchedAt},
+		pin:   max(index.Pin, 1),
 		adopt: index.Adopt,
 		roles: map[string]*roleFile{},
 	}
@@ -118,7 +121,7 @@ func loadBase(dir string) (*base, error) {
 			return nil, fmt.Errorf("%w: %s has root v%d in the place of v%d", ErrDamaged, baseIndexFile, r.version, i+1)
 		}
 	}
-	if len(b.roots) == 0 || b.roles[tuf.TARGETS] == nil || b.roles[tuf.SNAPSHOT] == nil || b.roles[tuf.TIMESTAMP] == nil {
+	if b.pin > int64(len(b.roots)) || b.roles[tuf.TARGETS] == nil || b.roles[tuf.SNAPSHOT] == nil || b.roles[tuf.TIMESTAMP] == nil {
 		return nil, fmt.Errorf("%w: %s lacks a top-level role", ErrDamaged, baseIndexFile)
 	}
 	return b, nil
@@ -140,6 +143,9 @@ func readChecked(path, sum string) ([]byte, error) {
 func saveBase(d *disk, dir string, b *base) error {
 	index := baseIndex{
 		Version: 1, Digest: b.info.Digest, Tag: b.info.Tag, FetchedAt: seconds(b.info.FetchedAt), Adopt: b.adopt,
+	}
+	if b.pin > 1 {
+		index.Pin = b.pin
 	}
 	keep := map[string]bool{baseIndexFile: true}
 	var changes []fileChange

@@ -51,11 +51,19 @@ func Init(dir string, o InitOptions) (*Workspace, error) {
 	return w, nil
 }
 
-// initialisation is one run of Init.
+// initialisation is one run of Init or Adopt.
 type initialisation struct {
 	w    *Workspace
 	o    InitOptions
 	made []string // files and directories, in the order of their making
+}
+
+// initialContent is what a new workspace starts with, beside tufoci.yaml.
+type initialContent struct {
+	private []byte // the key that profile dev makes, nil for none
+	base    *base  // what was adopted, nil for nothing
+	blobs   []fileChange
+	staged  []*roleFile
 }
 
 func (n *initialisation) run() error {
@@ -63,6 +71,9 @@ func (n *initialisation) run() error {
 		return err
 	}
 	if err := n.config(); err != nil {
+		return err
+	}
+	if err := n.periods(); err != nil {
 		return err
 	}
 	private, err := n.keys()
@@ -85,12 +96,24 @@ func (n *initialisation) run() error {
 	if err := stage(e, tuf.ROOT, root); err != nil {
 		return err
 	}
-	return n.write(private, e.files, yaml)
+	return n.write(initialContent{private: private, staged: e.files}, yaml)
 }
 
-// refuse keeps Init away from a workspace. What a killed Init left has no tufoci.yaml, which is written last.
+// unfinished names a file that is there as long as an initialisation goes on, and after it was killed. In a workspace
+// that is whole, as its tufoci.yaml says, opening it removes what is left of it.
+const unfinished = tempPrefix + "init"
+
+// refuse keeps Init away from a workspace. What a killed Init left has no tufoci.yaml, which is written last; it can
+// have a base, which without that file would be what is left of somebody's workspace.
 func (n *initialisation) refuse() error {
-	for _, path := range []string{n.w.configPath(), n.w.path(baseDir, baseIndexFile)} {
+	own := []string{n.w.configPath()}
+	switch _, err := os.Lstat(n.w.path(unfinished)); {
+	case errors.Is(err, fs.ErrNotExist):
+		own = append(own, n.w.path(baseDir, baseIndexFile))
+	case err != nil:
+		return err
+	}
+	for _, path := range own {
 		_, err := os.Lstat(path)
 		if err == nil {
 			return fmt.Errorf("%w: %s", ErrWorkspaceExists, path)
@@ -102,7 +125,7 @@ func (n *initialisation) refuse() error {
 	return nil
 }
 
-// config makes tufoci.yaml, yet without keys.
+// config makes tufoci.yaml, yet without keys and periods.
 func (n *initialisation) config() error {
 	o := n.o
 	c := &Config{
@@ -121,9 +144,13 @@ func (n *initialisation) config() error {
 	if host, _, _ := strings.Cut(c.Repository, "/"); c.Images == "" && !strings.HasPrefix(host, "oci-") {
 		c.Images = host
 	}
-	if err := c.validate(); err != nil {
-		return err
-	}
+	n.w.cfg = c
+	return c.validate()
+}
+
+// periods writes those of the options into tufoci.yaml.
+func (n *initialisation) periods() error {
+	o, c := n.o, n.w.cfg
 	for _, role := range slices.Sorted(maps.Keys(o.Expires)) {
 		if err := c.SetPeriods(role, o.Expires[role], o.RenewWithin[role]); err != nil {
 			return err
@@ -134,7 +161,6 @@ func (n *initialisation) config() error {
 			return err
 		}
 	}
-	n.w.cfg = c
 	return nil
 }
 
@@ -176,17 +202,25 @@ func (n *initialisation) keys() ([]byte, error) {
 
 // addKey adds one key by the URI of its private half or the file of its public one, named after the file.
 func (n *initialisation) addKey(uri string) error {
-	name := keyNameOf(uri)
-	if data, err := readBounded(uri, maxKeyFile); err == nil {
-		if pub, err := ParsePublicKey(data); err == nil {
-			return n.record(name, "", pub)
-		}
-	}
-	signer, err := n.w.newSigners().open(name, uri, nil)
+	pub, private, err := n.readKey(uri)
 	if err != nil {
 		return err
 	}
-	return n.record(name, uri, signer.Key())
+	return n.record(keyNameOf(uri), private, pub)
+}
+
+// readKey reads the file of a public key, or the public half of the private key behind a URI, which is then returned.
+func (n *initialisation) readKey(uri string) (pub *tuf.Key, private string, err error) {
+	if data, err := readBounded(uri, maxKeyFile); err == nil {
+		if pub, err := ParsePublicKey(data); err == nil {
+			return pub, "", nil
+		}
+	}
+	signer, err := n.w.newSigners().open(keyNameOf(uri), uri, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	return signer.Key(), uri, nil
 }
 
 // keyNameOf is the name of a key after its file or variable: root-a.pem is root-a, env:ROOT_KEY is root_key.
@@ -245,7 +279,7 @@ func (n *initialisation) root() (*tuf.Metadata[tuf.RootType], error) {
 }
 
 // write writes everything that was made in memory, tufoci.yaml last: it makes the directory a workspace.
-func (n *initialisation) write(private []byte, staged []*roleFile, yaml []byte) error {
+func (n *initialisation) write(c initialContent, yaml []byte) error {
 	w := n.w
 	if err := n.mkdir(w.dir, 0o755); err != nil {
 		return err
@@ -261,21 +295,50 @@ func (n *initialisation) write(private []byte, staged []*roleFile, yaml []byte) 
 	if err := n.refuse(); err != nil { // another Init may have been faster
 		return err
 	}
-	if err := removeOthers(w.disk, w.path(stagedDir), nil); err != nil {
+	if err := n.file(w.path(unfinished), nil, 0o600); err != nil {
 		return err
 	}
-	if private != nil {
-		if err := n.file(w.path(keysDir, devKey+".pem"), private, 0o600); err != nil {
+	for _, dir := range []string{w.path(stagedDir), w.path(baseDir), w.path(blobsDir)} {
+		if err := removeOthers(w.disk, dir, nil); err != nil {
 			return err
 		}
 	}
-	for _, f := range staged {
-		n.made = append(n.made, w.path(stagedDir, fileName(f.role, f.version)))
-	}
-	if err := w.saveStaged(staged); err != nil {
+	if err := n.fill(c); err != nil {
 		return err
 	}
-	return n.file(w.configPath(), yaml, 0o644)
+	if err := n.file(w.configPath(), yaml, 0o644); err != nil {
+		return err
+	}
+	return w.disk.remove(w.path(unfinished))
+}
+
+// fill writes the content of .tufoci.
+func (n *initialisation) fill(c initialContent) error {
+	w := n.w
+	if c.private != nil {
+		if err := n.file(w.path(keysDir, devKey+".pem"), c.private, 0o600); err != nil {
+			return err
+		}
+	}
+	for _, blob := range c.blobs {
+		n.made = append(n.made, blob.path)
+	}
+	if err := w.disk.writeAll(w.path(blobsDir), c.blobs); err != nil {
+		return err
+	}
+	if c.base != nil {
+		for _, f := range c.base.all() {
+			n.made = append(n.made, w.path(baseDir, fileName(f.role, f.version)))
+		}
+		n.made = append(n.made, w.path(baseDir, baseIndexFile))
+		if err := saveBase(w.disk, w.path(baseDir), c.base); err != nil {
+			return err
+		}
+	}
+	for _, f := range c.staged {
+		n.made = append(n.made, w.path(stagedDir, fileName(f.role, f.version)))
+	}
+	return w.saveStaged(c.staged)
 }
 
 func (n *initialisation) lock() error {

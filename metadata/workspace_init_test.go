@@ -192,7 +192,7 @@ func TestInitFailsAtAnyStep(t *testing.T) {
 		if !killed {
 			steps = failAt(ws.disk, n)
 		}
-		err = i.write(private, e.files, yaml)
+		err = i.write(initialContent{private: private, staged: e.files}, yaml)
 		if err != nil && !killed {
 			w.must(i.undo())
 		}
