@@ -35,7 +35,7 @@ type AssembleOptions struct {
 
 // Release is a complete repository, ready to be verified and pushed.
 type Release struct {
-	Files     []File // sorted by name
+	Files []File // sorted by name
 	// Unchanged: equal to the head, so that there is nothing to push; Published may still have to be told. Without a head:
 	// equal to what was published last, here or in the place that it was adopted from, all of which is to be pushed.
 	Unchanged bool

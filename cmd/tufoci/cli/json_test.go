@@ -24,7 +24,7 @@ var documents = map[string][]result{
 	"discover":          {&discoverResult{}},
 	"refresh":           {&refreshResult{}},
 	"check":             {&checkResult{}},
-	"init":              {&initResult{}},
+	"init":              {&initResult{}, &adoptResult{}},
 	"key generate":      {&keyResult{}},
 	"key import":        {&keyResult{}},
 	"key add":           {&keyResult{}},
@@ -255,6 +255,7 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[foundBundle]():             "found bundle",
 	reflect.TypeFor[referrer]():                "referrer",
 	reflect.TypeFor[finding]():                 "finding",
+	reflect.TypeFor[lintFinding]():             "lint finding",
 }
 
 // members lists the JSON members of a struct with their types. The objects that

@@ -105,6 +105,7 @@ var rules = []rule{
 	{is(publish.ErrUnverified), exitStale, "what is copied has to be verified", []string{"`{command} --help`"}},
 	{is(trust.ErrNoState), exitStale, "nothing has been verified for this trust yet", []string{"`tufoci trust update {trust}`"}},
 	{is(trust.ErrMismatch), exitDiffers, "the source holds other bytes than those that are signed", []string{"`tufoci inspect {source}` shows what the source offers; tell its operator"}},
+	{is(publish.ErrAdopt), exitRefused, "a workspace is made of a whole repository, which has to be one that a bundle can hold", []string{"`tufoci inspect {source}` shows what it offers"}},
 	{is(publish.ErrNotSigned), exitNotVouched, "no role that may speak for this name has signed it", []string{"`tufoci image add {image}`, then `tufoci publish`"}},
 	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial, serve.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
