@@ -60,55 +60,55 @@ type adoption struct {
 }
 
 func (n *adoption) run() error {
+	c, err := n.prepare()
+	if err != nil {
+		return err
+	}
+	return n.write(c)
+}
+
+// prepare makes everything in memory.
+func (n *adoption) prepare() (c initialContent, err error) {
 	if len(n.o.Thresholds) > 0 {
-		return fmt.Errorf("%w: the thresholds are those of the repository that is adopted", ErrInvalid)
+		return c, fmt.Errorf("%w: the thresholds are those of the repository that is adopted", ErrInvalid)
 	}
-	if err := n.refuse(); err != nil {
-		return err
+	for _, step := range []func() error{
+		n.refuse, n.config, n.takeBase, n.metadataKeys, n.attachKeys, n.metadataPeriods, n.periods, n.lint,
+	} {
+		if err := step(); err != nil {
+			return c, err
+		}
 	}
-	if err := n.config(); err != nil {
-		return err
+	c.base = n.w.base
+	if c.blobs, err = n.blobs(); err != nil {
+		return c, err
 	}
+	if c.staged, err = n.consistentRoot(); err != nil {
+		return c, err
+	}
+	c.yaml, err = n.w.cfg.Marshal()
+	return c, err
+}
+
+// takeBase makes the repository what was published last. Where it comes from elsewhere, whatever has been published in
+// the channel since is taken over.
+func (n *adoption) takeBase() error {
 	var err error
 	if n.head, err = newHeadState(&n.from.Head, nil); err != nil {
 		return err
 	}
-	n.w.staged = map[string]*roleFile{}
-	if n.w.base, err = n.base(); err != nil {
-		return err
-	}
-	for _, step := range []func() error{n.metadataKeys, n.attachKeys, n.metadataPeriods, n.periods, n.lint} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	content := initialContent{base: n.w.base}
-	if content.blobs, err = n.blobs(); err != nil {
-		return err
-	}
-	if content.staged, err = n.consistentRoot(); err != nil {
-		return err
-	}
-	yaml, err := n.w.cfg.Marshal()
-	if err != nil {
-		return err
-	}
-	return n.write(content, yaml)
-}
-
-// base makes the repository what was published last. Where it comes from elsewhere, whatever has been published in the
-// channel since is taken over.
-func (n *adoption) base() (*base, error) {
 	if n.from.Pin < 1 || n.from.Pin > int64(len(n.head.roots)) {
-		return nil, fmt.Errorf("%w: it lacks root v%d, from which it was verified", ErrHead, n.from.Pin)
+		return fmt.Errorf("%w: it lacks root v%d, from which it was verified", ErrHead, n.from.Pin)
 	}
-	return &base{
+	n.w.staged = map[string]*roleFile{}
+	n.w.base = &base{
 		info:  BaseInfo{Digest: n.from.Digest, Tag: n.from.Tag, FetchedAt: n.from.At},
 		pin:   n.from.Pin,
 		adopt: n.from.Digest == "",
 		roots: n.head.roots,
 		roles: n.head.roles,
-	}, nil
+	}
+	return nil
 }
 
 // lint looks at all roles as they are.

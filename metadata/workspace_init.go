@@ -58,8 +58,9 @@ type initialisation struct {
 	made []string // files and directories, in the order of their making
 }
 
-// initialContent is what a new workspace starts with, beside tufoci.yaml.
+// initialContent is what a new workspace starts with.
 type initialContent struct {
+	yaml    []byte // tufoci.yaml
 	private []byte // the key that profile dev makes, nil for none
 	base    *base  // what was adopted, nil for nothing
 	blobs   []fileChange
@@ -67,36 +68,40 @@ type initialContent struct {
 }
 
 func (n *initialisation) run() error {
-	if err := n.refuse(); err != nil {
-		return err
-	}
-	if err := n.config(); err != nil {
-		return err
-	}
-	if err := n.periods(); err != nil {
-		return err
-	}
-	private, err := n.keys()
+	c, err := n.prepare()
 	if err != nil {
 		return err
 	}
-	yaml, err := n.w.cfg.Marshal()
-	if err != nil {
-		return err
+	return n.write(c)
+}
+
+// prepare makes everything in memory.
+func (n *initialisation) prepare() (c initialContent, err error) {
+	for _, step := range []func() error{n.refuse, n.config, n.periods} {
+		if err := step(); err != nil {
+			return c, err
+		}
+	}
+	if c.private, err = n.keys(); err != nil {
+		return c, err
+	}
+	if c.yaml, err = n.w.cfg.Marshal(); err != nil {
+		return c, err
 	}
 	root, err := n.root()
 	if err != nil {
-		return err
+		return c, err
 	}
 	n.w.staged = map[string]*roleFile{}
 	e := &edit{w: n.w, cfg: n.w.cfg}
 	if err := stage(e, tuf.TARGETS, newTargets()); err != nil {
-		return err
+		return c, err
 	}
 	if err := stage(e, tuf.ROOT, root); err != nil {
-		return err
+		return c, err
 	}
-	return n.write(initialContent{private: private, staged: e.files}, yaml)
+	c.staged = e.files
+	return c, nil
 }
 
 // unfinished names a file that is there as long as an initialisation goes on, and after it was killed. In a workspace
@@ -279,7 +284,7 @@ func (n *initialisation) root() (*tuf.Metadata[tuf.RootType], error) {
 }
 
 // write writes everything that was made in memory, tufoci.yaml last: it makes the directory a workspace.
-func (n *initialisation) write(c initialContent, yaml []byte) error {
+func (n *initialisation) write(c initialContent) error {
 	w := n.w
 	if err := n.mkdir(w.dir, 0o755); err != nil {
 		return err
@@ -306,7 +311,7 @@ func (n *initialisation) write(c initialContent, yaml []byte) error {
 	if err := n.fill(c); err != nil {
 		return err
 	}
-	if err := n.file(w.configPath(), yaml, 0o644); err != nil {
+	if err := n.file(w.configPath(), c.yaml, 0o644); err != nil {
 		return err
 	}
 	return w.disk.remove(w.path(unfinished))
