@@ -32,6 +32,8 @@ type InitOptions struct {
 	RenewWithin map[string]time.Duration // role to remaining life below which it is renewed; default of the profile
 	NoSpareKey  bool                     // root may have no more keys than its threshold
 
+	Entries []ImageEntry // of images, staged in targets; not for Adopt
+
 	Now        func() time.Time                          // default time.Now
 	Passphrase func(keyName string) ([]byte, error)      // for the key that profile dev makes, and for private keys read
 	Env        func(name string) (value string, ok bool) // default os.LookupEnv; for env: keys
@@ -94,7 +96,11 @@ func (n *initialisation) prepare() (c initialContent, err error) {
 	}
 	n.w.staged = map[string]*roleFile{}
 	e := &edit{w: n.w, cfg: n.w.cfg}
-	if err := stage(e, tuf.TARGETS, newTargets()); err != nil {
+	targets, err := n.targets()
+	if err != nil {
+		return c, err
+	}
+	if err := stage(e, tuf.TARGETS, targets); err != nil {
 		return c, err
 	}
 	if err := stage(e, tuf.ROOT, root); err != nil {
@@ -277,6 +283,21 @@ func (n *initialisation) root() (*tuf.Metadata[tuf.RootType], error) {
 			threshold = profileThreshold(n.w.cfg.Profile, role)
 		}
 		if err := n.w.changeKeys(h, RoleEdit{AddKeys: names, Threshold: threshold}); err != nil {
+			return nil, err
+		}
+	}
+	return md, nil
+}
+
+// targets is targets v1, with the entries of images.
+func (n *initialisation) targets() (*tuf.Metadata[tuf.TargetsType], error) {
+	md := newTargets()
+	names, err := imageNames(n.o.Entries)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if md.Signed.Targets[name.path], err = name.entry(tuf.TARGETS).target(); err != nil {
 			return nil, err
 		}
 	}

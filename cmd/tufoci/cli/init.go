@@ -55,11 +55,18 @@ whose workspace was lost, or one from elsewhere, in a registry, a layout, an
 archive, a directory or on a web server. Its metadata is taken byte for byte and
 its chain of roots goes on, so that clients keep the root that they have; what
 is next is published to REPO. tufoci.yaml gets its keys and periods; --key says
-where private keys are, each of a key that the role has.`,
+where private keys are, each of a key that the role has.
+
+--from dct:PATH makes a new workspace, with roots and keys of its own, in which
+the tags are staged that Docker Content Trust has signed. PATH is a directory
+with the metadata of Notary v1, as docker keeps it in ~/.docker/trust/tuf,
+verified from --root or --root-key; or a file with what docker trust inspect
+prints. A tag is staged if the registry serves exactly what was signed.`,
 		Example: `  tufoci init localhost:5000/trust/tuf --profile dev -y
   tufoci init registry.acme.io/trust/tuf --threshold root=2
   tufoci init --from registry.acme.io/trust/tuf --root 1.root.json --key timestamp=online.pem
-  tufoci init registry.acme.io/trust/tuf --from https://tuf.acme.io/metadata/ --root 1.root.json`,
+  tufoci init registry.acme.io/trust/tuf --from https://tuf.acme.io/metadata/ --root 1.root.json
+  tufoci init registry.acme.io/trust/tuf --from dct:inspect.json`,
 	}
 	cmd.Args = func(_ *cobra.Command, args []string) error { return o.check(cmd, args) }
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
@@ -67,6 +74,10 @@ where private keys are, each of a key that the role has.`,
 			if err := a.confirm(ctx, "profile dev keeps every role, root too, under one key. Go on?"); err != nil {
 				return err
 			}
+		}
+		if path, ok := o.from.dct(); ok {
+			r, err := a.runInitDCT(ctx, path, args[0], o)
+			return printAlso(a, r, err)
 		}
 		if o.from.source != "" {
 			r, err := a.runInitFrom(ctx, args, o)
@@ -89,8 +100,8 @@ where private keys are, each of a key that the role has.`,
 }
 
 func (o *initOptions) check(cmd *cobra.Command, args []string) error {
-	if len(args) > 1 || len(args) == 0 && o.from.source == "" {
-		return usagef("give one REPO, or --from")
+	if _, isDCT := o.from.dct(); len(args) > 1 || len(args) == 0 && (o.from.source == "" || isDCT) {
+		return usagef("give one REPO, or --from a repository in a registry")
 	}
 	return o.from.check(cmd)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,28 +17,34 @@ import (
 
 // initFromOptions say of what a workspace is made, if not from nothing.
 type initFromOptions struct {
-	source string
-	flags  readFlags
+	source   string
+	flags    readFlags
+	rootKeys []string // of Docker Content Trust
 }
 
 func (o *initFromOptions) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.source, "from", "", "make the workspace of the repository at `SOURCE`, verified")
+	cmd.Flags().StringVar(&o.source, "from", "", "make the workspace of the repository at `SOURCE`, verified; dct:PATH is Docker Content Trust")
+	addRootKey(cmd, &o.rootKeys)
 	o.flags.addCurrent(cmd, "")
 	o.flags.addAllowExpired(cmd)
 }
 
 // check refuses flags that speak of a source that is not there.
 func (o *initFromOptions) check(cmd *cobra.Command) error {
-	if o.source != "" {
-		return nil
-	}
-	for _, flag := range []string{"root", "targets-url", "allow-expired"} {
-		if cmd.Flags().Changed(flag) {
+	_, isDCT := o.dct()
+	for _, flag := range []string{"root", "targets-url", "allow-expired", "root-key"} {
+		switch changed := cmd.Flags().Changed(flag); {
+		case changed && o.source == "":
 			return usagef("--%s goes with --from", flag)
+		case changed && isDCT != (flag == "root-key") && flag != "root" && flag != "allow-expired":
+			return usagef("--%s does not go with --from %s", flag, o.source)
 		}
 	}
 	return nil
 }
+
+// dct is the path of the data of Docker Content Trust, if the source is that.
+func (o *initFromOptions) dct() (path string, ok bool) { return strings.CutPrefix(o.source, dctPrefix) }
 
 // adoptResult is a workspace that was made of a repository.
 type adoptResult struct {

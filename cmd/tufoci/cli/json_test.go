@@ -24,7 +24,7 @@ var documents = map[string][]result{
 	"discover":          {&discoverResult{}},
 	"refresh":           {&refreshResult{}},
 	"check":             {&checkResult{}},
-	"init":              {&initResult{}, &adoptResult{}},
+	"init":              {&initResult{}, &adoptResult{}, &initDCTResult{}},
 	"key generate":      {&keyResult{}},
 	"key import":        {&keyResult{}},
 	"key add":           {&keyResult{}},
@@ -39,7 +39,7 @@ var documents = map[string][]result{
 	"target rm":         {&targetChangeResult{}},
 	"target list":       {&targetListResult{}},
 	"target show":       {&targetResult{}},
-	"image add":         {&imageChangeResult{}},
+	"image add":         {&imageChangeResult{}, &imageAddDCTResult{}},
 	"image rm":          {&imageChangeResult{}},
 	"image list":        {&imageListResult{}},
 	"image sync":        {&imageSyncResult{}},
@@ -256,6 +256,9 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[referrer]():                "referrer",
 	reflect.TypeFor[finding]():                 "finding",
 	reflect.TypeFor[lintFinding]():             "lint finding",
+	reflect.TypeFor[dctRepository]():           "content trust",
+	reflect.TypeFor[dctKey]():                  "content trust key",
+	reflect.TypeFor[leftTag]():                 "left tag",
 }
 
 // members lists the JSON members of a struct with their types. The objects that
