@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tufoci/tufoci/dct"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
@@ -111,6 +112,13 @@ func TestExitCodes(t *testing.T) {
 		{mirror.ErrCargo, 25},
 		{mirror.ErrConfig, 2},
 		{mirror.ErrLocked, 41},
+		{&dct.ExpiredError{}, 20},
+		{dct.ErrSignature, 22},
+		{dct.ErrRoot, 23},
+		{dct.ErrFormat, 25},
+		{publish.ErrPartial, 25},
+		{publish.ErrAdopt, 33},
+		{fmt.Errorf("%w: %w", publish.ErrAdopt, trust.ErrThreshold), 22},
 		{trust.ErrStaleCopy, 20},
 		{trust.ErrClock, 20},
 		{trust.ErrNoHome, 2},
