@@ -22,7 +22,7 @@ const baseIndexFile = "base.json"
 // that a killed process leaves the old base or the new one.
 type base struct {
 	info  BaseInfo
-	pin   int64       // version of the root that the repository is verified from
+	pin   int64       // version of the root that the repository is verified from, see pinned
 	adopt bool        // the next head replaces this base whatever it holds, see ResetAll and Adopt
 	roots []*roleFile // v1 to the newest
 	roles map[string]*roleFile
@@ -33,7 +33,7 @@ type baseIndex struct {
 	Digest    string      `json:"digest"`
 	Tag       string      `json:"tag"`
 	FetchedAt time.Time   `json:"fetchedAt"`
-	Pin       int64       `json:"pin,omitempty"` // 0 is 1
+	Pin       int64       `json:"pin,omitempty"`
 	Adopt     bool        `json:"adopt,omitempty"`
 	Files     []baseEntry `json:"files"`
 }
@@ -59,6 +59,10 @@ func (b *base) role(name string) *roleFile {
 	}
 	return b.roles[name]
 }
+
+// pinned is the version of the root that the repository is verified from: the first one, unless it was adopted from
+// a later one.
+func (b *base) pinned() int64 { return max(b.pin, 1) }
 
 // version is that of the newest published file of a role, 0 if there is none.
 func (b *base) version(name string) int64 {
@@ -96,7 +100,7 @@ func loadBase(dir string) (*base, error) {
 	}
 	b := &base{
 		info:  BaseInfo{Digest: index.Digest, Tag: index.Tag, FetchedAt: index.FetchedAt},
-		pin:   max(index.Pin, 1),
+		pin:   index.Pin,
 		adopt: index.Adopt,
 		roles: map[string]*roleFile{},
 	}
@@ -121,7 +125,7 @@ func loadBase(dir string) (*base, error) {
 			return nil, fmt.Errorf("%w: %s has root v%d in the place of v%d", ErrDamaged, baseIndexFile, r.version, i+1)
 		}
 	}
-	if b.pin > int64(len(b.roots)) || b.roles[tuf.TARGETS] == nil || b.roles[tuf.SNAPSHOT] == nil || b.roles[tuf.TIMESTAMP] == nil {
+	if b.pinned() > int64(len(b.roots)) || b.roles[tuf.TARGETS] == nil || b.roles[tuf.SNAPSHOT] == nil || b.roles[tuf.TIMESTAMP] == nil {
 		return nil, fmt.Errorf("%w: %s lacks a top-level role", ErrDamaged, baseIndexFile)
 	}
 	return b, nil
@@ -143,9 +147,7 @@ func readChecked(path, sum string) ([]byte, error) {
 func saveBase(d *disk, dir string, b *base) error {
 	index := baseIndex{
 		Version: 1, Digest: b.info.Digest, Tag: b.info.Tag, FetchedAt: seconds(b.info.FetchedAt), Adopt: b.adopt,
-	}
-	if b.pin > 1 {
-		index.Pin = b.pin
+		Pin: b.pin,
 	}
 	keep := map[string]bool{baseIndexFile: true}
 	var changes []fileChange

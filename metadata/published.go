@@ -14,7 +14,7 @@ import (
 // the head of the channel from it.
 func (w *Workspace) Root1() ([]byte, error) {
 	if w.base != nil {
-		return bytesOf(w.base.roots[w.base.pin-1])
+		return bytesOf(w.base.roots[w.base.pinned()-1])
 	}
 	return bytesOf(w.staged[tuf.ROOT])
 }
@@ -23,7 +23,7 @@ func (w *Workspace) Root1() ([]byte, error) {
 func (w *Workspace) Root1File() string {
 	pin := int64(1)
 	if w.base != nil {
-		pin = w.base.pin
+		pin = w.base.pinned()
 	}
 	return w.path(baseDir, fileName(tuf.ROOT, pin))
 }
@@ -73,7 +73,7 @@ func (w *Workspace) Published(r *Release, digest, tag string, at time.Time) erro
 
 // nextBase is the base that a release makes.
 func (w *Workspace) nextBase(r *Release) (*base, error) {
-	next := &base{pin: 1, roles: map[string]*roleFile{}}
+	next := &base{roles: map[string]*roleFile{}}
 	if w.base != nil {
 		next.pin = w.base.pin
 	}
