@@ -80,6 +80,12 @@ func TestReadsWhatNotaryWrote(t *testing.T) {
 func TestReadsTags(t *testing.T) {
 	t.Parallel()
 	n := signedOnce(t)
+	n.Edit["targets"] = func(signed map[string]any) {
+		for _, d := range signed["delegations"].(map[string]any)["roles"].([]any) {
+			d.(map[string]any)["paths"] = []string{"v", "b"}
+		}
+	}
+	n.Sign("targets/releases", "outside", []byte("its paths"))
 	n.Targets["targets/releases"]["broken"] = map[string]any{"length": 1, "hashes": map[string]any{"sha512": "AA=="}}
 	tree := write(t, filepath.Join(t.TempDir(), filepath.FromSlash(gun), "metadata"), n.Files())
 	top, _ := strings.CutSuffix(tree, filepath.FromSlash("/"+gun+"/metadata"))
@@ -95,7 +101,7 @@ func TestReadsTags(t *testing.T) {
 		for _, l := range read[0].Left {
 			left = append(left, l.Role+" "+l.Name)
 		}
-		if !slices.Equal(left, []string{"targets v2", "targets/alice ", "targets/releases broken"}) {
+		if !slices.Equal(left, []string{"targets v2", "targets/alice ", "targets/releases broken", "targets/releases outside"}) {
 			t.Errorf("left: %q", left)
 		}
 	}
@@ -131,23 +137,34 @@ func TestRefuses(t *testing.T) {
 		"a key that is no root":  {func(n *tuftest.Notary, o *dct.Options) { o.RootKeys = []string{n.Keys["targets"].ID} }, nil, dct.ErrRoot},
 		"another root.json":      {func(_ *tuftest.Notary, o *dct.Options) { o.Root = tuftest.NewNotary(t, gun, now).Files()["root.json"] }, nil, dct.ErrRoot},
 		"an older root.json":     {func(_ *tuftest.Notary, o *dct.Options) { o.Root = olderRoot(t) }, nil, dct.ErrRoot},
-		"another name":           {func(n *tuftest.Notary, _ *dct.Options) { n.Keys["root"] = nil }, nil, dct.ErrRoot},
-		"root, unsigned":         {nil, tamper("root.json", `"threshold":1`, `"threshold": 1,"x":1`), dct.ErrSignature},
-		"targets, unsigned":      {nil, tamper("targets.json", `"version":1`, `"version":2`), dct.ErrSignature},
-		"releases, unsigned":     {nil, tamper("targets/releases.json", `"version":1`, `"version":2`), dct.ErrSignature},
-		"snapshot, unsigned":     {nil, tamper("snapshot.json", `"version":1`, `"version":2`), dct.ErrSignature},
-		"timestamp, unsigned":    {nil, tamper("timestamp.json", `"version":1`, `"version":2`), dct.ErrSignature},
-		"targets of another":     {nil, replace(t, "targets.json"), dct.ErrSignature},
-		"releases of another":    {nil, replace(t, "targets/releases.json"), dct.ErrSignature},
-		"no threshold":           {func(n *tuftest.Notary, _ *dct.Options) { n.Edit["targets"] = threshold(0) }, nil, dct.ErrSignature},
-		"a threshold of two":     {func(n *tuftest.Notary, _ *dct.Options) { n.Edit["targets"] = threshold(2) }, nil, dct.ErrSignature},
-		"an older targets":       {nil, older("targets.json"), dct.ErrSignature},
-		"an older releases":      {nil, older("targets/releases.json"), dct.ErrSignature},
-		"an older snapshot":      {nil, older("snapshot.json"), dct.ErrSignature},
-		"no releases":            {nil, lose("targets/releases.json"), dct.ErrFormat},
-		"no snapshot":            {nil, lose("snapshot.json"), dct.ErrFormat},
-		"no releases, no list":   {nil, lose("targets/releases.json", "snapshot.json", "timestamp.json"), dct.ErrFormat},
-		"targets for root":       {nil, func(f map[string][]byte) { f["root.json"] = f["targets.json"] }, dct.ErrFormat},
+		"a newer root.json":      {newerRoot, nil, dct.ErrRoot},
+		"one key twice":          {twice, nil, dct.ErrSignature},
+		"a key under another id": {misnamed, nil, dct.ErrSignature},
+		"an authority as key": {func(n *tuftest.Notary, _ *dct.Options) {
+			n.Keys["root"] = n.Keys["root"].Certified(t, gun, now, true)
+		}, nil, dct.ErrFormat},
+		"another name":         {func(n *tuftest.Notary, _ *dct.Options) { n.Keys["root"] = nil }, nil, dct.ErrRoot},
+		"root, unsigned":       {nil, tamper("root.json", `"threshold":1`, `"threshold": 1,"x":1`), dct.ErrSignature},
+		"targets, unsigned":    {nil, tamper("targets.json", `"version":1`, `"version":2`), dct.ErrSignature},
+		"releases, unsigned":   {nil, tamper("targets/releases.json", `"version":1`, `"version":2`), dct.ErrSignature},
+		"snapshot, unsigned":   {nil, tamper("snapshot.json", `"version":1`, `"version":2`), dct.ErrSignature},
+		"timestamp, unsigned":  {nil, tamper("timestamp.json", `"version":1`, `"version":2`), dct.ErrSignature},
+		"targets of another":   {nil, replace(t, "targets.json"), dct.ErrSignature},
+		"releases of another":  {nil, replace(t, "targets/releases.json"), dct.ErrSignature},
+		"no threshold":         {func(n *tuftest.Notary, _ *dct.Options) { n.Edit["targets"] = threshold(0) }, nil, dct.ErrSignature},
+		"a threshold of two":   {func(n *tuftest.Notary, _ *dct.Options) { n.Edit["targets"] = threshold(2) }, nil, dct.ErrSignature},
+		"an older root":        {nil, older("root.json"), dct.ErrSignature},
+		"an older targets":     {nil, older("targets.json"), dct.ErrSignature},
+		"an older releases":    {nil, older("targets/releases.json"), dct.ErrSignature},
+		"an older snapshot":    {nil, older("snapshot.json"), dct.ErrSignature},
+		"no releases":          {nil, lose("targets/releases.json"), dct.ErrFormat},
+		"no snapshot":          {nil, lose("snapshot.json"), dct.ErrFormat},
+		"no releases, no list": {nil, lose("targets/releases.json", "snapshot.json", "timestamp.json"), dct.ErrFormat},
+		"targets for root":     {nil, func(f map[string][]byte) { f["root.json"] = f["targets.json"] }, dct.ErrFormat},
+		"snapshot for targets": {func(n *tuftest.Notary, _ *dct.Options) { n.Keys["snapshot"] = n.Keys["targets"] }, func(f map[string][]byte) {
+			f["targets.json"] = f["snapshot.json"]
+			lose("snapshot.json", "timestamp.json")(f)
+		}, dct.ErrFormat},
 		"no JSON":                {nil, func(f map[string][]byte) { f["targets.json"] = []byte("{") }, dct.ErrFormat},
 		"nothing":                {nil, lose("root.json"), dct.ErrFormat},
 		"root has expired":       {expire("root"), nil, dct.ErrExpired},
@@ -209,6 +226,33 @@ func threshold(n int) func(map[string]any) {
 		for _, d := range signed["delegations"].(map[string]any)["roles"].([]any) {
 			d.(map[string]any)["threshold"] = n
 		}
+	}
+}
+
+// newerRoot pins a later root of the same keys than the one that is there.
+func newerRoot(n *tuftest.Notary, o *dct.Options) {
+	n.Version["root"] = 2
+	o.Root = n.Files()["root.json"]
+	n.Version["root"] = 1
+}
+
+// twice lets one key sign root for a threshold of two, under two certificates.
+func twice(n *tuftest.Notary, o *dct.Options) {
+	first := n.Keys["root"]
+	second := first.Certified(n.T(), gun, now.Add(time.Minute), false)
+	n.RootSigners = []*tuftest.NotaryKey{first, second}
+	o.RootKeys = []string{first.CanonicalID}
+	n.Edit["root"] = func(signed map[string]any) {
+		signed["keys"].(map[string]any)[second.ID] = second.Public()
+		signed["roles"].(map[string]any)["root"] = map[string]any{"keyids": []string{first.ID, second.ID}, "threshold": 2}
+	}
+}
+
+// misnamed lists the key of targets under an id that is not its hash.
+func misnamed(n *tuftest.Notary, _ *dct.Options) {
+	n.Edit["root"] = func(signed map[string]any) {
+		signed["keys"].(map[string]any)["aa"] = n.Keys["targets"].Public()
+		signed["roles"].(map[string]any)["targets"] = map[string]any{"keyids": []string{"aa"}, "threshold": 1}
 	}
 }
 

@@ -80,17 +80,27 @@ func NewNotaryKey(t testing.TB, name string, now time.Time) *NotaryKey {
 	if name == "" {
 		return k
 	}
+	return k.Certified(t, name, now, false)
+}
+
+// Certified is the same key with another certificate, which may be that of an authority.
+func (k *NotaryKey) Certified(t testing.TB, name string, now time.Time, authority bool) *NotaryKey {
+	t.Helper()
 	cert := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(10, 0, 0),
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(10, 0, 0), BasicConstraintsValid: authority, IsCA: authority,
 	}
-	raw, err := x509.CreateCertificate(rand.Reader, cert, cert, private.Public(), private)
+	raw, err := x509.CreateCertificate(rand.Reader, cert, cert, k.private.Public(), k.private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.public, k.ID = notaryPublic(t, "ecdsa-x509", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}))
-	return k
+	certified := *k
+	certified.public, certified.ID = notaryPublic(t, "ecdsa-x509", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}))
+	return &certified
 }
+
+// Public is the key as metadata has it.
+func (k *NotaryKey) Public() map[string]any { return k.public }
 
 // notaryPublic is a key as metadata has it, and its id.
 func notaryPublic(t testing.TB, kind string, public []byte) (map[string]any, string) {
@@ -105,6 +115,9 @@ func notaryPublic(t testing.TB, kind string, public []byte) (map[string]any, str
 	sum := sha256.Sum256(canonical)
 	return key, hex.EncodeToString(sum[:])
 }
+
+// T is the test that it was made for.
+func (n *Notary) T() testing.TB { return n.t }
 
 // Sign lets a role sign a tag of a manifest.
 func (n *Notary) Sign(role, tag string, manifest []byte) {
