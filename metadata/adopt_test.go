@@ -187,3 +187,16 @@ func TestAdoptRefuses(t *testing.T) {
 func drop(from *Origin, name string) {
 	from.Files = slices.DeleteFunc(from.Files, func(f File) bool { return f.Name == name })
 }
+
+func TestFileHash(t *testing.T) {
+	t.Parallel()
+	sha512 := "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
+	sum := FileHash(map[string]string{"sha512": sha512, "md5": "x"})
+	if sum != sha512 || !isHash(sum) || !hasFileHash([]byte("abc"), sum) || hasFileHash([]byte("abd"), sum) {
+		t.Errorf("sha512: %q", sum)
+	}
+	sum = FileHash(map[string]string{"sha512": sha512, "sha256": checksum([]byte("abc"))})
+	if !isSHA256(sum) || !hasFileHash([]byte("abc"), sum) || hasFileHash([]byte("abd"), sum) || isHash("../"+sum[3:]) {
+		t.Errorf("sha256: %q", sum)
+	}
+}

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -20,6 +21,8 @@ func TestPlanImport(t *testing.T) {
 		g.PutBlob("shop/api", []byte("{}"))
 		g.PutManifest("shop/api", tag, foreign)
 	}
+	chart := bytes.Replace(foreign, []byte(`{"schemaVersion"`), []byte(`{"artifactType":"application/x-chart","schemaVersion"`), 1)
+	g.PutManifest("shop/api", "chart", chart)
 	claim := func(tag, of string, length int64) publish.ClaimedTag {
 		return publish.ClaimedTag{
 			Reference: ociremote.ImageReference{Kind: ociremote.KindRegistry, Host: g.Host(), Repository: "shop/api", Tag: tag},
@@ -31,6 +34,7 @@ func TestPlanImport(t *testing.T) {
 	}
 	claims := []publish.ClaimedTag{
 		claim("same", string(foreign), int64(len(foreign))), claim("moved", "other", 0), claim("short", string(foreign), 7), claim("gone", "x", 0),
+		claim("chart", string(chart), 0),
 	}
 	plan, err := publish.PlanImport(t.Context(), opener, claims, g.Host(), publish.FetchOptions{})
 	if err != nil {
@@ -41,7 +45,7 @@ func TestPlanImport(t *testing.T) {
 		left = append(left, l.Reference.Tag)
 	}
 	entries := plan.Entries(false)
-	if !slices.Equal(left, []string{"moved", "short", "gone"}) || len(entries) != 1 || entries[0].Tag != "same" || entries[0].Length != int64(len(foreign)) || entries[0].MediaType == "" {
+	if !slices.Equal(left, []string{"moved", "short", "gone", "chart"}) || len(entries) != 1 || entries[0].Tag != "same" || entries[0].Length != int64(len(foreign)) || entries[0].MediaType == "" {
 		t.Errorf("left %q, entries %+v", left, entries)
 	}
 	if served := plan.Left[0].Served; served != digest.FromBytes(foreign) {
