@@ -43,7 +43,7 @@ type Adoption struct {
 // files of public ones. Its periods are those that the metadata states, or at least the life that a role has left.
 // Thresholds are those of the metadata: the option is refused. All or nothing, as Init; its errors, and ErrHead.
 func Adopt(dir string, from *Origin, o InitOptions) (*Workspace, *Adoption, error) {
-	w := newWorkspace(dir, OpenOptions{Now: o.Now, Passphrase: o.Passphrase, Env: o.Env})
+	w := newWorkspace(dir, OpenOptions{Now: o.Now, Passphrase: o.Passphrase, Env: o.Env, Opener: o.Opener})
 	n := &adoption{initialisation: initialisation{w: w, o: o}, from: from, found: &Adoption{}}
 	if err := n.run(); err != nil {
 		return nil, nil, errors.Join(err, w.Close(), n.undo())

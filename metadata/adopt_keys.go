@@ -112,14 +112,14 @@ func (n *adoption) attachKeys() error {
 			return err
 		}
 		for _, uri := range n.o.Keys[role] {
-			pub, private, err := n.readKey(uri)
+			name, k, pub, err := n.w.keyBehind(uri)
 			if err != nil {
 				return fmt.Errorf("key of %s: %w", role, err)
 			}
 			if !inRules(rules, pub) {
 				return fmt.Errorf("%w: %s holds no key of %s", ErrKey, uri, role)
 			}
-			if err := n.attach(keyNameOf(uri), private, pub); err != nil {
+			if err := n.attach(name, k.URI, pub); err != nil {
 				return fmt.Errorf("key of %s: %w", role, err)
 			}
 		}

@@ -53,14 +53,15 @@ type Release struct {
 type RoleChange struct {
 	Role     string
 	From, To int64  // From 0: new
-	Why      string // staged, renewed, online
+	Why      string // staged, renewed, proposed, online
 }
 
 // Why a role is in a release.
 const (
-	whyStaged  = "staged"  // edited here
-	whyRenewed = "renewed" // inside its renewal window, or its keys or periods changed
-	whyOnline  = "online"  // follows from the others: snapshot, timestamp, a new hash bin
+	whyStaged   = "staged"   // edited here
+	whyRenewed  = "renewed"  // inside its renewal window, or its keys or periods changed
+	whyProposed = "proposed" // by the holders of its keys, elsewhere
+	whyOnline   = "online"   // follows from the others: snapshot, timestamp, a new hash bin
 )
 
 // Assemble makes the next state of the repository. What is staged replaces the roles of the head, which are else taken
@@ -210,8 +211,9 @@ func (a *assembly) lint(context.Context) error {
 		}
 		in.Roles[c.Role] = data
 	}
-	a.notes = Lint(in)
-	if errs := LintErrors(a.notes); len(errs) > 0 {
+	found := Lint(in)
+	a.notes = append(a.notes, found...)
+	if errs := LintErrors(found); len(errs) > 0 {
 		return &LintError{Findings: errs}
 	}
 	return nil
@@ -223,6 +225,7 @@ func (d *draft) save(context.Context) error {
 	if d.dryRun {
 		return nil
 	}
+	d.w.recordSeen()
 	return d.w.saveStaged(slices.DeleteFunc(d.toSave, func(f *roleFile) bool {
 		return f.version != d.w.base.version(f.role)+1
 	}))

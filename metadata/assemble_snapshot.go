@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"time"
 
@@ -81,7 +82,11 @@ func makeOnline[T tuf.Roles](ctx context.Context, a *assembly, role string, md *
 	if err != nil {
 		return err
 	}
-	if data, err = nextVersion(data, max(a.head.version(role)+1, least), a.now, l); err != nil {
+	version := max(a.head.version(role)+1, least)
+	if version > maxVersion {
+		return fmt.Errorf("%w: %s v%d", ErrLastVersion, role, version-1)
+	}
+	if data, err = nextVersion(data, version, a.now, l); err != nil {
 		return err
 	}
 	f, err := newRoleFile(role, data)

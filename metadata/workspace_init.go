@@ -37,6 +37,7 @@ type InitOptions struct {
 	Now        func() time.Time                          // default time.Now
 	Passphrase func(keyName string) ([]byte, error)      // for the key that profile dev makes, and for private keys read
 	Env        func(name string) (value string, ok bool) // default os.LookupEnv; for env: keys
+	Opener     KeyOpener                                 // for keys that are neither in files nor in variables; nil: there are none
 }
 
 // Init makes a new workspace in dir, which may exist but not hold a workspace: tufoci.yaml, and staged in .tufoci an
@@ -45,7 +46,7 @@ type InitOptions struct {
 //
 // When it fails it removes what it made. ErrWorkspaceExists, ErrInvalid, ErrPassphrase, ErrKeyMissing, ErrLocked.
 func Init(dir string, o InitOptions) (*Workspace, error) {
-	w := newWorkspace(dir, OpenOptions{Now: o.Now, Passphrase: o.Passphrase, Env: o.Env})
+	w := newWorkspace(dir, OpenOptions{Now: o.Now, Passphrase: o.Passphrase, Env: o.Env, Opener: o.Opener})
 	n := &initialisation{w: w, o: o}
 	if err := n.run(); err != nil {
 		return nil, errors.Join(err, w.Close(), n.undo())
@@ -213,31 +214,11 @@ func (n *initialisation) keys() ([]byte, error) {
 
 // addKey adds one key by the URI of its private half or the file of its public one, named after the file.
 func (n *initialisation) addKey(uri string) error {
-	pub, private, err := n.readKey(uri)
+	name, k, key, err := n.w.keyBehind(uri)
 	if err != nil {
 		return err
 	}
-	return n.record(keyNameOf(uri), private, pub)
-}
-
-// readKey reads the file of a public key, or the public half of the private key behind a URI, which is then returned.
-func (n *initialisation) readKey(uri string) (pub *tuf.Key, private string, err error) {
-	if data, err := readBounded(uri, maxKeyFile); err == nil {
-		if pub, err := ParsePublicKey(data); err == nil {
-			return pub, "", nil
-		}
-	}
-	signer, err := n.w.newSigners().open(keyNameOf(uri), uri, nil)
-	if err != nil {
-		return nil, "", err
-	}
-	return signer.Key(), uri, nil
-}
-
-// keyNameOf is the name of a key after its file or variable: root-a.pem is root-a, env:ROOT_KEY is root_key.
-func keyNameOf(uri string) string {
-	name := uri[strings.LastIndexAny(uri, ":/")+1:]
-	return strings.ToLower(strings.TrimSuffix(name, filepath.Ext(name)))
+	return n.record(name, k.URI, key)
 }
 
 func (n *initialisation) record(name, uri string, pub *tuf.Key) error {
@@ -269,7 +250,7 @@ func (n *initialisation) root() (*tuf.Metadata[tuf.RootType], error) {
 	for _, role := range topLevelRoles {
 		names := []string{}
 		for _, uri := range n.o.Keys[role] {
-			names = append(names, keyNameOf(uri))
+			names = append(names, nameOfURI(uri))
 		}
 		if len(names) == 0 && n.w.cfg.Profile == ProfileDev {
 			names = []string{devKey}

@@ -25,16 +25,20 @@ var documents = map[string][]result{
 	"refresh":           {&refreshResult{}},
 	"check":             {&checkResult{}},
 	"init":              {&initResult{}, &adoptResult{}, &initDCTResult{}},
+	"doctor":            {&doctorResult{}},
 	"key generate":      {&keyResult{}},
 	"key import":        {&keyResult{}},
 	"key add":           {&keyResult{}},
 	"key show":          {&keyResult{}},
 	"key rm":            {&keyResult{}},
 	"key list":          {&keyListResult{}},
+	"key test":          {&keyTestResult{}},
 	"role list":         {&roleListResult{}},
 	"role show":         {&roleResult{}},
 	"role set":          {&roleSetResult{}},
 	"role add":          {&roleAddResult{}},
+	"rotate key":        {&rotateResult{}},
+	"rotate online":     {&rotateResult{}},
 	"target add":        {&targetChangeResult{}},
 	"target rm":         {&targetChangeResult{}},
 	"target list":       {&targetListResult{}},
@@ -60,7 +64,18 @@ var documents = map[string][]result{
 	"diff":              {&diffResult{}},
 	"reset":             {&resetResult{}},
 	"sign":              {&signResult{}},
-	"publish":           {&publishResult{}},
+	"payload":           {&payloadResult{}},
+	"sign-payload":      {&signPayloadResult{}},
+	"add-signature":     {&signResult{}},
+	"ceremony start":    {&ceremonyResult{}},
+	"ceremony review":   {&ceremonyReviewResult{}},
+	"ceremony sign":     {&ceremonyResult{}},
+	"ceremony add":      {&ceremonyResult{}},
+	"ceremony status":   {&ceremonyResult{}},
+	"ceremony apply":    {&ceremonyResult{}},
+	"ceremony abort":    {&ceremonyAbortResult{}},
+	"ceremony runbook":  {&ceremonyRunbookResult{}},
+	"publish":           {&publishResult{}, &proposeResult{}},
 	"trust add":         {&trustAddResult{}},
 	"trust list":        {&trustListResult{}},
 	"trust show":        {&trustShowResult{}},
@@ -84,7 +99,7 @@ var documents = map[string][]result{
 
 var (
 	docHeading = regexp.MustCompile("^##+ (.*)$")
-	docCommand = regexp.MustCompile("`tufoci ([a-z ]+)`")
+	docCommand = regexp.MustCompile("`tufoci ([a-z -]+)`")
 	docMember  = regexp.MustCompile("^\\| `([^`]+)` \\| ([^|]+) \\|")
 )
 
@@ -198,6 +213,8 @@ func compare(t *testing.T, what string, documented, real map[string]string) {
 
 // objects are the structs that have a section of their own.
 var objects = map[reflect.Type]string{
+	reflect.TypeFor[keySeen]():                 "key seen",
+	reflect.TypeFor[keyDrill]():                "key drill",
 	reflect.TypeFor[imageCopy]():               "image copy",
 	reflect.TypeFor[mirrorSync]():              "mirror",
 	reflect.TypeFor[mirror.Receipt]():          "receipt",
@@ -217,6 +234,11 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[change]():                  "change",
 	reflect.TypeFor[roleSignatures]():          "role signatures",
 	reflect.TypeFor[signatureRule]():           "signature rule",
+	reflect.TypeFor[payloadInfo]():             "payload",
+	reflect.TypeFor[rolePayload]():             "role payload",
+	reflect.TypeFor[ceremonyInfo]():            "ceremony",
+	reflect.TypeFor[ceremonyBase]():            "base of a ceremony",
+	reflect.TypeFor[openCeremony]():            "open ceremony",
 	reflect.TypeFor[roleChange]():              "role change",
 	reflect.TypeFor[sentBlob]():                "blob",
 	reflect.TypeFor[published]():               "publication",
@@ -259,6 +281,9 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[dctRepository]():           "content trust",
 	reflect.TypeFor[dctKey]():                  "content trust key",
 	reflect.TypeFor[leftTag]():                 "left tag",
+	reflect.TypeFor[doctorCheck]():             "doctor check",
+	reflect.TypeFor[proposal]():                "proposal",
+	reflect.TypeFor[proposedRole]():            "proposed role",
 }
 
 // members lists the JSON members of a struct with their types. The objects that
