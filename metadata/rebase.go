@@ -99,6 +99,9 @@ func (w *Workspace) Rebase(head *Head, o RebaseOptions) (*Rebased, error) {
 	}
 	r := &rebasing{w: w, o: o, from: from, head: h, onto: h.base(), next: map[string]*roleFile{}}
 	r.onto.least = w.leastOn(h)
+	if w.base != nil {
+		r.onto.pin = w.base.pin
+	}
 	for _, step := range []func() error{r.mergeRoles, r.checkReached, r.checkPaths, r.resign, r.findBytes} {
 		if err := step(); err != nil {
 			return nil, err

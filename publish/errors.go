@@ -24,9 +24,11 @@ var (
 	// ErrHeadMissing says that the workspace has published, but the channel
 	// tag no longer exists in the registry.
 	ErrHeadMissing = errors.New("the channel tag is gone")
-	// ErrPartial says that the source of a mirror is a bundle that holds
-	// only what one image needs.
-	ErrPartial = errors.New("a partial bundle cannot be mirrored")
+	// ErrPartial says that the source of a mirror or of a workspace is a bundle
+	// that holds only what one image needs.
+	ErrPartial = errors.New("a partial bundle holds only what one image needs: it is no source")
+	// ErrAdopt says that a verified repository cannot become that of a workspace.
+	ErrAdopt = errors.New("the repository cannot be adopted")
 	// ErrUnverified says that the source of a mirror was read without holding
 	// it to its expiry.
 	ErrUnverified = errors.New("the source is not verified")

@@ -152,7 +152,7 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Unchanged {
+	if r.Unchanged && h != nil {
 		return p.unchanged(r, h)
 	}
 	version, dead, err := p.claims(ctx, r.TimestampVersion, h, r)
@@ -264,10 +264,7 @@ func (p *publication) plan(r *metadata.Release, c candidate, h *head) (*Result, 
 // died before it could write that down, or that others have published.
 func (p *publication) unchanged(r *metadata.Release, h *head) (*Result, error) {
 	result := p.result(r, h)
-	result.Unchanged, result.Digest = true, h.digest()
-	if h != nil {
-		result.View = h.view
-	}
+	result.Unchanged, result.Digest, result.View = true, h.digest(), h.view
 	if p.o.DryRun {
 		return result, nil
 	}

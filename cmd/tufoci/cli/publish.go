@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -189,7 +188,7 @@ func (a *app) runPublish(ctx context.Context, w *metadata.Workspace, o *publishO
 		return r, err
 	}
 	r.published = newPublished(res, w.Config().Repository, o.dryRun)
-	r.rootFile = filepath.Join(w.Dir(), ".tufoci", "base", "1.root.json")
+	r.rootFile = w.Root1File()
 	return r, next.carryOut(ctx, a, w, res, r)
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tufoci/tufoci/ceremony"
+	"github.com/tufoci/tufoci/dct"
 	"github.com/tufoci/tufoci/doctor"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/keys"
@@ -110,6 +111,11 @@ var rules = []rule{
 	{is(publish.ErrUnverified), exitStale, "what is copied has to be verified", []string{"`{command} --help`"}},
 	{is(trust.ErrNoState), exitStale, "nothing has been verified for this trust yet", []string{"`tufoci trust update {trust}`"}},
 	{is(trust.ErrMismatch), exitDiffers, "the source holds other bytes than those that are signed", []string{"`tufoci inspect {source}` shows what the source offers; tell its operator"}},
+	{is(dct.ErrExpired), exitStale, "the keys of Docker Content Trust have not signed again, as is common where it is no longer in use", []string{"let docker fetch what is current, or give a list of its tags instead: `{command} --help`"}},
+	{is(dct.ErrSignature), exitThreshold, "the keys that must vouch for it have not signed these bytes", []string{"`{command} --help`"}},
+	{is(dct.ErrRoot), exitNoTrust, "a root is never taken from the data itself: it comes from whoever holds its key", []string{"with its root.json or the id of its root key: `{command} --help`"}},
+	{is(dct.ErrFormat), exitMalformed, "what was read is neither metadata of Notary v1 nor what docker trust inspect prints", []string{"`{command} --help`"}},
+	{is(publish.ErrAdopt), exitRefused, "a workspace is made of a whole repository, which has to be one that a bundle can hold", []string{"`tufoci inspect {source}` shows what it offers"}},
 	{is(publish.ErrNotSigned), exitNotVouched, "no role that may speak for this name has signed it", []string{"`tufoci image add {image}`, then `tufoci publish`"}},
 	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial, serve.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},

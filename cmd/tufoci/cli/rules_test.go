@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tufoci/tufoci/ceremony"
+	"github.com/tufoci/tufoci/dct"
 	"github.com/tufoci/tufoci/doctor"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
@@ -150,6 +151,13 @@ func TestExitCodes(t *testing.T) {
 		{mirror.ErrCargo, 25},
 		{mirror.ErrConfig, 2},
 		{mirror.ErrLocked, 41},
+		{&dct.ExpiredError{}, 20},
+		{dct.ErrSignature, 22},
+		{dct.ErrRoot, 23},
+		{dct.ErrFormat, 25},
+		{publish.ErrPartial, 25},
+		{publish.ErrAdopt, 33},
+		{fmt.Errorf("%w: %w", publish.ErrAdopt, trust.ErrThreshold), 22},
 		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrUnfit}}}, 33},
 		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrClock}}}, 20},
 		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrState}}}, 20},
