@@ -85,6 +85,7 @@ var testOnly = []string{
 	"github.com/notaryproject",
 	"github.com/digitorus/timestamp",
 	"github.com/secure-systems-lab/go-securesystemslib",
+	"github.com/youmark/pkcs8",
 	"github.com/olareg/olareg",
 	"github.com/opencontainers/image-spec",
 	"github.com/opencontainers/go-digest",
