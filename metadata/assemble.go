@@ -35,14 +35,16 @@ type AssembleOptions struct {
 
 // Release is a complete repository, ready to be verified and pushed.
 type Release struct {
-	Files     []File // sorted by name
-	Unchanged bool   // equal to the head: nothing to push; Published may still have to be told
+	Files []File // sorted by name
+	// Unchanged: equal to the head, so that there is nothing to push; Published may still have to be told. Without a head:
+	// equal to what was published last, here or in the place that it was adopted from, all of which is to be pushed.
+	Unchanged bool
 
 	RootVersion, TimestampVersion, SnapshotVersion, TargetsVersion int64
 
 	Expires  map[string]time.Time // of the top-level roles and of those changed
 	Changed  []RoleChange         // against the head, in the order of their writing
-	Root1    []byte               // the first root
+	Root1    []byte               // the first root; of a workspace its Root1
 	Warnings []Finding            // what lint says that does not stop a publish
 	Waiting  []WaitingRole        // of Refresh: roles that are due and were not renewed
 
@@ -53,14 +55,15 @@ type Release struct {
 type RoleChange struct {
 	Role     string
 	From, To int64  // From 0: new
-	Why      string // staged, renewed, online
+	Why      string // staged, renewed, proposed, online
 }
 
 // Why a role is in a release.
 const (
-	whyStaged  = "staged"  // edited here
-	whyRenewed = "renewed" // inside its renewal window, or its keys or periods changed
-	whyOnline  = "online"  // follows from the others: snapshot, timestamp, a new hash bin
+	whyStaged   = "staged"   // edited here
+	whyRenewed  = "renewed"  // inside its renewal window, or its keys or periods changed
+	whyProposed = "proposed" // by the holders of its keys, elsewhere
+	whyOnline   = "online"   // follows from the others: snapshot, timestamp, a new hash bin
 )
 
 // Assemble makes the next state of the repository. What is staged replaces the roles of the head, which are else taken
@@ -95,7 +98,7 @@ func (w *Workspace) Assemble(ctx context.Context, head *Head, o AssembleOptions)
 	if w.base != nil {
 		d.least = w.base.least
 	}
-	return d.run(ctx,
+	r, err := d.run(ctx,
 		d.takeStaged, // over the head, where it has not moved
 		d.signRoles,  // what is staged, new, or under other keys than before
 		d.renewRoles, // online roles inside their window
@@ -105,6 +108,10 @@ func (w *Workspace) Assemble(ctx context.Context, head *Head, o AssembleOptions)
 		d.lint,
 		d.save,
 	)
+	if err == nil && w.base != nil {
+		r.Root1, err = w.Root1()
+	}
+	return r, err
 }
 
 // signing is what an assembly leaves to whom it is made for: a workspace, or a refresh.
@@ -210,8 +217,9 @@ func (a *assembly) lint(context.Context) error {
 		}
 		in.Roles[c.Role] = data
 	}
-	a.notes = Lint(in)
-	if errs := LintErrors(a.notes); len(errs) > 0 {
+	found := Lint(in)
+	a.notes = append(a.notes, found...)
+	if errs := LintErrors(found); len(errs) > 0 {
 		return &LintError{Findings: errs}
 	}
 	return nil
@@ -223,6 +231,7 @@ func (d *draft) save(context.Context) error {
 	if d.dryRun {
 		return nil
 	}
+	d.w.recordSeen()
 	return d.w.saveStaged(slices.DeleteFunc(d.toSave, func(f *roleFile) bool {
 		return !d.w.base.follows(f.role, f.version)
 	}))

@@ -10,6 +10,7 @@ import (
 // headState is a head taken apart. Its roles are read when they are needed.
 type headState struct {
 	digest   string
+	absent   bool                 // the channel is empty: this is what was published last, here or elsewhere
 	roots    []*roleFile          // v1 to the newest
 	roles    map[string]*roleFile // without root
 	targets  map[string]File      // target files by title
@@ -68,7 +69,7 @@ func (w *Workspace) baseAsHead() (*headState, error) {
 	if w.base == nil {
 		return nil, nil
 	}
-	h := &headState{digest: w.base.info.Digest, roots: w.base.roots, roles: w.base.roles, targets: map[string]File{}}
+	h := &headState{digest: w.base.info.Digest, absent: true, roots: w.base.roots, roles: w.base.roles, targets: map[string]File{}}
 	return h, h.check()
 }
 

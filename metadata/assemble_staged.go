@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -26,6 +27,8 @@ func (d *draft) takeStaged(context.Context) error {
 		case err != nil:
 			return err
 		case skip:
+		case d.leaves(role, published, theirs):
+			d.notes = append(d.notes, Finding{LevelWarning, "frozen", role, fmt.Sprintf("v%d is frozen, to be signed elsewhere; it is left out", f.version)})
 		case rebased != nil:
 			d.staged[role] = rebased
 		case theirs == nil && d.head.version(role) == 0 || theirs != nil && published != nil && theirs.sum == published.sum:
@@ -40,6 +43,12 @@ func (d *draft) takeStaged(context.Context) error {
 	maps.Copy(d.next, d.staged)
 	d.view.walked = nil
 	return d.checkReached()
+}
+
+// leaves reports whether a role stays as it is in the head, since people are still signing its next version: they can take
+// weeks. Before the first publish there is nothing to stay as.
+func (d *draft) leaves(role string, published, theirs *roleFile) bool {
+	return d.w.frozen(role) != nil && published != nil && theirs != nil && theirs.sum == published.sum
 }
 
 // checkReached refuses staged roles that the head delegates to no more.
@@ -65,7 +74,7 @@ func (d *draft) conflict(role string) RoleConflict {
 	c := RoleConflict{
 		Role: role, BaseVersion: d.w.base.version(role), StagedVersion: d.w.staged[role].version, HeadVersion: d.head.version(role),
 	}
-	if changes, err := d.w.changes(d.w.base.role(role), d.w.staged[role]); err == nil {
+	if changes, err := keyNames(d.w.keyName).changes(d.w.base.role(role), d.w.staged[role]); err == nil {
 		c.Changes = len(withoutExpiry(changes))
 	}
 	return c
@@ -80,7 +89,8 @@ func (d *draft) moved(roles []RoleConflict) error {
 }
 
 // superseded reports whether the head makes what is staged unnecessary: it has the same bytes, the same signed part, or
-// has moved away from under a version that only renews the one before.
+// has moved away from under a version that only renews the one before. It does not if what it has is not signed by the
+// keys that are staged for it: that version was staged for its new keys to sign, and what moved needs them too.
 func (d *draft) superseded(staged, published, theirs *roleFile) (bool, error) {
 	switch {
 	case theirs == nil:
@@ -97,7 +107,14 @@ func (d *draft) superseded(staged, published, theirs *roleFile) (bool, error) {
 		if published.period != 0 && staged.period != published.period {
 			return false, nil // another life is a change
 		}
-		return sameContent(staged, published)
+		if same, err := sameContent(staged, published); err != nil || !same {
+			return same, err
+		}
+		rules, err := d.w.view().rules(staged.role)
+		if err != nil {
+			return false, err
+		}
+		return theirs.meets(rules)
 	}
 	_, isBin, err := d.w.view().binParent(staged.role)
 	if err != nil || !isBin {

@@ -22,7 +22,8 @@ const baseIndexFile = "base.json"
 // that a killed process leaves the old base or the new one.
 type base struct {
 	info  BaseInfo
-	adopt bool        // the next head replaces this base whatever it holds, see ResetAll
+	pin   int64       // version of the root that the repository is verified from, see pinned
+	adopt bool        // the next head replaces this base whatever it holds, see ResetAll and Adopt
 	roots []*roleFile // v1 to the newest
 	roles map[string]*roleFile
 
@@ -36,6 +37,7 @@ type baseIndex struct {
 	Digest    string           `json:"digest"`
 	Tag       string           `json:"tag"`
 	FetchedAt time.Time        `json:"fetchedAt"`
+	Pin       int64            `json:"pin,omitempty"`
 	Adopt     bool             `json:"adopt,omitempty"`
 	Files     []baseEntry      `json:"files"`
 	Least     map[string]int64 `json:"least,omitempty"`
@@ -69,6 +71,10 @@ func (b *base) role(name string) *roleFile {
 	}
 	return b.roles[name]
 }
+
+// pinned is the version of the root that the repository is verified from: the first one, unless it was adopted from
+// a later one.
+func (b *base) pinned() int64 { return max(b.pin, 1) }
 
 // version is that of the newest published file of a role, 0 if there is none.
 func (b *base) version(name string) int64 {
@@ -126,7 +132,10 @@ func loadBase(dir string) (*base, error) {
 		return nil, err
 	}
 	b.info = BaseInfo{Digest: index.Digest, Tag: index.Tag, FetchedAt: index.FetchedAt}
-	b.adopt, b.least = index.Adopt, index.Least
+	b.pin, b.adopt, b.least = index.Pin, index.Adopt, index.Least
+	if b.pinned() > int64(len(b.roots)) {
+		return nil, fmt.Errorf("%w: %s lacks root v%d", ErrDamaged, baseIndexFile, b.pinned())
+	}
 	for _, e := range index.Earlier {
 		earlier, err := filesOf(dir, e.Files)
 		if err != nil {
@@ -207,7 +216,7 @@ func readChecked(path, sum string) ([]byte, error) {
 // saveBase makes the files given the base: new files first, then the index, then away with what it no longer names.
 func saveBase(d *disk, dir string, b *base) error {
 	index := baseIndex{
-		Version: 1, Digest: b.info.Digest, Tag: b.info.Tag, FetchedAt: seconds(b.info.FetchedAt), Adopt: b.adopt, Least: b.least,
+		Version: 1, Digest: b.info.Digest, Tag: b.info.Tag, FetchedAt: seconds(b.info.FetchedAt), Pin: b.pin, Adopt: b.adopt, Least: b.least,
 	}
 	s := baseSaving{dir: dir, names: map[string]string{}}
 	var err error

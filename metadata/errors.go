@@ -24,6 +24,10 @@ var (
 	ErrForeignHead = errors.New("head is not of this repository")
 	// ErrHead: the head is not a whole repository, although its caller said that it verified.
 	ErrHead = errors.New("head is not a whole repository")
+	// ErrLastVersion: timestamp or snapshot of the head has the last version that clients take, 2^53-1: somebody drove it up.
+	ErrLastVersion = errors.New("no version is left")
+	// ErrStaged: a role that is to be replaced has staged changes. Always a *StagedError.
+	ErrStaged = errors.New("other changes are staged")
 	// ErrNeedSignatures: staged roles lack signatures. Always a *NeedSignaturesError.
 	ErrNeedSignatures = errors.New("staged changes need more signatures")
 	// ErrLint: the result would be refused by lint. Always a *LintError.
@@ -46,8 +50,23 @@ var (
 	ErrReserved = errors.New("reserved name")
 	// ErrNotDelegated: the role is not allowed to sign the path.
 	ErrNotDelegated = errors.New("path is not delegated to the role")
+	// ErrNoSpareKey: a change would leave root without a spare key.
+	ErrNoSpareKey = errors.New("root would lose its spare key")
+	// ErrProposal: a role cannot be proposed, or what is proposed of it cannot follow the head.
+	ErrProposal = errors.New("cannot be proposed")
 	// ErrKeyMissing: no key of that name is known, or no private key is at hand that could sign.
 	ErrKeyMissing = errors.New("key is missing")
+	// ErrPayload: bytes to sign are not the canonical form of TUF metadata.
+	ErrPayload = errors.New("not the canonical form of TUF metadata")
+	// ErrSignature: a signature that was made elsewhere is refused. It is of a key that may not sign the role, or it does
+	// not verify: over other bytes, by another key or another scheme.
+	ErrSignature = errors.New("signature is refused")
+	// ErrFrozen: people are signing what is staged of a role. Always a *FrozenError.
+	ErrFrozen = errors.New("role is frozen")
+	// ErrNotFrozen: nothing is frozen under an id.
+	ErrNotFrozen = errors.New("nothing is frozen under this id")
+	// ErrChanged: what is staged is not what was signed.
+	ErrChanged = errors.New("what is staged is not what was signed")
 )
 
 // ConflictError says which staged roles moved. It Is ErrConflict.

@@ -99,6 +99,9 @@ func (w *Workspace) Rebase(head *Head, o RebaseOptions) (*Rebased, error) {
 	}
 	r := &rebasing{w: w, o: o, from: from, head: h, onto: h.base(), next: map[string]*roleFile{}}
 	r.onto.least = w.leastOn(h)
+	if w.base != nil {
+		r.onto.pin = w.base.pin
+	}
 	for _, step := range []func() error{r.mergeRoles, r.checkReached, r.checkPaths, r.resign, r.findBytes} {
 		if err := step(); err != nil {
 			return nil, err
@@ -297,7 +300,7 @@ func (r *rebasing) keep(role string) error {
 	if !overwritten && fits {
 		return nil // it was staged, and still is
 	}
-	changes, err := r.w.changes(theirs, r.next[role])
+	changes, err := keyNames(r.w.keyName).changes(theirs, r.next[role])
 	if err != nil {
 		return err
 	}
@@ -308,7 +311,7 @@ func (r *rebasing) keep(role string) error {
 // merge stages a role of the head with the changes from here.
 func (r *rebasing) merge(role string) error {
 	before, ours, theirs := r.before(role), r.w.current(role), r.head.role(role)
-	mine, err := r.w.changes(before, ours)
+	mine, err := keyNames(r.w.keyName).changes(before, ours)
 	if err != nil {
 		return err
 	}
@@ -320,7 +323,7 @@ func (r *rebasing) merge(role string) error {
 	if err != nil || merged == nil {
 		return err
 	}
-	changes, err := r.w.changes(theirs, merged)
+	changes, err := keyNames(r.w.keyName).changes(theirs, merged)
 	if err != nil {
 		return err
 	}

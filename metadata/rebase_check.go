@@ -21,7 +21,7 @@ func (r *rebasing) checkReached() error {
 		if role == tuf.ROOT || slices.Contains(reached, role) {
 			continue
 		}
-		mine, err := r.w.changes(r.before(role), r.w.current(role))
+		mine, err := keyNames(r.w.keyName).changes(r.before(role), r.w.current(role))
 		if err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func (r *rebasing) checkPaths() error {
 		if !moved {
 			continue
 		}
-		mine, err := r.w.changes(r.before(role), r.w.current(role))
+		mine, err := keyNames(r.w.keyName).changes(r.before(role), r.w.current(role))
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ func (r *rebasing) contradictions(role string, before, ours, theirs *roleFile) (
 	var sides [3]facts
 	for i, f := range []*roleFile{before, ours, theirs} {
 		var err error
-		if sides[i], err = r.w.facts(f); err != nil {
+		if sides[i], err = keyNames(r.w.keyName).facts(f); err != nil {
 			return nil, err
 		}
 	}

@@ -201,7 +201,7 @@ func TestRebaseMerges(t *testing.T) {
 
 func checkFacts(t *testing.T, ws *Workspace, f *roleFile, want []string) {
 	t.Helper()
-	said, err := ws.facts(f)
+	said, err := keyNames(ws.keyName).facts(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +326,7 @@ func TestRebaseDoubtsItsCaller(t *testing.T) {
 	w, ws := standard(t)
 	other := w.clone()
 	start := *w
-	large := strings.Repeat("x", maxKeptTarget+1)
+	large := strings.Repeat("x", MaxKeptTarget+1)
 	for _, path := range []string{"lost1", "lost2", "lost3"} {
 		add(path, large+path)(w, ws)
 		w.sign(ws)
@@ -342,7 +342,7 @@ func TestRebaseDoubtsItsCaller(t *testing.T) {
 	w.channel, w.pushed, w.digest = other.channel, other.pushed, other.digest
 
 	lie := func(string, int64) ([]byte, error) {
-		return []byte(strings.Repeat("y", maxKeptTarget+1) + "lost1"), nil
+		return []byte(strings.Repeat("y", MaxKeptTarget+1) + "lost1"), nil
 	}
 	_, err := w.rebase(ws, RebaseOptions{Ancestor: newest, Blob: lie})
 	wantErr(t, err, ErrConflict, "target lost1", "bytes")

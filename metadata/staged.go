@@ -1,7 +1,6 @@
 package metadata
 
 import (
-	"bytes"
 	"fmt"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
@@ -123,6 +122,9 @@ func (e *edit) setConfig(change func(*Config) error) error {
 // commit writes the edit. Killed on the way, it leaves files that nothing refers to, or periods of roles to come.
 func (e *edit) commit() error {
 	w := e.w
+	if err := w.thawed(e.files, e.unstage); err != nil {
+		return err
+	}
 	if e.yaml != nil {
 		if err := w.disk.write(w.configPath(), e.yaml, 0o644); err != nil {
 			return err
@@ -145,6 +147,9 @@ func (e *edit) commit() error {
 
 // saveStaged writes staged files in the order given.
 func (w *Workspace) saveStaged(files []*roleFile) error {
+	if err := w.thawed(files, nil); err != nil {
+		return err
+	}
 	var changes []fileChange
 	for _, f := range files {
 		data, err := f.read()
@@ -199,13 +204,5 @@ func sameContent(a, b *roleFile) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if bytes.Equal(da, db) {
-		return true, nil
-	}
-	ca, err := content(da)
-	if err != nil {
-		return false, err
-	}
-	cb, err := content(db)
-	return ca == cb, err
+	return SameContent(da, db)
 }

@@ -14,10 +14,12 @@ import (
 // Status is the workspace at one glance.
 type Status struct {
 	Repository, Channel string
-	Published           *BaseInfo // nil before the first publish
+	Published           *BaseInfo // nil before the first publish, whatever was adopted
 	Roles               []RoleStatus
 	Added, Removed      []Target // staged entries: new or changed, gone
+	Proposed            []ProposalStatus
 	Drift               []string // where tufoci.yaml and the metadata differ, one sentence each
+	Frozen              []Freeze // what people are signing elsewhere
 }
 
 // BaseInfo says which bundle the base is.
@@ -45,8 +47,8 @@ type RoleStatus struct {
 
 // Status tells what is staged, who must sign and what expires when. It opens hash bins only if they are staged.
 func (w *Workspace) Status() (*Status, error) {
-	st := &Status{Repository: w.cfg.Repository, Channel: w.cfg.Channel}
-	if w.base != nil {
+	st := &Status{Repository: w.cfg.Repository, Channel: w.cfg.Channel, Frozen: w.Frozen()}
+	if w.base != nil && w.base.info.Digest != "" {
 		info := w.base.info
 		st.Published = &info
 	}
@@ -62,6 +64,9 @@ func (w *Workspace) Status() (*Status, error) {
 		st.Roles = append(st.Roles, *row)
 	}
 	if st.Added, st.Removed, err = w.stagedTargets(); err != nil {
+		return nil, err
+	}
+	if st.Proposed, err = w.proposalStatus(); err != nil {
 		return nil, err
 	}
 	st.Drift, err = w.drift(names)

@@ -67,7 +67,7 @@ func unreadable(err error) bool {
 // nobody has signed; but a claim is taken only if its signatures hold, and
 // then early is no worse than late. A claim of exactly the changes that this
 // workspace would publish needs no age: it is most likely its own, of a run
-// that died.
+// that died. A nil release is that of somebody who publishes nothing.
 func (p *publication) finishable(ctx context.Context, b *ociremote.Bundle, version int64, h *head, r *metadata.Release) error {
 	if b.Partial || b.Legacy {
 		return errors.New("not the bundle of a whole repository")
@@ -80,7 +80,7 @@ func (p *publication) finishable(ctx context.Context, b *ociremote.Bundle, versi
 		return errors.New("it does not say when it was made")
 	}
 	age := p.o.Now().Sub(created)
-	young := age < deadAfter && !sameChanges(b, r)
+	young := age < deadAfter && (r == nil || !sameChanges(b, r))
 	if !young || p.left > 0 { // nobody waits for what clients would not take
 		if _, err := p.verify(ctx, candidate{bundle: b, version: version}, h); err != nil {
 			return fmt.Errorf("it does not verify: %w", err)

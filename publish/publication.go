@@ -47,6 +47,10 @@ type publication struct {
 	// held are the bytes of the base by digest: what did not change since is
 	// not asked of the registry.
 	held map[digest.Digest][]byte
+	// fold hands proposals to the maker; nil: none are looked for. found are those that
+	// were found for the newest plan.
+	fold  func([]metadata.Proposal)
+	found *survey
 	// left is what is left of Options.Wait.
 	left time.Duration
 }
@@ -133,6 +137,10 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 		}
 	}
 
+	if err := p.foldIn(ctx, h, known); err != nil {
+		return nil, err
+	}
+
 	// The next state, under a version that is free.
 	r, err := p.assemble(ctx, known, 0)
 	if p.rebases(err) {
@@ -144,7 +152,7 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Unchanged {
+	if r.Unchanged && h != nil {
 		return p.unchanged(r, h)
 	}
 	version, dead, err := p.claims(ctx, r.TimestampVersion, h, r)
@@ -191,6 +199,7 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	if err := p.by.record(r, result.Digest, p.dst.channel, p.o.Now()); err != nil {
 		return nil, fmt.Errorf("%s is published, but the workspace could not record it: %w", result.Digest, err)
 	}
+	result.Pruned = p.trim(ctx, c, view)
 	return result, nil
 }
 
@@ -255,10 +264,7 @@ func (p *publication) plan(r *metadata.Release, c candidate, h *head) (*Result, 
 // died before it could write that down, or that others have published.
 func (p *publication) unchanged(r *metadata.Release, h *head) (*Result, error) {
 	result := p.result(r, h)
-	result.Unchanged, result.Digest = true, h.digest()
-	if h != nil {
-		result.View = h.view
-	}
+	result.Unchanged, result.Digest, result.View = true, h.digest(), h.view
 	if p.o.DryRun {
 		return result, nil
 	}
@@ -281,6 +287,7 @@ func (p *publication) result(r *metadata.Release, h *head) *Result {
 		RootSHA256:   hex.EncodeToString(sum[:]),
 		FirstPublish: h == nil,
 		Waiting:      r.Waiting,
+		Proposals:    p.found.states(),
 	}
 }
 

@@ -38,6 +38,9 @@ type Options struct {
 	Concurrency int
 	// MaxFiles is how many target files a bundle may have; default 512.
 	MaxFiles int
+	// Keep is how many of the newest history tags stay; older ones go a few at a
+	// time, see [Prune]. 0: all stay.
+	Keep int
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Checks are asked before anything is packed; the first error ends the
@@ -74,6 +77,10 @@ type Result struct {
 	FirstPublish bool
 	// Waiting are roles that are due and were left as they are, of [Refresh].
 	Waiting []metadata.WaitingRole
+	// Proposals are those that were found, of [Refresh] with Proposals.
+	Proposals []ProposalState
+	// Pruned are the history tags that were removed, because they are old.
+	Pruned []string
 	// View is what clients see of the repository now, for copies next to images; with
 	// DryRun what they would see.
 	View *trust.View

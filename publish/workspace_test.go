@@ -68,6 +68,8 @@ var templateDir string
 func TestMain(m *testing.M) {
 	code := m.Run()
 	_ = os.RemoveAll(templateDir)
+	_ = os.RemoveAll(officeDir)
+	_ = os.RemoveAll(templateDir + "-weeks")
 	os.Exit(code)
 }
 

@@ -68,7 +68,12 @@ func addExitCodeFlag(cmd *cobra.Command, value *bool) {
 	cmd.Flags().BoolVar(value, "exit-code", false, "exit with 30 when there is nothing to do")
 }
 
-func newDiffResult(w *metadata.Workspace, diffs []metadata.RoleDiff) *diffResult {
+// contents are the bytes of the targets that a diff speaks of: a workspace, or what was taken out of one to be signed.
+type contents interface {
+	Contents(c metadata.Change) (old, next []byte, err error)
+}
+
+func newDiffResult(w contents, diffs []metadata.RoleDiff) *diffResult {
 	r := &diffResult{Roles: make([]roleDiff, 0, len(diffs))}
 	for _, d := range diffs {
 		r.Roles = append(r.Roles, roleDiff{
@@ -78,7 +83,7 @@ func newDiffResult(w *metadata.Workspace, diffs []metadata.RoleDiff) *diffResult
 	return r
 }
 
-func newChanges(w *metadata.Workspace, in []metadata.Change) []change {
+func newChanges(w contents, in []metadata.Change) []change {
 	out := make([]change, 0, len(in))
 	for _, c := range in {
 		out = append(out, change{Kind: c.Kind, Subject: c.Subject, Old: c.Old, New: c.New, Details: changeDetails(w, c)})
@@ -106,18 +111,5 @@ func writeChanges(w io.Writer, changes []change) {
 }
 
 func (c change) String() string {
-	what := c.Kind
-	if c.Subject != "" {
-		what += " " + c.Subject
-	}
-	switch {
-	case c.Old == "" && c.New == "":
-		return what
-	case c.Old == "":
-		return fmt.Sprintf("+ %s: %s", what, c.New)
-	case c.New == "":
-		return fmt.Sprintf("- %s: %s", what, c.Old)
-	default:
-		return fmt.Sprintf("~ %s: %s -> %s", what, c.Old, c.New)
-	}
+	return metadata.Change{Kind: c.Kind, Subject: c.Subject, Old: c.Old, New: c.New}.String()
 }

@@ -24,22 +24,29 @@ var documents = map[string][]result{
 	"discover":          {&discoverResult{}},
 	"refresh":           {&refreshResult{}},
 	"check":             {&checkResult{}},
-	"init":              {&initResult{}},
+	"init":              {&initResult{}, &adoptResult{}, &initDCTResult{}},
+	"doctor":            {&doctorResult{}},
+	"log":               {&logResult{}},
+	"prune":             {&pruneResult{}},
+	"rollback":          {&rollbackResult{}},
 	"key generate":      {&keyResult{}},
 	"key import":        {&keyResult{}},
 	"key add":           {&keyResult{}},
 	"key show":          {&keyResult{}},
 	"key rm":            {&keyResult{}},
 	"key list":          {&keyListResult{}},
+	"key test":          {&keyTestResult{}},
 	"role list":         {&roleListResult{}},
 	"role show":         {&roleResult{}},
 	"role set":          {&roleSetResult{}},
 	"role add":          {&roleAddResult{}},
+	"rotate key":        {&rotateResult{}},
+	"rotate online":     {&rotateResult{}},
 	"target add":        {&targetChangeResult{}},
 	"target rm":         {&targetChangeResult{}},
 	"target list":       {&targetListResult{}},
 	"target show":       {&targetResult{}},
-	"image add":         {&imageChangeResult{}},
+	"image add":         {&imageChangeResult{}, &imageAddDCTResult{}},
 	"image rm":          {&imageChangeResult{}},
 	"image list":        {&imageListResult{}},
 	"image sync":        {&imageSyncResult{}},
@@ -60,7 +67,18 @@ var documents = map[string][]result{
 	"diff":              {&diffResult{}},
 	"reset":             {&resetResult{}},
 	"sign":              {&signResult{}},
-	"publish":           {&publishResult{}},
+	"payload":           {&payloadResult{}},
+	"sign-payload":      {&signPayloadResult{}},
+	"add-signature":     {&signResult{}},
+	"ceremony start":    {&ceremonyResult{}},
+	"ceremony review":   {&ceremonyReviewResult{}},
+	"ceremony sign":     {&ceremonyResult{}},
+	"ceremony add":      {&ceremonyResult{}},
+	"ceremony status":   {&ceremonyResult{}},
+	"ceremony apply":    {&ceremonyResult{}},
+	"ceremony abort":    {&ceremonyAbortResult{}},
+	"ceremony runbook":  {&ceremonyRunbookResult{}},
+	"publish":           {&publishResult{}, &proposeResult{}},
 	"trust add":         {&trustAddResult{}},
 	"trust list":        {&trustListResult{}},
 	"trust show":        {&trustShowResult{}},
@@ -84,7 +102,7 @@ var documents = map[string][]result{
 
 var (
 	docHeading = regexp.MustCompile("^##+ (.*)$")
-	docCommand = regexp.MustCompile("`tufoci ([a-z ]+)`")
+	docCommand = regexp.MustCompile("`tufoci ([a-z -]+)`")
 	docMember  = regexp.MustCompile("^\\| `([^`]+)` \\| ([^|]+) \\|")
 )
 
@@ -198,6 +216,8 @@ func compare(t *testing.T, what string, documented, real map[string]string) {
 
 // objects are the structs that have a section of their own.
 var objects = map[reflect.Type]string{
+	reflect.TypeFor[keySeen]():                 "key seen",
+	reflect.TypeFor[keyDrill]():                "key drill",
 	reflect.TypeFor[imageCopy]():               "image copy",
 	reflect.TypeFor[mirrorSync]():              "mirror",
 	reflect.TypeFor[mirror.Receipt]():          "receipt",
@@ -217,6 +237,11 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[change]():                  "change",
 	reflect.TypeFor[roleSignatures]():          "role signatures",
 	reflect.TypeFor[signatureRule]():           "signature rule",
+	reflect.TypeFor[payloadInfo]():             "payload",
+	reflect.TypeFor[rolePayload]():             "role payload",
+	reflect.TypeFor[ceremonyInfo]():            "ceremony",
+	reflect.TypeFor[ceremonyBase]():            "base of a ceremony",
+	reflect.TypeFor[openCeremony]():            "open ceremony",
 	reflect.TypeFor[roleChange]():              "role change",
 	reflect.TypeFor[sentBlob]():                "blob",
 	reflect.TypeFor[published]():               "publication",
@@ -225,6 +250,11 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[besideCopy]():              "copy beside",
 	reflect.TypeFor[roleHealth]():              "role health",
 	reflect.TypeFor[besideState]():             "state beside",
+	reflect.TypeFor[overwritten]():             "overwritten",
+	reflect.TypeFor[prunedTag]():               "history tag",
+	reflect.TypeFor[clientHealth]():            "client",
+	reflect.TypeFor[historyBundle]():           "bundle",
+	reflect.TypeFor[versionChange]():           "version change",
 	reflect.TypeFor[targetEntry]():             "target",
 	reflect.TypeFor[verifiedTarget]():          "verified target",
 	reflect.TypeFor[publishedInfo]():           "published",
@@ -256,6 +286,13 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[foundBundle]():             "found bundle",
 	reflect.TypeFor[referrer]():                "referrer",
 	reflect.TypeFor[finding]():                 "finding",
+	reflect.TypeFor[lintFinding]():             "lint finding",
+	reflect.TypeFor[dctRepository]():           "content trust",
+	reflect.TypeFor[dctKey]():                  "content trust key",
+	reflect.TypeFor[leftTag]():                 "left tag",
+	reflect.TypeFor[doctorCheck]():             "doctor check",
+	reflect.TypeFor[proposal]():                "proposal",
+	reflect.TypeFor[proposedRole]():            "proposed role",
 }
 
 // members lists the JSON members of a struct with their types. The objects that

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -24,8 +23,10 @@ type publishOptions struct {
 	wait        span
 	concurrency int
 	maxFiles    int
+	keep        int
 	beside      besideFlags
 	attach      bool
+	propose     proposeFlags
 }
 
 type publishResult struct {
@@ -52,6 +53,7 @@ type published struct {
 	Blobs        []sentBlob   `json:"blobs"`
 	Bytes        int64        `json:"bytes"`
 	ManifestSize int64        `json:"manifestSize"`
+	Pruned       []string     `json:"pruned"`
 }
 
 // roleChange is one role that a publish or a copy moves.
@@ -91,11 +93,16 @@ under the same tag: HOST/REPOSITORY, or a pattern such as 'shop/*' over those in
 which images are signed. --attach renews what is attached to images if more than
 snapshot and timestamp has changed for them, and attaches to those that are newly
 signed here. Both are done once home has moved, and brought up to date also when
-there is nothing to publish. One that fails keeps no other from being done.`,
+there is nothing to publish. One that fails keeps no other from being done.
+
+--role ROLE --propose needs no key but that of the role, and moves no tag that
+clients read: it pushes the signed file of the role, with the target files that
+are new with it, for the next refresh to verify and fold in.`,
 		Example: `  tufoci publish --dry-run
   tufoci publish -y
   tufoci publish --rebase --wait 10m
-  tufoci publish --beside 'shop/*' --attach`,
+  tufoci publish --beside 'shop/*' --attach
+  tufoci publish --role apps-shop --propose`,
 		Args: cobra.NoArgs,
 	}
 	o.registry.add(cmd, "")
@@ -105,15 +112,24 @@ there is nothing to publish. One that fails keeps no other from being done.`,
 	f.Var(&o.wait, "wait", "wait up to `DURATION`, within --timeout, for another publisher, or another tufoci in this workspace")
 	f.IntVar(&o.concurrency, "concurrency", 5, "send `N` blobs at the same time")
 	f.IntVar(&o.maxFiles, "max-files", 512, "refuse more than `N` target files")
+	addKeepFlag(cmd, &o.keep)
 	o.beside.add(cmd)
 	f.BoolVar(&o.attach, "attach", false, "renew what is attached to images, and attach to those that are newly signed")
 	addExitCodeFlag(cmd, &o.exitCode)
+	o.propose.add(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
-		if o.concurrency < 1 || o.maxFiles < 1 {
-			return usagef("--concurrency and --max-files are numbers above 0")
+		if o.concurrency < 1 || o.maxFiles < 1 || o.keep < 0 {
+			return usagef("--concurrency and --max-files are numbers above 0, and --keep is none below")
 		}
 		return a.withWorkspaceWithin(ctx, time.Duration(o.wait), func(w *metadata.Workspace, left time.Duration) error {
 			o.wait = span(left)
+			if o.propose.propose {
+				r, err := a.runPropose(ctx, w, &o)
+				if err != nil {
+					return err
+				}
+				return a.printChange(r, o.exitCode && r.nothing())
+			}
 			r, err := a.runPublish(ctx, w, &o)
 			if err != nil {
 				return printAlso(a, r, err)
@@ -158,6 +174,7 @@ func (a *app) runPublish(ctx context.Context, w *metadata.Workspace, o *publishO
 		Sleep:       a.world.Sleep,
 		Concurrency: o.concurrency,
 		MaxFiles:    o.maxFiles,
+		Keep:        o.keep,
 		Now:         a.world.Now,
 		Progress:    bars.progress(),
 		Warn:        a.warn,
@@ -171,7 +188,7 @@ func (a *app) runPublish(ctx context.Context, w *metadata.Workspace, o *publishO
 		return r, err
 	}
 	r.published = newPublished(res, w.Config().Repository, o.dryRun)
-	r.rootFile = filepath.Join(w.Dir(), ".tufoci", "base", "1.root.json")
+	r.rootFile = w.Root1File()
 	return r, next.carryOut(ctx, a, w, res, r)
 }
 
@@ -232,6 +249,7 @@ func newPublished(res *publish.Result, repository string, dryRun bool) published
 		DryRun: dryRun, Unchanged: res.Unchanged, RootChecksum: "sha256:" + res.RootSHA256,
 		Roles: roleChanges(res.Plan.Roles), Blobs: sentBlobs(res.Plan.Blobs),
 		Bytes: res.Plan.Bytes, ManifestSize: res.Plan.Size,
+		Pruned: append([]string{}, res.Pruned...),
 	}
 }
 
@@ -288,6 +306,7 @@ func (r *published) changes(w io.Writer, a *app) {
 	fmt.Fprintf(w, "✓ lint   ✓ verified in memory as a client, from nothing   ✓ %s   ✓ claim %s   ✓ head unchanged\n",
 		count(len(r.Blobs), "blob"), r.HistoryTag)
 	fmt.Fprintf(w, "✓ tag %s -> %s   ✓ read back: equal\n", r.Tag, r.Digest)
+	writePruned(w, r.Pruned)
 }
 
 // maxChanges is how many roles changeLine names: there can be 256 hash bins.

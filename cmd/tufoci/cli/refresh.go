@@ -23,13 +23,15 @@ type refreshOptions struct {
 	dryRun      bool
 	exitCode    bool
 	concurrency int
+	keep        int
 }
 
 type refreshResult struct {
 	document
 	published
-	Waiting []waitingRole `json:"waiting"`
-	Beside  []besideCopy  `json:"beside"`
+	Waiting   []waitingRole `json:"waiting"`
+	Proposals []proposal    `json:"proposals"`
+	Beside    []besideCopy  `json:"beside"`
 }
 
 // waitingRole is a role that is due and was left as it is.
@@ -50,6 +52,10 @@ renewal window and whose keys are given, root aside, and move the tag. That
 needs no workspace: the period and the window of each role are in its metadata.
 With nothing due nothing is sent, so it can run often, and in several places.
 
+What teams have proposed (publish --propose) is verified as clients would and
+folded in, if snapshot and timestamp can be signed with the keys given. What is
+not good is left out, with a warning.
+
 In a workspace it takes the keys of tufoci.yaml that are at hand and leaves the
 workspace as it is. Elsewhere the repository is verified by the trust that has
 it, or from --root; only a trust remembers what was seen before.`,
@@ -65,11 +71,15 @@ it, or from --root; only a trust remembers what was seen before.`,
 	f.BoolVar(&o.force, "force", false, "renew every role whose keys are given, due or not")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
 	f.IntVar(&o.concurrency, "concurrency", 5, "send `N` blobs, and write N copies, at the same time")
+	addKeepFlag(cmd, &o.keep)
 	addExitCodeFlag(cmd, &o.exitCode)
 	cmd.MarkFlagsMutuallyExclusive("within", "force")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		if o.concurrency < 1 {
 			return usagef("--concurrency is a number above 0")
+		}
+		if o.keep < 0 {
+			return usagef("--keep is a number, and none below 0")
 		}
 		return a.withKept(ctx, args, &o.upkeepFlags, func(k *kept) error {
 			r, err := a.runRefresh(ctx, k, &o)
@@ -110,10 +120,13 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 	opts.Progress = bars.progress()
 	res, err := publish.Refresh(ctx, k.root, repo, *opts)
 	bars.close()
+	if none, ok := errors.AsType[*metadata.NoKeysError](err); ok && k.ws != nil {
+		k.ws.NameKeys(none)
+	}
 	if err != nil {
 		return nil, err
 	}
-	r := &refreshResult{published: newPublished(res, k.repository(), o.dryRun), Waiting: make([]waitingRole, 0, len(res.Waiting))}
+	r := &refreshResult{published: newPublished(res, k.repository(), o.dryRun), Waiting: make([]waitingRole, 0, len(res.Waiting)), Proposals: newProposals(res.Proposals)}
 	for _, w := range res.Waiting {
 		r.Waiting = append(r.Waiting, waitingRole{Role: w.Role, Version: w.Version, Expires: moment{w.Expires}, Rules: heldRules(w.Rules, names)})
 	}
@@ -132,8 +145,8 @@ func (k *kept) repository() string {
 
 func (a *app) refreshOptions(ctx context.Context, k *kept, o *refreshOptions) (*publish.RefreshOptions, error) {
 	opts := &publish.RefreshOptions{
-		Force: o.force, Base: k.base, Channel: k.ref.Tag, DryRun: o.dryRun, Concurrency: o.concurrency,
-		Now: a.world.Now, Warn: a.warn,
+		Force: o.force, Proposals: true, Base: k.base, Channel: k.ref.Tag, DryRun: o.dryRun, Concurrency: o.concurrency,
+		Keep: o.keep, Now: a.world.Now, Warn: a.warn,
 	}
 	var err error
 	if o.within != "" {
@@ -213,5 +226,6 @@ func (r *refreshResult) text(w io.Writer, a *app) {
 	} else {
 		r.changes(w, a)
 	}
+	writeFolded(w, r.Proposals, r.DryRun)
 	writeBesideCopies(w, r.Beside, r.DryRun)
 }

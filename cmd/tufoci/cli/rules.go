@@ -3,11 +3,16 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 
+	"github.com/tufoci/tufoci/ceremony"
+	"github.com/tufoci/tufoci/dct"
+	"github.com/tufoci/tufoci/doctor"
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/keys"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/mirror"
@@ -99,12 +104,18 @@ var rules = []rule{
 	{as[*unpinnedError], exitNoTrust, "no root is pinned for this source and none was given", []string{"`tufoci trust add NAME {source} --root FILE`, with a root file from its publisher"}},
 	{is(trust.ErrExpired), exitStale, "the publisher has not renewed it; nothing newer was offered", []string{"ask a holder of its keys to run `tufoci publish`"}},
 	{as[*unhealthyError], exitStale, "whoever renews it has not, or not in time", []string{"a holder of its keys: `tufoci refresh {source} --key FILE`; what people sign: `tufoci publish`"}},
+	{as[*overwrittenError], exitConflict, "two publishers were at work, or somebody has the keys: consumers see the head, and not what it does not have", []string{"`tufoci log {source}` shows both; whose changes they are makes them again"}},
 	{as[*besideError], exitStale, "whoever renews the copies does not know this one, or could not write it", []string{"a holder of its keys: `tufoci refresh {source} --key FILE --beside {copy}`"}},
 	{is(trust.ErrStaleCopy), exitStale, "this copy is older than what was seen before, and lacks a file that is needed", []string{"`tufoci trust update {trust}`, when the copy has been renewed", "ask the operator of the copy to run `tufoci mirror copy`"}},
 	{is(trust.ErrClock), exitStale, "the clock of this machine was set back, or was wrong when it last succeeded", []string{"set the clock, then `tufoci trust update {trust}`", "set the clock, then `{command}` again"}},
 	{is(publish.ErrUnverified), exitStale, "what is copied has to be verified", []string{"`{command} --help`"}},
 	{is(trust.ErrNoState), exitStale, "nothing has been verified for this trust yet", []string{"`tufoci trust update {trust}`"}},
 	{is(trust.ErrMismatch), exitDiffers, "the source holds other bytes than those that are signed", []string{"`tufoci inspect {source}` shows what the source offers; tell its operator"}},
+	{is(dct.ErrExpired), exitStale, "the keys of Docker Content Trust have not signed again, as is common where it is no longer in use", []string{"let docker fetch what is current, or give a list of its tags instead: `{command} --help`"}},
+	{is(dct.ErrSignature), exitThreshold, "the keys that must vouch for it have not signed these bytes", []string{"`{command} --help`"}},
+	{is(dct.ErrRoot), exitNoTrust, "a root is never taken from the data itself: it comes from whoever holds its key", []string{"with its root.json or the id of its root key: `{command} --help`"}},
+	{is(dct.ErrFormat), exitMalformed, "what was read is neither metadata of Notary v1 nor what docker trust inspect prints", []string{"`{command} --help`"}},
+	{is(publish.ErrAdopt), exitRefused, "a workspace is made of a whole repository, which has to be one that a bundle can hold", []string{"`tufoci inspect {source}` shows what it offers"}},
 	{is(publish.ErrNotSigned), exitNotVouched, "no role that may speak for this name has signed it", []string{"`tufoci image add {image}`, then `tufoci publish`"}},
 	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial, serve.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
@@ -122,6 +133,25 @@ var rules = []rule{
 	{is(notationdir.ErrForeign), exitRefused, "it is not overwritten in passing", []string{"look at it; into another directory: `tufoci trust sync {trust} --to notation --dir DIR`", "`{command} --help`"}},
 	{is(notationdir.ErrLocked), exitLocked, "another tufoci syncs into this directory", []string{"`{command}` again, when it is done"}},
 
+	// What a doctor found, where the errors further down do not say it.
+	{is(doctor.ErrUnfit), exitRefused, "publishing would fail there", []string{"what each ✗ above says; then `tufoci doctor`"}},
+	{is(doctor.ErrClock, doctor.ErrState), exitStale, "consumers, or this machine, would refuse it", []string{"what each ✗ above says; then `tufoci doctor`"}},
+
+	// Ceremonies, and signatures that were made elsewhere.
+	{is(ceremony.ErrNewerFormat), exitMalformed, "who started the ceremony has a newer tufoci", []string{"ask for the version that wrote it; this is `tufoci version`"}},
+	{is(ceremony.ErrFormat), exitMalformed, "it was changed on its way, or is something else; nothing was signed", []string{"ask who started the ceremony for the file again, and compare the txid by voice: `tufoci ceremony review {file}`"}},
+	{is(ceremony.ErrOther), exitDiffers, "signatures are over the bytes of one ceremony, and count for no other", []string{"compare the txid with who sent it: `tufoci ceremony review {file}`"}},
+	{is(ceremony.ErrMoved), exitConflict, "somebody has published since the ceremony started; signatures of it would not count", []string{"who started it: `tufoci ceremony abort {file}`, then `tufoci publish` takes over what others did"}},
+	{is(ceremony.ErrBaseDiffers), exitDiffers, "the file says of what is published what is not so", []string{"do not sign; ask who started it, and compare with `tufoci inspect {source}`"}},
+	{is(ceremony.ErrIncomplete), exitNeedSignatures, "{wanted}", []string{"{keys}: `tufoci ceremony sign {file} --key URI`, with the URI of their key"}},
+	{is(ceremony.ErrNeedsKey), exitUsage, "it is the bare signature, as openssl and pkcs11-tool write it", []string{"`tufoci ceremony add {file} SIG --key NAME`, with the name of the key"}},
+	{is(ceremony.ErrLocked), exitLocked, "two commands add signatures to the same file", []string{"`{command}` again, when it is done"}},
+	{is(metadata.ErrPayload), exitMalformed, "keys of a repository sign its metadata, and nothing else", []string{"whoever has the workspace: `tufoci payload ROLE -o FILE`"}},
+	{is(metadata.ErrFrozen), exitRefused, "people are signing these bytes; other ones would make their signatures void", []string{"`tufoci ceremony abort {file}` gives the ceremony up and keeps what is staged"}},
+	{is(metadata.ErrChanged), exitRefused, "the signatures are over other bytes, and would not count", []string{"`tufoci ceremony abort {file}`, then start it again"}},
+	{is(metadata.ErrNotFrozen), exitOther, "it is over, or was started in another workspace", []string{"`tufoci status` shows the open ones"}},
+	{is(metadata.ErrSignature), exitThreshold, "only a signature that counts is added; nothing was changed", []string{"sign the bytes that `tufoci payload ROLE -o FILE` writes, or those of `tufoci ceremony review FILE -o FILE`, with a key of the role"}},
+
 	// The publisher's.
 	{is(publish.ErrDiffers), exitDiffers, "the tag was moved since it was signed, by you or by somebody else", []string{"compare with what was built: `tufoci image list` shows what is signed"}},
 	{is(publish.ErrBesideName), exitUsage, "a copy is kept in a repository, or in those of images that match a pattern", []string{"`{command} --help`"}},
@@ -130,11 +160,18 @@ var rules = []rule{
 	{is(publish.ErrNoImage), exitAbsent, "the registry does not have what was asked for", []string{"compare the name with the one in the registry: `{command} --help`"}},
 	{is(publish.ErrImageHost), exitUsage, "names in metadata have no host: they stand for the one that tufoci.yaml calls images", []string{"`{command} --help`"}},
 	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
+	{is(metadata.ErrLastVersion), exitRefused, "whoever had the online key drove the versions up to the end", []string{"`tufoci rotate online --key URI`, point the tag at the last good bundle of its history, then `tufoci publish`"}},
 	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; what was overwritten is still known in this workspace", []string{"`tufoci publish --rebase` makes it again on what is there now; `tufoci publish --rebase --dry-run` shows what"}},
 	{as[*metadata.RebaseConflictError], exitConflict, "others have changed the same things to something else; your workspace is unchanged", []string{"agree with them; `tufoci reset {target}` drops what you staged of it, then `tufoci publish --rebase` makes the rest again", "agree with them; `tufoci reset --all` drops your changes, `tufoci publish` takes over what others did, and what is still wanted is staged again"}},
 	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; your workspace is unchanged", []string{"`tufoci publish --rebase` makes your changes again on {head} and asks for new signatures; `tufoci reset {role}` drops them, and `tufoci publish` takes over what others did"}},
+	{is(publish.ErrPending), exitConflict, "somebody else of the team was faster; what you staged is still here", []string{"`tufoci check` shows what is proposed; agree with whoever did"}},
 	{is(publish.ErrMoving), exitConflict, "other publishers are at work; your workspace is unchanged", []string{"when they are done, or to wait for them: `tufoci publish --wait 5m`"}},
 	{is(metadata.ErrPassphrase), exitKey, "the passphrase does not open the key", []string{"set the right TUFOCI_PASSPHRASE; which keys there are: `tufoci key list`"}},
+	{as[*brokenKeysError], exitKey, "what it needs is not here, or does not answer as it should", []string{"when that is mended: `tufoci key test`"}},
+	{as[*keys.PINError], exitKey, "tokens lock after a few wrong PINs, so none is tried twice; nothing that is staged was lost", []string{"with the right PIN in TUFOCI_PKCS11_PIN, in a file that pin-source= of the URI names, or typed: `tufoci key test`"}},
+	{as[*keys.PlaceError], exitKey, "the token, the agent, the service or the program that reaches it is not here, or refuses; nothing that is staged was lost", []string{"when it is here: `tufoci key test`; other keys that would do: `tufoci key list`"}},
+	{is(metadata.ErrUnsignable), exitKey, "no TUF client would count its signature, so it was dropped", []string{"`tufoci key test`"}},
+	{is(metadata.ErrNoSpareKey), exitRefused, "a root whose threshold is the number of its keys cannot survive the loss of one", []string{"add a key in the same step: `tufoci role set root --add-key NAME`"}},
 	{as[*metadata.NoKeysError], exitKey, "can be signed by: {keys}", []string{"with one of these keys: `tufoci refresh {source} --key FILE`"}},
 	{is(metadata.ErrKeyMissing, metadata.ErrKey), exitKey, "the key is not here, or not of a kind that can be used", []string{"`tufoci key list`"}},
 	{is(metadata.ErrKeyInUse), exitRefused, "a role would lose a key without a word", []string{"`tufoci role set ROLE --rm-key {key}`"}},
@@ -145,6 +182,7 @@ var rules = []rule{
 	{is(material.ErrIssuer), exitRefused, "clients believe a CRL through the CA of a store: its issuer, or one above it", []string{"add the CA first: `tufoci cert add -t ca -s STORE FILE`, or give --cert a file with the certificates between"}},
 	{is(material.ErrOlder), exitRefused, "an old CRL lacks what was revoked since", []string{"`tufoci crl list` shows what there is; get the newest from its issuer"}},
 	{is(material.ErrInvalid), exitRefused, "clients would refuse it, and with it everything that it goes with", []string{"`{command} --help`"}},
+	{is(metadata.ErrProposal), exitRefused, "whoever folds it in would refuse it", []string{"`tufoci diff {role}` shows what is staged", "which roles there are: `tufoci role list`"}},
 	{is(metadata.ErrLint), exitRefused, "clients would choke on it, or it would weaken trust", []string{"`tufoci diff` shows what is staged"}},
 	{is(metadata.ErrNoWorkspace), exitUsage, "this directory is not a workspace", []string{"`tufoci init REPO`, or name the workspace with -C"}},
 	{is(metadata.ErrWorkspaceExists), exitUsage, "a workspace is never written over", []string{"`tufoci status`"}},
@@ -154,6 +192,13 @@ var rules = []rule{
 	{is(metadata.ErrDamaged), exitOther, "somebody or something else wrote it; nothing was changed", []string{"restore the workspace from its backup, then `tufoci status`"}},
 	{as[*noRoleError], exitOther, "roles are named as in the list", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`"}},
 	{as[*noVersionError], exitOther, "a bundle holds the current version of each role, and every root", []string{"name the bundle of that time by its history tag: `tufoci inspect --help`"}},
+
+	// The history.
+	{is(metadata.ErrStaged), exitRefused, "what is staged would be lost", []string{"`tufoci diff {role}` shows it; `tufoci publish` keeps it, `tufoci reset {role}` drops it"}},
+	{is(publish.ErrNoVersion), exitAbsent, "it never was, or is not kept any more", []string{"which versions there are: `tufoci log`"}},
+	{is(publish.ErrNoRoot), exitUsage, "root versions go from 1 to the newest", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`", "`{command} --help`"}},
+	{is(publish.ErrNoDelete), exitOther, "the registry, or how it is set up, lets nobody remove tags", []string{"a rule of the registry can keep the newest; which would go: `tufoci prune {source} --dry-run`", "a rule of the registry can keep the newest; which would go: `tufoci prune --dry-run`"}},
+	{is(publish.ErrTooManyTags), exitMalformed, "what a registry lists without an end is not read to one", []string{"tell the operator of the registry, and which tufoci refused it: `tufoci version`"}},
 
 	// The registry's and the network's.
 	{as[*ociremote.AuthError], exitAuth, "the registry wants credentials, or refuses those that it was given", []string{"`tufoci login {host}`"}},
@@ -186,6 +231,9 @@ func (s *subject) learn(err error) {
 	if e, ok := errors.AsType[*metadata.NoKeysError](err); ok && len(e.Roles) > 0 {
 		s.role, s.keys = e.Roles[0].Role, missingKeys(metadata.RoleSignatures{Rules: e.Roles[0].Rules})
 	}
+	if e, ok := errors.AsType[*metadata.StagedError](err); ok {
+		s.role = strings.Join(e.Roles, " ")
+	}
 	if e, ok := errors.AsType[*besideError](err); ok {
 		s.copy = e.first
 	}
@@ -194,6 +242,12 @@ func (s *subject) learn(err error) {
 	}
 	if e, ok := errors.AsType[*metadata.RebaseConflictError](err); ok {
 		s.target = resettable(e)
+	}
+	if e, ok := errors.AsType[*metadata.FrozenError](err); ok {
+		s.file = first(e.Freeze.File, ceremony.Short(e.Freeze.ID))
+	}
+	if e, ok := errors.AsType[*ceremony.IncompleteError](err); ok && len(e.Roles) > 0 {
+		s.keys, s.wanted = missingKeys(e.Roles[0]), wantedBy(e.Roles[0])
 	}
 	if e, ok := errors.AsType[*metadata.ImageInUseError](err); ok && len(e.Tags) > 0 {
 		s.target = strings.Join(e.Tags, " ")
@@ -235,7 +289,8 @@ func (s *subject) learnScope(e *trust.NoScopeError) {
 	}
 }
 
-// missingKeys lists who can still sign: name, start of the key id, URI.
+// missingKeys lists who can still sign: name, start of the key id, URI, owner, and
+// when the key was last at work.
 func missingKeys(r metadata.RoleSignatures) string {
 	var out []string
 	for _, rule := range r.Rules {
@@ -243,11 +298,27 @@ func missingKeys(r metadata.RoleSignatures) string {
 			continue
 		}
 		for _, k := range rule.Keys {
-			name := strings.TrimSpace(strings.Join([]string{k.Name, shorten(k.ID, 8), k.URI}, " "))
+			name := k.String()
 			if !k.Signed && !slices.Contains(out, name) { // a new root has two rules
 				out = append(out, name)
 			}
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// wantedBy says what each rule wants and has.
+func wantedBy(r metadata.RoleSignatures) string {
+	out := make([]string, len(r.Rules))
+	for i, rule := range r.Rules {
+		var all, have []string
+		for _, k := range rule.Keys {
+			all = append(all, k.String())
+			if k.Signed {
+				have = append(have, first(k.Name, shorten(k.ID, 8)))
+			}
+		}
+		out[i] = fmt.Sprintf("%s wants %d of {%s}; have: %s", rule.By, rule.Need, strings.Join(all, ", "), first(strings.Join(have, ", "), "none"))
+	}
+	return strings.Join(out, "; ")
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tufoci/tufoci/ceremony"
+	"github.com/tufoci/tufoci/dct"
+	"github.com/tufoci/tufoci/doctor"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
@@ -42,8 +47,36 @@ func TestNextLinesNameWhatExists(t *testing.T) {
 			checkNext(t, root, next)
 		}
 	}
-	// A warning names a command too.
+	// A warning names a command too, and what follows a rotation.
+	for _, next := range []string{nextSeveral, nextSign, nextPublish, unusedKey("{key}")} {
+		checkNext(t, root, next)
+	}
 	checkNext(t, root, "`tufoci trust add --min-timestamp`")
+}
+
+// What a doctor advises exists too.
+func TestDoctorNamesWhatExists(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../../doctor/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	root := newApp(World{}).newRoot()
+	ours := regexp.MustCompile("`tufoci [^`]*`")
+	found := 0
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, next := range ours.FindAllString(string(data), -1) {
+			found++
+			checkNext(t, root, next)
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d commands found", found)
+	}
 }
 
 func checkNext(t *testing.T, root *cobra.Command, next string) {
@@ -103,6 +136,13 @@ func TestExitCodes(t *testing.T) {
 		{ociremote.ErrForeign, 11},
 		{publish.ErrHeadMissing, 11},
 		{publish.ErrNoImage, 11},
+		{publish.ErrNoVersion, 11},
+		{publish.ErrNoRoot, 2},
+		{fmt.Errorf("%w: %w", publish.ErrNoDelete, &ociremote.TransportError{Host: "h", Status: 405}), 1},
+		{publish.ErrTooManyTags, 25},
+		{&metadata.StagedError{Roles: []string{"targets"}}, 33},
+		{&overwrittenError{}, 40},
+		{&strandedError{err: trust.ErrThreshold}, 22},
 		{trust.ErrMismatch, 12},
 		{&metadata.ImageDiffersError{}, 12},
 		{trust.ErrExpired, 20},
@@ -111,6 +151,17 @@ func TestExitCodes(t *testing.T) {
 		{mirror.ErrCargo, 25},
 		{mirror.ErrConfig, 2},
 		{mirror.ErrLocked, 41},
+		{&dct.ExpiredError{}, 20},
+		{dct.ErrSignature, 22},
+		{dct.ErrRoot, 23},
+		{dct.ErrFormat, 25},
+		{publish.ErrPartial, 25},
+		{publish.ErrAdopt, 33},
+		{fmt.Errorf("%w: %w", publish.ErrAdopt, trust.ErrThreshold), 22},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrUnfit}}}, 33},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrClock}}}, 20},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrState}}}, 20},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: &ociremote.AuthError{Host: "h", Status: 401}}}}, 51},
 		{trust.ErrStaleCopy, 20},
 		{trust.ErrClock, 20},
 		{trust.ErrNoHome, 2},
@@ -122,6 +173,20 @@ func TestExitCodes(t *testing.T) {
 		{&verify.NoCopyError{Foreign: trust.ErrWrongRoot}, 23},
 		{trust.ErrRollback, 21},
 		{trust.ErrMinTimestamp, 21},
+		{ceremony.ErrFormat, 25},
+		{fmt.Errorf("%w: %w", ceremony.ErrFormat, metadata.ErrSignature), 25},
+		{ceremony.ErrNewerFormat, 25},
+		{metadata.ErrPayload, 25},
+		{ceremony.ErrOther, 12},
+		{&ceremony.BaseError{Frozen: 3, Published: 4}, 40},
+		{&ceremony.BaseError{Frozen: 3, Published: 3}, 12},
+		{&ceremony.IncompleteError{}, 31},
+		{ceremony.ErrNeedsKey, 2},
+		{ceremony.ErrLocked, 41},
+		{&metadata.FrozenError{}, 33},
+		{metadata.ErrChanged, 33},
+		{metadata.ErrNotFrozen, 1},
+		{metadata.ErrSignature, 22},
 		{&trust.VerificationError{Kind: trust.ErrThreshold, Role: "timestamp", Got: 0, Need: 1}, 22},
 		{trust.ErrNoTrust, 23},
 		{trust.ErrWrongRoot, 23},
@@ -157,6 +222,7 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrKeyInUse, 33},
 		{metadata.ErrKeyExists, 2},
 		{metadata.ErrLint, 33},
+		{metadata.ErrLastVersion, 33},
 		{&metadata.ImageInUseError{}, 33},
 		{material.ErrInvalid, 33},
 		{material.ErrIssuer, 33},
@@ -174,6 +240,8 @@ func TestExitCodes(t *testing.T) {
 		{&metadata.RebaseConflictError{}, 40},
 		{publish.ErrMoving, 40},
 		{&publish.ForkError{}, 40},
+		{&publish.PendingError{}, 40},
+		{metadata.ErrProposal, 33},
 		{metadata.ErrLocked, 41},
 		{&ociremote.TransportError{Host: "h", Status: 503}, 50},
 		{fetcher.ErrLostBlob, 50},

@@ -20,7 +20,9 @@ type statusResult struct {
 	Roles      []roleStatus   `json:"roles"`
 	Added      []targetEntry  `json:"added"`
 	Removed    []targetEntry  `json:"removed"`
+	Proposed   []proposedRole `json:"proposed"`
 	Drift      []string       `json:"drift"`
+	Ceremonies []openCeremony `json:"ceremonies"`
 }
 
 type publishedInfo struct {
@@ -83,7 +85,9 @@ func newStatusResult(st *metadata.Status) *statusResult {
 		Roles:      roleStatuses(st.Roles),
 		Added:      targetEntries(st.Added),
 		Removed:    targetEntries(st.Removed),
+		Proposed:   newProposedRoles(st.Proposed),
 		Drift:      append([]string{}, st.Drift...),
+		Ceremonies: openCeremonies(st.Frozen),
 	}
 	if p := st.Published; p != nil {
 		r.Published = &publishedInfo{Digest: p.Digest, Tag: p.Tag, FetchedAt: moment{p.FetchedAt}}
@@ -125,9 +129,11 @@ func (r *statusResult) text(w io.Writer, a *app) {
 	for _, t := range r.Removed {
 		fmt.Fprintf(w, "- %s   (%s)\n", printable(t.Path), printable(t.Role))
 	}
+	writeProposedRoles(w, r.Proposed, a.world.Now())
 	for _, d := range r.Drift {
 		fmt.Fprintf(w, "drift: %s\n", printable(d))
 	}
+	writeOpenCeremonies(w, r.Ceremonies, a.world.Now())
 }
 
 func writeRoleStatuses(w io.Writer, roles []roleStatus, now time.Time) {
