@@ -30,6 +30,7 @@ type Head struct {
 type AssembleOptions struct {
 	Now              time.Time // default: the clock of the workspace
 	TimestampVersion int64     // least version of the new timestamp; 0: the next one
+	Above            int64     // a timestamp that is not above this version is renewed, and the snapshot, due or not
 	DryRun           bool      // nothing is written to the workspace, not even signatures
 }
 
@@ -94,7 +95,7 @@ func (w *Workspace) Assemble(ctx context.Context, head *Head, o AssembleOptions)
 		return nil, err
 	}
 	d := &draft{assembly: newAssembly(ownSigning{w, w.newSigners()}, w.parsed, h, o.Now, o.TimestampVersion), w: w, dryRun: o.DryRun}
-	d.noSpareKey = w.cfg.NoSpareKey
+	d.noSpareKey, d.above = w.cfg.NoSpareKey, o.Above
 	if w.base != nil {
 		d.least = w.base.least
 	}
@@ -139,6 +140,7 @@ type assembly struct {
 	now              time.Time
 	timestampVersion int64            // least one, 0: the next one
 	least            map[string]int64 // least versions of other roles, where the next ones are not enough
+	above            int64            // see AssembleOptions
 	noSpareKey       bool
 
 	next    map[string]*roleFile // the roles of the release

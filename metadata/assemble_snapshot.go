@@ -35,7 +35,7 @@ func (a *assembly) makeSnapshot(ctx context.Context) error {
 		}
 	}
 	md.Signed.Meta = meta
-	return makeOnline(ctx, a, tuf.SNAPSHOT, md, changed, 0)
+	return makeOnline(ctx, a, tuf.SNAPSHOT, md, changed || a.below(), 0)
 }
 
 // makeTimestamp signs a new timestamp if anything changed, if it is due or if its key changed.
@@ -53,8 +53,12 @@ func (a *assembly) makeTimestamp(ctx context.Context) error {
 	}
 	// A version that others have claimed in a channel without a head is not there any more.
 	claimed := a.head != nil && a.head.absent && a.head.version(tuf.TIMESTAMP) < a.timestampVersion
-	return makeOnline(ctx, a, tuf.TIMESTAMP, md, len(a.changed) > 0 || a.head == nil || claimed, a.timestampVersion)
+	return makeOnline(ctx, a, tuf.TIMESTAMP, md, len(a.changed) > 0 || a.head == nil || claimed || a.below(), max(a.timestampVersion, a.above+1))
 }
+
+// below reports whether the head is not above the version that it has to be above. Clients that saw that version have its
+// snapshot too, which can have the number of the one in the head: both are made anew.
+func (a *assembly) below() bool { return a.head != nil && a.head.version(tuf.TIMESTAMP) <= a.above }
 
 // makeOnline signs the next version of snapshot or timestamp. One that would only be renewed is left as it is when its
 // key is not at hand.

@@ -15,6 +15,7 @@ type RefreshOptions struct {
 	Keys             []SigningKey // names must differ
 	Now              time.Time
 	TimestampVersion int64      // least version of the new timestamp; 0: the next one
+	Above            int64      // a timestamp that is not above this version is renewed, and the snapshot, due or not
 	Within           Window     // default: what each role states
 	Force            bool       // renew every role whose threshold the keys meet, due or not
 	Leave            []string   // roles that are not renewed here, since somebody has the next version at work
@@ -35,6 +36,7 @@ func Refresh(ctx context.Context, head *Head, o RefreshOptions) (*Release, error
 	}
 	r := &refresh{o: o}
 	r.assembly = newAssembly(r, newParsedFiles(), h, o.Now, o.TimestampVersion)
+	r.above = o.Above
 	release, err := r.run(ctx, r.takeProposals, r.renewRoles, r.makeSnapshot, r.makeTimestamp, r.complete, r.wait, r.lint)
 	if err != nil {
 		return nil, err

@@ -53,6 +53,9 @@ type publication struct {
 	found *survey
 	// left is what is left of Options.Wait.
 	left time.Duration
+	// above is the version of a claim that another publisher made above the last
+	// one from here; 0 for none.
+	above int64
 }
 
 func newPublication(by maker, pin anchor, base *metadata.Head, repo ociremote.WritableRepository, o Options) (*publication, error) {
@@ -94,6 +97,9 @@ func (p *publication) remember(base *metadata.Head) error {
 func (p *publication) run(ctx context.Context) (*Result, error) {
 	for plans := 0; plans <= maxReplans; {
 		result, err := p.once(ctx)
+		if false {
+			return p.rise(ctx, result)
+		}
 		switch {
 		case errors.Is(err, errWaited): // for no longer than Options.Wait
 			continue
@@ -109,6 +115,32 @@ func (p *publication) run(ctx context.Context) (*Result, error) {
 		}
 	}
 	return nil, fmt.Errorf("%w: %d plans for tag %q were overtaken", ErrMoving, maxReplans+1, p.dst.channel)
+}
+
+// rise publishes once more, above a claim that another publisher made while this
+// one was at work: it can have been the head for a moment, and clients that saw it
+// take no lower timestamp.
+func (p *publication) rise(ctx context.Context, first *Result) (*Result, error) {
+	p.dst.warn(fmt.Sprintf("another publisher has claimed %s meanwhile: publishing above it", ociremote.HistoryTag(p.dst.channel, p.above)))
+	if by, ok := p.by.(rebaser); ok {
+		base, err := by.base()
+		if err != nil {
+			return nil, err
+		}
+		if err := p.remember(base); err != nil {
+			return nil, err
+		}
+	}
+	again, err := p.once(ctx)
+	if errors.Is(err, errMoved) || errors.Is(err, errFinished) {
+		return first, nil // the other goes on, and will come above
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s is published, but not above the claim of another publisher: %w", first.Digest, err)
+	}
+	again.Plan.Roles = append(first.Plan.Roles, again.Plan.Roles...)
+	again.FirstPublish, again.Unchanged = first.FirstPublish, false
+	return again, nil
 }
 
 // source shows bundles that lie in the registry, or are about to.
@@ -204,7 +236,7 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 }
 
 func (p *publication) assemble(ctx context.Context, known *metadata.Head, version int64) (*metadata.Release, error) {
-	r, err := p.by.assemble(ctx, known, metadata.AssembleOptions{Now: p.o.Now(), TimestampVersion: version, DryRun: p.o.DryRun})
+	r, err := p.by.assemble(ctx, known, metadata.AssembleOptions{Now: p.o.Now(), TimestampVersion: version, Above: p.above, DryRun: p.o.DryRun})
 	if errors.Is(err, metadata.ErrForeignHead) {
 		return nil, &ForeignTagError{Tag: p.dst.channel, Err: err}
 	}
@@ -321,8 +353,11 @@ func (p *publication) write(ctx context.Context, c candidate, missing []ociremot
 			return err
 		}
 	}
-	if tags, err = p.dst.tagged(ctx, claim, p.dst.channel); err != nil {
+	if tags, err = p.dst.tagged(ctx, claim, p.dst.channel, ociremote.HistoryTag(p.dst.channel, c.version+1)); err != nil {
 		return err
+	}
+	if tags[1] == ours && tags[2] != "" {
+		p.above = c.version + 1
 	}
 	if tags[0] != ours {
 		p.dst.warn(fmt.Sprintf("history tag %s was overwritten by another publisher: it names %s", claim, tags[0]))

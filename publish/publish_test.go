@@ -20,15 +20,16 @@ import (
 
 // The requests of a publish: one for the head, one for the claim that must not
 // exist, two for each blob that the head lacks, both tags looked at, the claim,
-// both tags again, the channel tag, both read back: 23 for a first publish with
-// one target, 19 for a second one with one more. At first there are six blobs beside the
+// both tags again, the channel tag, both read back, and the claim that nobody must
+// have made above it meanwhile: 25 for a first publish with
+// one target, 21 for a second one with one more. At first there are six blobs beside the
 // target: config, inline layer, and four roles; later targets, snapshot,
 // timestamp, the inline layer and the new target file.
 func TestPublishRequests(t *testing.T) {
 	t.Parallel()
 	g, a := registry(t), newAuthor(t)
 	result := a.publish(g)
-	if got, want := len(g.Requests()), 2+2*7+2+1+2+1+2; got != want {
+	if got, want := len(g.Requests()), 2+2*7+2+1+2+1+3; got != want {
 		t.Errorf("the first publish made %d requests, want %d", got, want)
 	}
 	if !result.FirstPublish || result.HistoryTag != "tuf.v1" || len(result.Plan.Blobs) != 7 {
@@ -37,7 +38,7 @@ func TestPublishRequests(t *testing.T) {
 	a.stage("", "more.txt", "more")
 	g.Reset()
 	result = a.publish(g)
-	if got, want := len(g.Requests()), 2+2*5+2+1+2+1+2; got != want {
+	if got, want := len(g.Requests()), 2+2*5+2+1+2+1+3; got != want {
 		t.Errorf("the second publish made %d requests, want %d", got, want)
 	}
 	if result.FirstPublish || result.HistoryTag != "tuf.v2" || result.Versions.Root != 1 || result.Versions.Targets != 2 {

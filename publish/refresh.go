@@ -103,7 +103,7 @@ func (m *refreshMaker) assemble(ctx context.Context, head *metadata.Head, o meta
 		return nil, noHead(m.o.Channel)
 	}
 	return metadata.Refresh(ctx, head, metadata.RefreshOptions{
-		Keys: m.o.Keys, Now: o.Now, TimestampVersion: o.TimestampVersion, Within: m.o.Within, Force: m.o.Force, Leave: m.o.Leave,
+		Keys: m.o.Keys, Now: o.Now, TimestampVersion: o.TimestampVersion, Above: o.Above, Within: m.o.Within, Force: m.o.Force, Leave: m.o.Leave,
 		Proposals: m.proposals,
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +15,12 @@ func TestPublishWaitsForTheWorkspace(t *testing.T) {
 	t.Parallel()
 	for _, leaves := range []bool{true, false} {
 		dir := filepath.Join(t.TempDir(), "ws")
-		env := func(name string) (string, bool) { return "long enough", strings.HasPrefix(name, "TUFOCI_PASSPHRASE") }
+		env := func(name string) (string, bool) {
+			if name == envPassphrase {
+				return "long enough", true
+			}
+			return "", false
+		}
 		if code := Run(t.Context(), []string{"-C", dir, "init", "127.0.0.1:1/acme/trust", "--profile", "dev", "-y"}, World{Stdout: io.Discard, Stderr: io.Discard, LookupEnv: env}); code != exitOK {
 			t.Fatalf("init: exit %d", code)
 		}
