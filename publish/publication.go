@@ -97,7 +97,7 @@ func (p *publication) remember(base *metadata.Head) error {
 func (p *publication) run(ctx context.Context) (*Result, error) {
 	for plans := 0; plans <= maxReplans; {
 		result, err := p.once(ctx)
-		if false {
+		if err == nil && p.above > result.Versions.Timestamp {
 			return p.rise(ctx, result)
 		}
 		switch {
