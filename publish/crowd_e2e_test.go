@@ -21,8 +21,6 @@ import (
 )
 
 const (
-	crowd        = 8
-	crowdChanges = 25
 	// crowdSeed decides who pauses where.
 	crowdSeed = 5
 	// crowdWait is how long each waits for another at work, with pauses a
@@ -59,8 +57,9 @@ func createOnly(g *tuftest.Registry) {
 // member is one of a crowd of publishers.
 type member struct {
 	*author
-	name  string
-	pause *rand.Rand
+	name    string
+	changes int
+	pause   *rand.Rand
 	// conflicts, forks and busy count what it was told.
 	conflicts, forks, busy int
 }
@@ -85,7 +84,7 @@ func (m *member) sign(t *testing.T, n int) {
 // publishAll publishes one change after the other, in the role that all share.
 func (m *member) publishAll(ctx context.Context, t *testing.T, g *tuftest.Registry) {
 	repo := remoteAs(t, g, m.name)
-	for n := range crowdChanges {
+	for n := range m.changes {
 		m.sign(t, n)
 		m.rest(t.Context(), 1)
 		o := publish.Options{Now: m.clock, Wait: crowdWait, Sleep: func(ctx context.Context, d time.Duration) error {
@@ -160,7 +159,7 @@ func consume(t *testing.T, g *tuftest.Registry, a *author, fresh, strict bool, s
 
 // throng lets a crowd publish while others read, and returns what the members
 // were told.
-func throng(t *testing.T, g *tuftest.Registry, first *author, strict bool) []*member {
+func throng(t *testing.T, g *tuftest.Registry, first *author, size, changes int, strict bool) []*member {
 	t.Helper()
 	var publishers, consumers sync.WaitGroup
 	stop := make(chan struct{})
@@ -169,9 +168,9 @@ func throng(t *testing.T, g *tuftest.Registry, first *author, strict bool) []*me
 		reader := first.twin()
 		consumers.Go(func() { looks.Add(int64(consume(t, g, reader, fresh, strict, stop))) })
 	}
-	members := make([]*member, crowd)
+	members := make([]*member, size)
 	for i := range members {
-		m := &member{author: first.twin(), name: fmt.Sprintf("p%d", i), pause: rand.New(rand.NewPCG(crowdSeed, uint64(i)))}
+		m := &member{author: first.twin(), name: fmt.Sprintf("p%d", i), changes: changes, pause: rand.New(rand.NewPCG(crowdSeed, uint64(i)))}
 		members[i] = m
 		publishers.Go(func() { m.publishAll(t.Context(), t, g) })
 	}
@@ -185,7 +184,7 @@ func throng(t *testing.T, g *tuftest.Registry, first *author, strict bool) []*me
 // settle lets each member go on until nothing of it is left to be published.
 func settle(t *testing.T, g *tuftest.Registry, members []*member) {
 	t.Helper()
-	for round := range 2 * crowd {
+	for round := range 2 * len(members) {
 		done := true
 		for _, m := range members {
 			switch result, err := m.try(t.Context(), g, publish.Options{}); {
@@ -222,7 +221,7 @@ func landed(t *testing.T, g *tuftest.Registry, members []*member) {
 		count[target.Path]++
 	}
 	for _, m := range members {
-		for n := range crowdChanges {
+		for n := range m.changes {
 			if name := entryName(m, n); count[name] != 1 {
 				t.Errorf("%s is there %d times", name, count[name])
 			}
@@ -237,7 +236,7 @@ func landed(t *testing.T, g *tuftest.Registry, members []*member) {
 func TestCrowdWithCreateOnlyTags(t *testing.T) {
 	g, first := published(t)
 	createOnly(g)
-	members := throng(t, g, first, true)
+	members := throng(t, g, first, 8, 25, true)
 	landed(t, g, members)
 	settle(t, g, members)
 	landed(t, g, members)
@@ -247,7 +246,7 @@ func TestCrowdWithCreateOnlyTags(t *testing.T) {
 // whoever lost one is told at the next publish and publishes it after all.
 func TestCrowdWithoutAtomicTags(t *testing.T) {
 	g, first := published(t)
-	members := throng(t, g, first, false)
+	members := throng(t, g, first, 4, 6, false)
 	settle(t, g, members)
 	landed(t, g, members)
 }

@@ -9,6 +9,6 @@ const stride = 2
 
 // raceStride is the same for two publishers, where each pair of requests costs three times as much.
 const (
-	raceStride = 6
-	pairStride = 9
+	raceStride = 12
+	pairStride = 20
 )
