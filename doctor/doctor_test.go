@@ -142,6 +142,16 @@ func TestRegistry(t *testing.T) {
 			acts: refuse(http.StatusBadRequest, isPut), err: doctor.ErrUnfit,
 			checks: []string{"variant fail no variant", "tag overwrite skipped", "delete tags skipped"},
 		},
+		"manifests that come back otherwise": {
+			acts: func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/manifests/") {
+					return false
+				}
+				_, _ = w.Write([]byte(`{"schemaVersion":2}`))
+				return true
+			},
+			err: doctor.ErrUnfit, checks: []string{"layout default warn other bytes", "variant fail no variant"}, left: true,
+		},
 		"no right to push": {
 			acts:   refuse(http.StatusForbidden, func(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }),
 			checks: []string{"push warn 403", "tag overwrite skipped", "delete manifests skipped", "referrers ok", "variant skipped"},
