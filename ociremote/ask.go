@@ -31,7 +31,7 @@ type Answer struct {
 
 // Ask makes one request of any kind, for who wants to know what a registry does: with
 // the credentials, retries and bounds of the client, a token that covers deleting
-// where that is asked for, and answers of at most [MaxManifest] bytes. A status that
+// wants one for, and answers of at most [MaxManifest] bytes. A status that
 // says no is an answer; an error is that there was none. The repository has to be in
 // a registry.
 func Ask(ctx context.Context, repo Repository, q Question) (*Answer, error) {
