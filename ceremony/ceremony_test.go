@@ -180,6 +180,9 @@ func TestParseIsStrict(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
+	if _, err := Parse(replace(data, c.TxID, strings.Repeat("0", 64))); err == nil || !strings.Contains(err.Error(), "what it would have you sign is "+c.TxID) {
+		t.Errorf("another txid: %v", err)
+	}
 	_, err = Start(p.Workspace, StartOptions{Roles: []string{"root"}, Now: now})
 	if !errors.Is(err, metadata.ErrInvalid) {
 		t.Errorf("without a message: %v", err)

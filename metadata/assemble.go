@@ -218,6 +218,7 @@ func (d *draft) save(context.Context) error {
 	if d.dryRun {
 		return nil
 	}
+	d.w.recordSeen()
 	return d.w.saveStaged(slices.DeleteFunc(d.toSave, func(f *roleFile) bool {
 		return f.version != d.w.base.version(f.role)+1
 	}))

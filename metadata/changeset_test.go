@@ -126,6 +126,7 @@ func TestNewChangesetRefuses(t *testing.T) {
 		"a role that nobody gives": {func(f *ChangesetFiles) {
 			f.Next[0] = RoleData{"team", []byte(`{"signed":{"_type":"targets","version":1}}`)}
 		}, ErrDamaged},
+		"a version left out":        {edit(`"version":2`, `"version":3`), ErrInvalid},
 		"a signature over other":    {edit(`"version":2`, `"version":2,"x":1`), ErrSignature},
 		"a signature of no rule":    {edit(`"keyid":"`, `"keyid":"00`), ErrSignature},
 		"a member twice":            {edit(`"version":2`, `"version":2,"version":2`), ErrDamaged},

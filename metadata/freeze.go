@@ -34,15 +34,6 @@ type FrozenRole struct {
 	Payload string // hex sha256 of what is to be signed
 }
 
-// ErrFrozen: people are signing what is staged of a role. Always a *FrozenError.
-var ErrFrozen = errors.New("role is frozen")
-
-// ErrChanged: what is staged is not what was signed.
-var ErrChanged = errors.New("what is staged is not what was signed")
-
-// ErrNotFrozen: nothing is frozen under an id.
-var ErrNotFrozen = errors.New("nothing is frozen under this id")
-
 // FrozenError says which role cannot be changed, and for what. It Is ErrFrozen.
 type FrozenError struct {
 	Role   string

@@ -11,9 +11,6 @@ import (
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// ErrPayload: bytes to sign are not the canonical form of TUF metadata.
-var ErrPayload = errors.New("not the canonical form of TUF metadata")
-
 // PayloadInfo is what the bytes to sign of a role say of themselves. The name of a delegated role is not among them: it
 // stands where the role is delegated.
 type PayloadInfo struct {
@@ -33,9 +30,6 @@ func ReadPayload(payload []byte) (PayloadInfo, error) {
 	h, err := readHeader(file)
 	if err != nil {
 		return PayloadInfo{}, fmt.Errorf("%w: %v", ErrPayload, err)
-	}
-	if !isTopLevel(h.Type) {
-		return PayloadInfo{}, fmt.Errorf("%w: _type is %q", ErrPayload, h.Type)
 	}
 	f, err := newRoleFile(h.Type, file)
 	if err != nil {

@@ -351,7 +351,7 @@ func (e *edit) newKey(nameOrURI string) (namedKey, error) {
 
 // keyBehind reads a key by the URI of its private half or the file of its public one. Its name is that of the file.
 func (w *Workspace) keyBehind(uri string) (name string, k KeyConfig, key *tuf.Key, err error) {
-	name = keyNameOf(uri)
+	name = nameOfURI(uri)
 	if data, readErr := readBounded(uri, maxKeyFile); readErr == nil {
 		key, _ = ParsePublicKey(data)
 	}

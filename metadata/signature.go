@@ -18,10 +18,6 @@ import (
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// ErrSignature: a signature that was made elsewhere is refused. It is of a key that may not sign the role, or it does not
-// verify: over other bytes, by another key or another scheme.
-var ErrSignature = errors.New("signature is refused")
-
 // MaxSignatureFile bounds a file that holds one signature, in bytes. That of the longest RSA keys has 4 KiB in hex.
 const MaxSignatureFile = 64 << 10
 

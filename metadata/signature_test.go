@@ -58,6 +58,10 @@ func TestFindSignature(t *testing.T) {
 				t.Errorf("%s as %s over other bytes: %v", name, form, err)
 			}
 		}
+		s := &DetachedSignature{Payload: checksum(other), Sig: wrong, Key: key}
+		data, _ := s.Marshal()
+		_, err = findSignature(key, payload, data)
+		wantErr(t, err, ErrSignature, "it is over other bytes, with sha256 "+s.Payload)
 		for _, junk := range []string{"", "{}", "{", "zz", strings.Repeat("0", MaxSignatureFile+1)} {
 			if _, err := findSignature(key, payload, []byte(junk)); !errors.Is(err, ErrSignature) {
 				t.Errorf("%s: %.10q: %v", name, junk, err)
@@ -155,6 +159,13 @@ func TestAddReplacesWhatCountsForNothing(t *testing.T) {
 	}
 	if err := e.add(pub, payload, good, rules); err != nil || len(e.Signatures) != 1 || string(e.Signatures[0].Signature) != string(good) {
 		t.Errorf("%v, %v", err, e.Signatures)
+	}
+	second, err := key.Sign(rand.Reader, digestFor(key.Public().(*ecdsa.PublicKey), payload), crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.add(pub, payload, second, rules); err != nil || string(e.Signatures[0].Signature) != string(good) {
+		t.Errorf("a good signature was replaced: %v", err)
 	}
 }
 

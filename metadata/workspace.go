@@ -33,6 +33,7 @@ type Workspace struct {
 	now        func() time.Time
 	passphrase func(keyName string) ([]byte, error)
 	env        func(name string) (string, bool)
+	opener     KeyOpener
 	readOnly   bool
 
 	lock   *flock.Flock
@@ -44,6 +45,9 @@ type Workspace struct {
 
 	parsed parsedFiles
 	opened map[string]Signer // private keys by URI
+
+	seen        map[string]KeySeen // by key id; nil: not read yet
+	seenChanged bool
 }
 
 // OpenOptions are the surroundings of a workspace.
@@ -51,6 +55,7 @@ type OpenOptions struct {
 	Now        func() time.Time                          // default time.Now
 	Passphrase func(keyName string) ([]byte, error)      // asked when a private key is opened
 	Env        func(name string) (value string, ok bool) // default os.LookupEnv; for env: keys
+	Opener     KeyOpener                                 // for keys that are neither in files nor in variables; nil: there are none
 	ReadOnly   bool                                      // shared lock; every edit fails
 }
 
@@ -68,7 +73,7 @@ func Open(dir string, o OpenOptions) (*Workspace, error) {
 
 func newWorkspace(dir string, o OpenOptions) *Workspace {
 	w := &Workspace{
-		dir: dir, now: o.Now, passphrase: o.Passphrase, env: o.Env, readOnly: o.ReadOnly,
+		dir: dir, now: o.Now, passphrase: o.Passphrase, env: o.Env, opener: o.Opener, readOnly: o.ReadOnly,
 		disk: &disk{}, opened: map[string]Signer{}, parsed: newParsedFiles(),
 	}
 	if w.now == nil {

@@ -96,7 +96,7 @@ func (i *ceremonyInfo) headline() string {
 	for k, r := range i.Roles {
 		roles[k] = fmt.Sprintf("%s v%d", printable(r.Role), r.Version)
 	}
-	return fmt.Sprintf("%s   txid %s   %q", strings.Join(roles, ", "), i.Short, printable(i.Message))
+	return fmt.Sprintf("%s   txid %s   %q", strings.Join(roles, ", "), i.Short, i.Message)
 }
 
 // signatures is the table of who has signed, by each rule.

@@ -33,7 +33,7 @@ func openCeremonies(frozen []metadata.Freeze) []openCeremony {
 
 func writeOpenCeremonies(w io.Writer, open []openCeremony, now time.Time) {
 	for _, c := range open {
-		fmt.Fprintf(w, "ceremony %s %q: %s frozen since %s, %s\n", ceremony.Short(c.TxID), printable(c.Message),
+		fmt.Fprintf(w, "ceremony %s %q: %s frozen since %s, %s\n", ceremony.Short(c.TxID), c.Message,
 			printable(strings.Join(c.Roles, ", ")), formatTime(c.Since.Time, now), printable(c.File))
 	}
 }

@@ -32,6 +32,7 @@ var documents = map[string][]result{
 	"key show":          {&keyResult{}},
 	"key rm":            {&keyResult{}},
 	"key list":          {&keyListResult{}},
+	"key test":          {&keyTestResult{}},
 	"role list":         {&roleListResult{}},
 	"role show":         {&roleResult{}},
 	"role set":          {&roleSetResult{}},
@@ -212,6 +213,8 @@ func compare(t *testing.T, what string, documented, real map[string]string) {
 
 // objects are the structs that have a section of their own.
 var objects = map[reflect.Type]string{
+	reflect.TypeFor[keySeen]():                 "key seen",
+	reflect.TypeFor[keyDrill]():                "key drill",
 	reflect.TypeFor[imageCopy]():               "image copy",
 	reflect.TypeFor[mirrorSync]():              "mirror",
 	reflect.TypeFor[mirror.Receipt]():          "receipt",

@@ -11,6 +11,7 @@ import (
 	"github.com/tufoci/tufoci/ceremony"
 	"github.com/tufoci/tufoci/doctor"
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/keys"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/mirror"
@@ -157,6 +158,11 @@ var rules = []rule{
 	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; to make them again on what is published: `tufoci reset {role}` drops them, and `tufoci publish` takes over what others did"}},
 	{is(publish.ErrMoving), exitConflict, "another publisher is at work", []string{"`tufoci publish`, when it is done"}},
 	{is(metadata.ErrPassphrase), exitKey, "the passphrase does not open the key", []string{"set the right TUFOCI_PASSPHRASE; which keys there are: `tufoci key list`"}},
+	{as[*brokenKeysError], exitKey, "what it needs is not here, or does not answer as it should", []string{"when that is mended: `tufoci key test`"}},
+	{as[*keys.PINError], exitKey, "tokens lock after a few wrong PINs, so none is tried twice; nothing that is staged was lost", []string{"with the right PIN in TUFOCI_PKCS11_PIN, in a file that pin-source= of the URI names, or typed: `tufoci key test`"}},
+	{as[*keys.PlaceError], exitKey, "the token, the agent, the service or the program that reaches it is not here, or refuses; nothing that is staged was lost", []string{"when it is here: `tufoci key test`; other keys that would do: `tufoci key list`"}},
+	{is(metadata.ErrUnsignable), exitKey, "no TUF client would count its signature, so it was dropped", []string{"`tufoci key test`"}},
+	{is(metadata.ErrNoSpareKey), exitRefused, "a root whose threshold is the number of its keys cannot survive the loss of one", []string{"add a key in the same step: `tufoci role set root --add-key NAME`"}},
 	{as[*metadata.NoKeysError], exitKey, "can be signed by: {keys}", []string{"with one of these keys: `tufoci refresh {source} --key FILE`"}},
 	{is(metadata.ErrKeyMissing, metadata.ErrKey), exitKey, "the key is not here, or not of a kind that can be used", []string{"`tufoci key list`"}},
 	{is(metadata.ErrKeyInUse), exitRefused, "a role would lose a key without a word", []string{"`tufoci role set ROLE --rm-key {key}`"}},
@@ -241,7 +247,8 @@ func (s *subject) learnScope(e *trust.NoScopeError) {
 	}
 }
 
-// missingKeys lists who can still sign: name, start of the key id, URI.
+// missingKeys lists who can still sign: name, start of the key id, URI, owner, and
+// when the key was last at work.
 func missingKeys(r metadata.RoleSignatures) string {
 	var out []string
 	for _, rule := range r.Rules {
@@ -249,7 +256,7 @@ func missingKeys(r metadata.RoleSignatures) string {
 			continue
 		}
 		for _, k := range rule.Keys {
-			name := strings.TrimSpace(strings.Join([]string{k.Name, shorten(k.ID, 8), k.URI}, " "))
+			name := k.String()
 			if !k.Signed && !slices.Contains(out, name) { // a new root has two rules
 				out = append(out, name)
 			}
