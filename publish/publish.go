@@ -61,6 +61,8 @@ type Result struct {
 	FirstPublish bool
 	// Waiting are roles that are due and were left as they are, of [Refresh].
 	Waiting []metadata.WaitingRole
+	// Proposals are those that were found, of [Refresh] with Proposals.
+	Proposals []ProposalState
 	// View is what clients see of the repository now, for copies next to images; with
 	// DryRun what they would see.
 	View *trust.View

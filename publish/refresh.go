@@ -21,6 +21,10 @@ type RefreshOptions struct {
 	Force bool
 	// Leave are roles that are not renewed, since they are staged somewhere.
 	Leave []string
+	// Proposals folds in what teams have proposed, see [Propose]; that costs one
+	// request more, for the list of tags. Proposals of which something is wrong are
+	// left out, with a warning, and those for which the keys do not suffice wait.
+	Proposals bool
 	// Base is what was published from a workspace last: a head that was not
 	// built on it is a fork. Nil: nothing is known.
 	Base *metadata.Head
@@ -66,42 +70,53 @@ func Refresh(ctx context.Context, pin []byte, repo ociremote.WritableRepository,
 		return nil, err
 	}
 	from.minTimestamp = o.MinTimestamp
-	p, err := newPublication(refreshMaker{from, o}, from, o.Base, repo, Options{
+	maker := &refreshMaker{pin: from, o: o}
+	p, err := newPublication(maker, from, o.Base, repo, Options{
 		Channel: o.Channel, Layout: o.Layout, DryRun: o.DryRun, Concurrency: o.Concurrency, MaxFiles: o.MaxFiles,
 		Now: o.Now, Progress: o.Progress, Warn: o.Warn,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return p.run(ctx)
+	if o.Proposals {
+		p.fold = func(proposals []metadata.Proposal) { maker.proposals = proposals }
+	}
+	result, err := p.run(ctx)
+	if err == nil && !result.Unchanged && !o.DryRun {
+		p.tidy(ctx)
+	}
+	return result, err
 }
 
-// refreshMaker makes the head with what is due renewed the next state.
+// refreshMaker makes the head with what is due renewed, and what is proposed, the next
+// state.
 type refreshMaker struct {
-	pin anchor
-	o   RefreshOptions
+	pin       anchor
+	o         RefreshOptions
+	proposals []metadata.Proposal
 }
 
-func (m refreshMaker) assemble(ctx context.Context, head *metadata.Head, o metadata.AssembleOptions) (*metadata.Release, error) {
+func (m *refreshMaker) assemble(ctx context.Context, head *metadata.Head, o metadata.AssembleOptions) (*metadata.Release, error) {
 	if head == nil {
 		return nil, noHead(m.o.Channel)
 	}
 	return metadata.Refresh(ctx, head, metadata.RefreshOptions{
 		Keys: m.o.Keys, Now: o.Now, TimestampVersion: o.TimestampVersion, Within: m.o.Within, Force: m.o.Force, Leave: m.o.Leave,
+		Proposals: m.proposals,
 	})
 }
 
 // record: nobody remembers. A workspace takes the head over when it publishes,
 // and must not lose what is staged before.
-func (refreshMaker) record(*metadata.Release, digest.Digest, string, time.Time) error { return nil }
+func (*refreshMaker) record(*metadata.Release, digest.Digest, string, time.Time) error { return nil }
 
-func (m refreshMaker) stranger(channel string, theirs digest.Digest) error {
+func (m *refreshMaker) stranger(channel string, theirs digest.Digest) error {
 	return m.pin.wrong(channel, theirs)
 }
 
 // overwritten: who overwrote a refresh has renewed the timestamp as well, and
 // nothing else was in it.
-func (refreshMaker) overwritten(*ForkError) error { return errMoved }
+func (*refreshMaker) overwritten(*ForkError) error { return errMoved }
 
 // noHead says that there is nothing to refresh, or to monitor.
 func noHead(channel string) error { return fmt.Errorf("tag %q: %w", channel, ociremote.ErrNotFound) }
