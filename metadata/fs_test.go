@@ -158,6 +158,75 @@ func TestPublishKilledAtAnyStep(t *testing.T) {
 	}
 }
 
+// Killed at any step, a rebase leaves what was staged, on the old base or on the new one, and nothing of it is lost:
+// neither what moved, nor what was overwritten and is made again.
+func TestRebaseKilledAtAnyStep(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []bool{false, true} {
+		w, ws := standard(t)
+		w.addKey(ws, "rel2")
+		start := *w
+		o := RebaseOptions{}
+		if lost {
+			o.Ancestor = ws.base.info.Digest
+			add("lost", "lost")(w, ws)
+			w.sign(ws)
+			w.publish(ws)
+		}
+		add("mine", "mine")(w, ws)
+		newRole("team", "rel2")(w, ws)
+		w.must(ws.Close())
+
+		other := newWorld(t) // who publishes from the same start, without what is lost
+		*other = start
+		other.dir = w.clone().dir
+		rival := other.open()
+		w.must(rival.ResetAll())
+		other.digest += 10
+		other.publish(rival)
+		add("theirs", "theirs")(other, rival)
+		other.sign(rival)
+		other.publish(rival)
+		w.channel, w.pushed, w.digest = other.channel, other.pushed, other.digest
+
+		probe := w.clone().open()
+		steps := countSteps(probe.disk)
+		_, err := probe.Rebase(w.head(), o)
+		w.must(err)
+		for n := range *steps {
+			victim := w.clone()
+			ws := victim.open()
+			killAt(ws.disk, n)
+			if _, err := ws.Rebase(w.head(), o); !errors.Is(err, errKilled) {
+				t.Fatalf("step %d: %v", n, err)
+			}
+			w.must(ws.Close())
+			reader, err := Open(victim.dir, OpenOptions{Now: w.clock, Env: w.env, ReadOnly: true})
+			w.must(err)
+			read, err := reader.Diff()
+			w.must(err)
+			w.must(reader.Close())
+			ws = victim.open()
+			noTemps(t, victim.dir)
+			if written, err := ws.Diff(); err != nil || len(written) != len(read) || len(read) == 0 {
+				t.Fatalf("step %d: %v staged, read only %v (%v)", n, written, read, err)
+			}
+			if ws.base.info.Digest != w.head().Digest {
+				_, err := ws.Rebase(w.head(), o)
+				w.must(err)
+			}
+			victim.sign(ws)
+			victim.publish(ws)
+			want := []string{"target mine", "target theirs", "key team"}
+			if lost {
+				want = append(want, "target lost")
+			}
+			checkFacts(t, ws, ws.base.role("targets"), want)
+			w.must(ws.Close())
+		}
+	}
+}
+
 // finish publishes what a killed process left, and then has nothing to do.
 func finish(t *testing.T, w *world, n int) {
 	t.Helper()

@@ -129,8 +129,9 @@ func anonymous(id string, key *tuf.Key, signed bool) KeyInfo {
 
 // blob is what the head came with: it has all target files, and some with their bytes.
 func (r *refresh) blob(n entry) ([]byte, error) {
-	f := r.head.targets[TargetTitle(n.Path, n.Hashes["sha256"])]
-	if f.Data == nil || checksum(f.Data) != n.Hashes["sha256"] {
+	sum := FileHash(n.Hashes)
+	f := r.head.targets[TargetTitle(n.Path, sum)]
+	if f.Data == nil || !hasFileHash(f.Data, sum) {
 		return nil, nil
 	}
 	return f.Data, nil

@@ -23,6 +23,7 @@ type refreshOptions struct {
 	dryRun      bool
 	exitCode    bool
 	concurrency int
+	keep        int
 }
 
 type refreshResult struct {
@@ -70,11 +71,15 @@ it, or from --root; only a trust remembers what was seen before.`,
 	f.BoolVar(&o.force, "force", false, "renew every role whose keys are given, due or not")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
 	f.IntVar(&o.concurrency, "concurrency", 5, "send `N` blobs, and write N copies, at the same time")
+	addKeepFlag(cmd, &o.keep)
 	addExitCodeFlag(cmd, &o.exitCode)
 	cmd.MarkFlagsMutuallyExclusive("within", "force")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		if o.concurrency < 1 {
 			return usagef("--concurrency is a number above 0")
+		}
+		if o.keep < 0 {
+			return usagef("--keep is a number, and none below 0")
 		}
 		return a.withKept(ctx, args, &o.upkeepFlags, func(k *kept) error {
 			r, err := a.runRefresh(ctx, k, &o)
@@ -141,7 +146,7 @@ func (k *kept) repository() string {
 func (a *app) refreshOptions(ctx context.Context, k *kept, o *refreshOptions) (*publish.RefreshOptions, error) {
 	opts := &publish.RefreshOptions{
 		Force: o.force, Proposals: true, Base: k.base, Channel: k.ref.Tag, DryRun: o.dryRun, Concurrency: o.concurrency,
-		Now: a.world.Now, Warn: a.warn,
+		Keep: o.keep, Now: a.world.Now, Warn: a.warn,
 	}
 	var err error
 	if o.within != "" {

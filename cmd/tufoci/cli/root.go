@@ -91,7 +91,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		}},
 		{groupOperate, []*cobra.Command{
 			a.newSign(), a.newCeremony(), a.newPayload(), a.newSignPayload(), a.newAddSignature(), a.newPublish(), a.newRefresh(), a.newCheck(),
-			a.newRotate(), a.newDoctor(), a.newAttach(), a.newDiscover(),
+			a.newLog(), a.newPrune(), a.newRollback(), a.newRotate(), a.newDoctor(), a.newAttach(), a.newDiscover(),
 		}},
 		{groupClient, []*cobra.Command{a.newTrust(), a.newVerify(), a.newResolve(), a.newGet(), a.newLs(), a.newInspect()}},
 		{groupMirror, []*cobra.Command{a.newMirror(), a.newCp(), a.newServe()}},

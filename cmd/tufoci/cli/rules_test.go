@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tufoci/tufoci/ceremony"
+	"github.com/tufoci/tufoci/dct"
 	"github.com/tufoci/tufoci/doctor"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
@@ -135,6 +136,13 @@ func TestExitCodes(t *testing.T) {
 		{ociremote.ErrForeign, 11},
 		{publish.ErrHeadMissing, 11},
 		{publish.ErrNoImage, 11},
+		{publish.ErrNoVersion, 11},
+		{publish.ErrNoRoot, 2},
+		{fmt.Errorf("%w: %w", publish.ErrNoDelete, &ociremote.TransportError{Host: "h", Status: 405}), 1},
+		{publish.ErrTooManyTags, 25},
+		{&metadata.StagedError{Roles: []string{"targets"}}, 33},
+		{&overwrittenError{}, 40},
+		{&strandedError{err: trust.ErrThreshold}, 22},
 		{trust.ErrMismatch, 12},
 		{&metadata.ImageDiffersError{}, 12},
 		{trust.ErrExpired, 20},
@@ -143,6 +151,13 @@ func TestExitCodes(t *testing.T) {
 		{mirror.ErrCargo, 25},
 		{mirror.ErrConfig, 2},
 		{mirror.ErrLocked, 41},
+		{&dct.ExpiredError{}, 20},
+		{dct.ErrSignature, 22},
+		{dct.ErrRoot, 23},
+		{dct.ErrFormat, 25},
+		{publish.ErrPartial, 25},
+		{publish.ErrAdopt, 33},
+		{fmt.Errorf("%w: %w", publish.ErrAdopt, trust.ErrThreshold), 22},
 		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrUnfit}}}, 33},
 		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrClock}}}, 20},
 		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrState}}}, 20},
@@ -222,6 +237,8 @@ func TestExitCodes(t *testing.T) {
 		{notationdir.ErrState, 25},
 		{notationdir.ErrLocked, 41},
 		{&metadata.ConflictError{}, 40},
+		{&metadata.RebaseConflictError{}, 40},
+		{publish.ErrMoving, 40},
 		{&publish.ForkError{}, 40},
 		{&publish.PendingError{}, 40},
 		{metadata.ErrProposal, 33},
