@@ -177,7 +177,7 @@ func TestRotateRootWithoutSpare(t *testing.T) {
 	w.publish(ws)
 	w.must(ws.UpdateConfig(func(c *Config) error { c.NoSpareKey = false; return nil }))
 	_, err := ws.RotateKey("root-a", w.uri("root-d"))
-	wantErr(t, err, ErrLint, "spare key")
+	wantErr(t, err, ErrNoSpareKey, `role "root": it needs 2 of its 2 keys`)
 	if len(ws.staged) > 0 || ws.cfg.Keys["root-d"].Public != "" {
 		t.Error("what was refused left something behind")
 	}
@@ -308,9 +308,8 @@ func TestFastForwardEndsWithTheKey(t *testing.T) {
 		published bool
 		want      int64
 	}{
-		"shown to one client":     {1 << 40, false, 2},
-		"published":               {1 << 40, true, 1<<40 + 1},
-		"shown, the last version": {1<<53 - 1, false, 2},
+		"shown to one client": {1<<53 - 1, false, 2},
+		"published":           {1 << 40, true, 1<<40 + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -337,5 +336,19 @@ func TestFastForwardEndsWithTheKey(t *testing.T) {
 				t.Errorf("the victim has v%d", got)
 			}
 		})
+	}
+}
+
+// While people sign a root, no rotation changes it, nor tufoci.yaml.
+func TestRotateFrozenRole(t *testing.T) {
+	t.Parallel()
+	w, ws := standard(t)
+	w.must(ws.SetRole([]string{"root"}, RoleEdit{Expires: 300 * day}))
+	w.must(ws.Freeze(Freeze{ID: checksum([]byte("a")), Message: "a"}, "root"))
+	sum := ws.staged["root"].sum
+	_, err := ws.RotateOnline(w.uri("online2"), false)
+	wantErr(t, err, ErrFrozen)
+	if ws.staged["root"].sum != sum || ws.cfg.Keys["online2"].Public != "" {
+		t.Error("what was refused left something behind")
 	}
 }
