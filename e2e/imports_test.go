@@ -30,8 +30,9 @@ var layers = map[string][]string{
 	"verify/notationdir": {"trust", "material", "verify", "internal/syncdir"},
 	"mirror":             {"publish", "trust", "ociremote", "material", "verify", "internal/syncdir", "internal/period"},
 	"serve":              {"trust", "fetcher", "ociremote"},
+	"upkeep":             {"metadata", "internal/period"},
 	"cmd/tufoci/cli": {
-		"metadata", "ociremote", "fetcher", "trust", "publish", "material", "verify", "verify/notationdir", "mirror", "serve",
+		"metadata", "ociremote", "fetcher", "trust", "publish", "material", "verify", "verify/notationdir", "mirror", "serve", "upkeep",
 		"internal/period", "internal/syncdir", "internal/notationsign",
 	},
 	"internal/notationsign": {},
@@ -65,6 +66,7 @@ var homes = map[string][]string{
 	"github.com/spf13/cobra":                            {"cmd/tufoci/cli"},
 	"github.com/spf13/pflag":                            {"cmd/tufoci/cli"},
 	"github.com/schollz/progressbar/v3":                 {"cmd/tufoci/cli"},
+	"github.com/prometheus/client_golang":               {"upkeep", "cmd/tufoci/cli"},
 	"github.com/olareg/olareg":                          {"internal/tuftest"},
 	"github.com/google/go-containerregistry":            {"cmd/tufoci/cli"}, // the registry of the demo
 }

@@ -61,6 +61,9 @@ type Result struct {
 	FirstPublish bool
 	// Waiting are roles that are due and were left as they are, of [Refresh].
 	Waiting []metadata.WaitingRole
+	// Lives are the roles as they are now, of [Refresh]: when each ends, and whether
+	// the keys at hand can renew it.
+	Lives []metadata.RoleLife
 	// View is what clients see of the repository now, for copies next to images; with
 	// DryRun what they would see.
 	View *trust.View

@@ -66,42 +66,51 @@ func Refresh(ctx context.Context, pin []byte, repo ociremote.WritableRepository,
 		return nil, err
 	}
 	from.minTimestamp = o.MinTimestamp
-	p, err := newPublication(refreshMaker{from, o}, from, o.Base, repo, Options{
+	maker := &refreshMaker{pin: from, o: o}
+	p, err := newPublication(maker, from, o.Base, repo, Options{
 		Channel: o.Channel, Layout: o.Layout, DryRun: o.DryRun, Concurrency: o.Concurrency, MaxFiles: o.MaxFiles,
 		Now: o.Now, Progress: o.Progress, Warn: o.Warn,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return p.run(ctx)
+	result, err := p.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	result.Lives, err = metadata.LivesAtHand(&metadata.Head{Files: maker.made.Files}, o.Keys)
+	return result, err
 }
 
 // refreshMaker makes the head with what is due renewed the next state.
 type refreshMaker struct {
-	pin anchor
-	o   RefreshOptions
+	pin  anchor
+	o    RefreshOptions
+	made *metadata.Release // what was assembled last
 }
 
-func (m refreshMaker) assemble(ctx context.Context, head *metadata.Head, o metadata.AssembleOptions) (*metadata.Release, error) {
+func (m *refreshMaker) assemble(ctx context.Context, head *metadata.Head, o metadata.AssembleOptions) (*metadata.Release, error) {
 	if head == nil {
 		return nil, noHead(m.o.Channel)
 	}
-	return metadata.Refresh(ctx, head, metadata.RefreshOptions{
+	var err error
+	m.made, err = metadata.Refresh(ctx, head, metadata.RefreshOptions{
 		Keys: m.o.Keys, Now: o.Now, TimestampVersion: o.TimestampVersion, Within: m.o.Within, Force: m.o.Force, Leave: m.o.Leave,
 	})
+	return m.made, err
 }
 
 // record: nobody remembers. A workspace takes the head over when it publishes,
 // and must not lose what is staged before.
-func (refreshMaker) record(*metadata.Release, digest.Digest, string, time.Time) error { return nil }
+func (*refreshMaker) record(*metadata.Release, digest.Digest, string, time.Time) error { return nil }
 
-func (m refreshMaker) stranger(channel string, theirs digest.Digest) error {
+func (m *refreshMaker) stranger(channel string, theirs digest.Digest) error {
 	return m.pin.wrong(channel, theirs)
 }
 
 // overwritten: who overwrote a refresh has renewed the timestamp as well, and
 // nothing else was in it.
-func (refreshMaker) overwritten(*ForkError) error { return errMoved }
+func (*refreshMaker) overwritten(*ForkError) error { return errMoved }
 
 // noHead says that there is nothing to refresh, or to monitor.
 func noHead(channel string) error { return fmt.Errorf("tag %q: %w", channel, ociremote.ErrNotFound) }
