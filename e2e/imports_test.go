@@ -30,7 +30,7 @@ var layers = map[string][]string{
 	"verify/notationdir": {"trust", "material", "verify", "internal/syncdir"},
 	"mirror":             {"publish", "trust", "ociremote", "material", "verify", "internal/syncdir", "internal/period"},
 	"serve":              {"trust", "fetcher", "ociremote"},
-	"upkeep":             {"metadata", "internal/period"},
+	"upkeep":             {"metadata"},
 	"cmd/tufoci/cli": {
 		"metadata", "ociremote", "fetcher", "trust", "publish", "material", "verify", "verify/notationdir", "mirror", "serve", "upkeep",
 		"internal/period", "internal/syncdir", "internal/notationsign",

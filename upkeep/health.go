@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/metadata"
 )
 
@@ -80,5 +79,11 @@ func ends(left time.Duration) string {
 	return "expires in " + span(left)
 }
 
-// span is a length of time as people write it.
-func span(d time.Duration) string { return period.Format(d.Truncate(time.Second)) }
+// span is a length of time, to the second, and of days to the hour.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d < 3*day {
+		return d.Truncate(time.Second).String()
+	}
+	return fmt.Sprintf("%dd %dh", d/day, d%day/time.Hour)
+}
