@@ -40,7 +40,7 @@ var layers = map[string][]string{
 	"internal/tuftest":      {},
 	"e2e/bench":             {"ociremote", "trust"},
 	"e2e": {
-		"metadata", "ociremote", "trust", "publish", "material", "verify/notationdir",
+		"metadata", "ociremote", "trust", "publish", "upkeep", "material", "verify/notationdir",
 		"cmd/tufoci/cli", "internal/tuftest", "internal/notationsign",
 	},
 }
@@ -84,6 +84,7 @@ var testOnly = []string{
 	"github.com/sigstore/sigstore",
 	"golang.org/x/sync",
 	"github.com/spf13/cobra",
+	"go.yaml.in/yaml/v3",
 	"oras.land/oras-go/v2",
 }
 

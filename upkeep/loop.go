@@ -56,7 +56,9 @@ type Run func(ctx context.Context) (*Outcome, error)
 
 // Outcome is how a run left the repository.
 type Outcome struct {
-	// Roles are the roles as they are now, see [metadata.LivesAtHand].
+	// Roles are the roles as they are now, see [metadata.LivesAtHand]. If the keys
+	// at hand cannot renew timestamp and snapshot, the run has failed: they are the
+	// wrong ones, or have been rotated. Its error is a [metadata.NoKeysError].
 	Roles []metadata.RoleLife
 	// Waiting are roles that are due and were left to others.
 	Waiting []metadata.WaitingRole
@@ -177,6 +179,11 @@ func (l *Loop) once(ctx context.Context, due time.Time) Report {
 	bounded, release := l.graced(ctx)
 	r.Outcome, r.Err = l.run(bounded)
 	release()
+	if r.Outcome != nil {
+		if err := r.Outcome.lacking(); err != nil {
+			r.Outcome, r.Err = nil, err
+		}
+	}
 	r.Ended = l.o.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -185,6 +192,21 @@ func (l *Loop) once(ctx context.Context, due time.Time) Report {
 	r.Next = r.Ended.Add(l.o.pause(&l.state, r.Ended))
 	l.state.next = r.Next
 	return r
+}
+
+// lacking says that the keys at hand do not sign timestamp or snapshot, long before
+// these are due. Nil: they do.
+func (o *Outcome) lacking() error {
+	var roles []metadata.WaitingRole
+	for _, r := range o.Roles {
+		if (r.Role == "timestamp" || r.Role == "snapshot") && !r.AtHand() {
+			roles = append(roles, metadata.WaitingRole{Role: r.Role, Version: r.Version, Expires: r.Expires, Rules: r.Rules})
+		}
+	}
+	if roles == nil {
+		return nil
+	}
+	return &metadata.NoKeysError{Roles: roles}
 }
 
 // graced is a context that outlives ctx by Grace.

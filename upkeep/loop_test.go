@@ -146,6 +146,21 @@ func TestFatal(t *testing.T) {
 	}
 }
 
+// Keys that do not sign the timestamp are found long before it is due.
+func TestKeysLacking(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"timestamp", "snapshot"} {
+		var w world
+		loop, _ := w.play(t, upkeep.Options{Every: time.Hour}, finds(role(name, 7*day, 7*day, false)))
+		if r := w.report[0]; !errors.Is(r.Err, metadata.ErrKeyMissing) || r.Outcome != nil || !strings.Contains(r.Err.Error(), name+" v1") {
+			t.Errorf("report %+v", r)
+		}
+		if err := loop.Health(); !errors.Is(err, metadata.ErrKeyMissing) {
+			t.Errorf("health %v", err)
+		}
+	}
+}
+
 // What makes a loop unhealthy, and what does not.
 func TestHealth(t *testing.T) {
 	t.Parallel()

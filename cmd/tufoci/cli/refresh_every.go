@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/upkeep"
 )
 
@@ -79,9 +78,6 @@ func (d *daemon) run(ctx context.Context) (*upkeep.Outcome, error) {
 	if d.last == nil {
 		return nil, err
 	}
-	if lacking := d.last.lacking(); lacking != nil {
-		return nil, lacking
-	}
 	return d.last.outcome(), err
 }
 
@@ -147,21 +143,6 @@ func (d *daemon) newest(o *upkeep.Outcome) string {
 		parts = append(parts, fmt.Sprintf("%d of %d copies current", n-failed, n))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// lacking says that the keys at hand do not sign timestamp or snapshot, which is found
-// before these are due. nil: they do.
-func (r *refreshResult) lacking() error {
-	var roles []metadata.WaitingRole
-	for _, l := range r.lives {
-		if (l.Role == "timestamp" || l.Role == "snapshot") && !l.AtHand() {
-			roles = append(roles, metadata.WaitingRole{Role: l.Role, Version: l.Version, Expires: l.Expires, Rules: l.Rules})
-		}
-	}
-	if roles == nil {
-		return nil
-	}
-	return &metadata.NoKeysError{Roles: roles}
 }
 
 // outcome is the result for a loop.
