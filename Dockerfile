@@ -1,4 +1,5 @@
-# tufoci in an image of its own: the static binary, certificate authorities, nothing else.
+# tufoci in an image of its own: the static binary, certificate authorities, an empty /tmp
+# (a refresh holds what it knows against what is new there), nothing else.
 #
 #   docker build -t registry.example.com/tools/tufoci --build-arg SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" .
 #
@@ -16,7 +17,7 @@ ENV GOOS=$TARGETOS GOARCH=$TARGETARCH
 # What `make build` does; a test holds the two together.
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags '-s -w' -o bin/tufoci ./cmd/tufoci
 # One time for all files, so that the same source makes the same image.
-RUN mkdir -p /image/etc/ssl/certs && \
+RUN mkdir -p /image/etc/ssl/certs /image/tmp && chmod 1777 /image/tmp && \
 	cp bin/tufoci /image/tufoci && \
 	cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ && \
 	find /image -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +

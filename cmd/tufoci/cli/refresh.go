@@ -27,6 +27,7 @@ type refreshOptions struct {
 	listen      string
 	forever     bool // every is given
 	keyring     *keyring
+	seen        int64 // timestamp version that the run before left
 }
 
 type refreshResult struct {
@@ -131,6 +132,7 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 	if opts.MinTimestamp, err = a.remember(ctx, k); err != nil {
 		return nil, err
 	}
+	opts.MinTimestamp = max(opts.MinTimestamp, o.seen)
 	bars := a.newBars()
 	defer bars.close()
 	opts.Progress = bars.progress()
@@ -139,6 +141,7 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 	if err != nil {
 		return nil, err
 	}
+	o.seen = res.Versions.Timestamp
 	r := &refreshResult{
 		published: newPublished(res, k.repository(), o.dryRun), Waiting: make([]waitingRole, 0, len(res.Waiting)),
 		waiting: res.Waiting, lives: res.Lives, keys: len(opts.Keys),

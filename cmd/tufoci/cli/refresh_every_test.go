@@ -145,6 +145,18 @@ func TestRefreshEvery(t *testing.T) {
 	}
 	k.registry.Revive()
 	eventually(t, "healthy again", r.status(200))
+
+	// Somebody puts an older state back. Without a trust too it is not signed anew.
+	first, _ := k.registry.Manifest("acme/trust", "tuf.v1")
+	k.registry.PutManifest("acme/trust", "tuf", first)
+	older := k.registry.Digest("acme/trust", "tuf")
+	said := len(r.stderr.String())
+	eventually(t, "a rollback is refused, twice", func() bool {
+		return strings.Contains(r.stderr.String()[said:], "failed (2 in a row): older than what was seen before: timestamp v1")
+	})
+	if k.registry.Digest("acme/trust", "tuf") != older {
+		t.Errorf("the older state was signed anew\n%s", r.stderr.String())
+	}
 	if code := r.stop(); code != exitInterrupted {
 		t.Errorf("exit %d\n%s", code, r.stderr.String())
 	}
