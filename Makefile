@@ -14,8 +14,13 @@ EXAMPLES := $(dir $(wildcard examples/*/go.mod))
 all: build lint test ## build, lint and test (the default)
 
 .PHONY: build
-build: ## build bin/tufoci
+build: ## build bin/tufoci and, where there is a C compiler, bin/sigstore-kms-pkcs11
 	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags '-s -w' -o bin/tufoci ./cmd/tufoci
+	if command -v "$$(go env CC)" >/dev/null; then $(MAKE) --no-print-directory pkcs11; fi
+
+.PHONY: pkcs11
+pkcs11: ## build bin/sigstore-kms-pkcs11, the plugin for PKCS#11 tokens (needs a C compiler)
+	CGO_ENABLED=1 go build -trimpath -buildvcs=auto -ldflags '-s -w' -o bin/sigstore-kms-pkcs11 ./cmd/sigstore-kms-pkcs11
 
 .PHONY: test
 test: ## run the tests that need nothing but Go, with the race detector

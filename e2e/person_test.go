@@ -63,9 +63,14 @@ type outcome struct {
 func (p *person) run(args ...string) outcome {
 	p.t.Helper()
 	var stdout, stderr bytes.Buffer
+	environ := []string{"PATH=" + os.Getenv("PATH")}
+	for name, value := range p.env {
+		environ = append(environ, name+"="+value)
+	}
 	code := cli.Run(p.t.Context(), args, cli.World{
-		Stdout: &stdout,
-		Stderr: &stderr,
+		Environ: environ,
+		Stdout:  &stdout,
+		Stderr:  &stderr,
 		LookupEnv: func(name string) (string, bool) {
 			value, ok := p.env[name]
 			return value, ok

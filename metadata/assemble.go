@@ -204,8 +204,9 @@ func (a *assembly) lint(context.Context) error {
 		}
 		in.Roles[c.Role] = data
 	}
-	a.notes = Lint(in)
-	if errs := LintErrors(a.notes); len(errs) > 0 {
+	found := Lint(in)
+	a.notes = append(a.notes, found...)
+	if errs := LintErrors(found); len(errs) > 0 {
 		return &LintError{Findings: errs}
 	}
 	return nil
@@ -217,6 +218,7 @@ func (d *draft) save(context.Context) error {
 	if d.dryRun {
 		return nil
 	}
+	d.w.recordSeen()
 	return d.w.saveStaged(slices.DeleteFunc(d.toSave, func(f *roleFile) bool {
 		return f.version != d.w.base.version(f.role)+1
 	}))

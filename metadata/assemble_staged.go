@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -26,6 +27,8 @@ func (d *draft) takeStaged(context.Context) error {
 		case err != nil:
 			return err
 		case skip:
+		case d.leaves(role, published, theirs):
+			d.notes = append(d.notes, Finding{LevelWarning, "frozen", role, fmt.Sprintf("v%d is frozen, to be signed elsewhere; it is left out", f.version)})
 		case rebased != nil:
 			d.staged[role] = rebased
 		case theirs == nil && d.head.version(role) == 0 || theirs != nil && published != nil && theirs.sum == published.sum:
@@ -42,6 +45,12 @@ func (d *draft) takeStaged(context.Context) error {
 	maps.Copy(d.next, d.staged)
 	d.view.walked = nil
 	return d.checkReached()
+}
+
+// leaves reports whether a role stays as it is in the head, since people are still signing its next version: they can take
+// weeks. Before the first publish there is nothing to stay as.
+func (d *draft) leaves(role string, published, theirs *roleFile) bool {
+	return d.w.frozen(role) != nil && published != nil && theirs != nil && theirs.sum == published.sum
 }
 
 // checkReached refuses staged roles that the head delegates to no more.

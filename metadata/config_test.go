@@ -179,7 +179,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"a key without public key", configWith(t, "keys: {a: {uri: 'file:a.pem'}}"), `"a"`},
 		{"a key that is none", configWith(t, "keys: {a: {public: abc}}"), `"a"`},
 		{"names of one passphrase", configWith(t, "keys:", keyLines(t, "root-a"), keyLines(t, "root.a")), "passphrase"},
-		{"a URI of another scheme", configWith(t, "keys:", keyLines(t, "a", "    uri: pkcs11:token=a")), "pkcs11"},
+		{"a URI of another scheme", configWith(t, "keys:", keyLines(t, "a", "    uri: vault:a")), "vault:a"},
 		{"an empty URI", configWith(t, "keys:", keyLines(t, "a", "    uri: 'file:'")), "names nothing"},
 	} {
 		_, err := ParseConfig(c.data)

@@ -114,7 +114,7 @@ func (v *view) delegators(role string) ([]delegation, error) {
 	return out, nil
 }
 
-// rules are the thresholds that the role must meet. A root is under the rules of its predecessor too: see rootRules.
+// rules are the thresholds that the role must meet. A root is under the rules of its predecessor too: see rulesAfter.
 func (v *view) rules(role string) ([]rule, error) {
 	if isTopLevel(role) {
 		root, err := v.root()
@@ -139,6 +139,20 @@ func (v *view) rules(role string) ([]rule, error) {
 		rules = append(rules, delegationRule(d.parent, md, d))
 	}
 	return rules, nil
+}
+
+// rulesAfter are the thresholds of the version of a role that follows before, nil for the first: a root must meet those of
+// its predecessor too, which come first (spec 5.3.4).
+func (v *view) rulesAfter(role string, before *roleFile) ([]rule, error) {
+	rules, err := v.rules(role)
+	if err != nil || role != tuf.ROOT || before == nil {
+		return rules, err
+	}
+	old, err := parseFile[tuf.RootType](before)
+	if err != nil {
+		return nil, err
+	}
+	return append([]rule{rootRule(old, tuf.ROOT)}, rules...), nil
 }
 
 // visits lists the roles in which a client looks for the path, in order (spec 5.6.7).

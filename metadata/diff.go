@@ -38,6 +38,24 @@ type Change struct {
 	Old, New string // "" when it is new or gone
 }
 
+// String is the change in one line. What it quotes is the publisher's.
+func (c Change) String() string {
+	what := c.Kind
+	if c.Subject != "" {
+		what += " " + c.Subject
+	}
+	switch {
+	case c.Old == "" && c.New == "":
+		return what
+	case c.Old == "":
+		return fmt.Sprintf("+ %s: %s", what, c.New)
+	case c.New == "":
+		return fmt.Sprintf("- %s: %s", what, c.Old)
+	default:
+		return fmt.Sprintf("~ %s: %s -> %s", what, c.Old, c.New)
+	}
+}
+
 // Diff compares staged roles with the base; without names all staged ones. ErrInvalid for a role with nothing staged.
 func (w *Workspace) Diff(roles ...string) ([]RoleDiff, error) {
 	names, err := w.stagedNames()
@@ -52,7 +70,7 @@ func (w *Workspace) Diff(roles ...string) ([]RoleDiff, error) {
 	out := make([]RoleDiff, 0, len(names))
 	for _, role := range names {
 		d := RoleDiff{Role: role, BaseVersion: w.base.version(role), StagedVersion: w.staged[role].version}
-		if d.Changes, err = w.changes(role); err != nil {
+		if d.Changes, err = keyNames(w.keyName).changes(w.base.role(role), w.staged[role]); err != nil {
 			return nil, err
 		}
 		out = append(out, d)
@@ -63,6 +81,11 @@ func (w *Workspace) Diff(roles ...string) ([]RoleDiff, error) {
 // Contents returns the bytes of a target that changed, as published and as staged: nil where there are none, or where the
 // workspace does not have them.
 func (w *Workspace) Contents(c Change) (old, next []byte, err error) {
+	return contentsOf(c, w.blob)
+}
+
+// contentsOf reads the two files that a change of a target speaks of.
+func contentsOf(c Change, blob func(entry) ([]byte, error)) (old, next []byte, err error) {
 	if c.Kind != "target" {
 		return nil, nil, nil
 	}
@@ -73,7 +96,7 @@ func (w *Workspace) Contents(c Change) (old, next []byte, err error) {
 			return nil
 		}
 		var data []byte
-		data, err = w.blob(entry{Path: c.Subject, Length: length, Hashes: map[string]string{"sha256": sum}})
+		data, err = blob(entry{Path: c.Subject, Length: length, Hashes: map[string]string{"sha256": sum}})
 		return data
 	}
 	return read(c.Old), read(c.New), err
@@ -84,12 +107,16 @@ type facts map[[2]string]string
 
 func (f facts) set(kind, subject, value string) { f[[2]string{kind, subject}] = value }
 
-func (w *Workspace) changes(role string) ([]Change, error) {
-	next, err := w.facts(w.staged[role])
+// keyNames finds the name that a key has for people, "" if it has none.
+type keyNames func(key *tuf.Key) string
+
+// changes compares two versions of a role; before is nil for a new one.
+func (n keyNames) changes(before, after *roleFile) ([]Change, error) {
+	next, err := n.facts(after)
 	if err != nil {
 		return nil, err
 	}
-	old, err := w.facts(w.base.role(role))
+	old, err := n.facts(before)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +140,7 @@ func (w *Workspace) changes(role string) ([]Change, error) {
 }
 
 // facts takes a file apart; none for no file.
-func (w *Workspace) facts(f *roleFile) (facts, error) {
+func (n keyNames) facts(f *roleFile) (facts, error) {
 	out := facts{}
 	if f == nil {
 		return out, nil
@@ -125,7 +152,7 @@ func (w *Workspace) facts(f *roleFile) (facts, error) {
 			return nil, err
 		}
 		for name, r := range md.Signed.Roles {
-			w.keyFacts(out, name, newRule("", md.Signed.Keys, r.KeyIDs, r.Threshold))
+			n.keyFacts(out, name, newRule("", md.Signed.Keys, r.KeyIDs, r.Threshold))
 		}
 		if !md.Signed.ConsistentSnapshot {
 			out.set("member", "consistent_snapshot", "false")
@@ -146,17 +173,17 @@ func (w *Workspace) facts(f *roleFile) (facts, error) {
 		out.set("target", path, value)
 	}
 	if d := md.Signed.Delegations; d != nil {
-		w.delegationFacts(out, f.role, d)
+		n.delegationFacts(out, f.role, d)
 	}
 	memberFacts(out, f.role, md.Signed.UnrecognizedFields)
 	return out, nil
 }
 
-func (w *Workspace) delegationFacts(out facts, role string, d *tuf.Delegations) {
+func (n keyNames) delegationFacts(out facts, role string, d *tuf.Delegations) {
 	if s := d.SuccinctRoles; s != nil {
-		_, n := s.GetSuffixLen()
-		out.set("bins", role, fmt.Sprintf("%d %s-", n, s.NamePrefix))
-		w.keyFacts(out, binsRole, newRule("", d.Keys, s.KeyIDs, s.Threshold))
+		_, bins := s.GetSuffixLen()
+		out.set("bins", role, fmt.Sprintf("%d %s-", bins, s.NamePrefix))
+		n.keyFacts(out, binsRole, newRule("", d.Keys, s.KeyIDs, s.Threshold))
 		return
 	}
 	var names []string
@@ -167,16 +194,16 @@ func (w *Workspace) delegationFacts(out facts, role string, d *tuf.Delegations) 
 			value += " (terminating)"
 		}
 		out.set("delegation", r.Name, value)
-		w.keyFacts(out, r.Name, newRule("", d.Keys, r.KeyIDs, r.Threshold))
+		n.keyFacts(out, r.Name, newRule("", d.Keys, r.KeyIDs, r.Threshold))
 	}
 	out.set("order", role, strings.Join(names, " "))
 }
 
-func (w *Workspace) keyFacts(out facts, role string, r rule) {
+func (n keyNames) keyFacts(out facts, role string, r rule) {
 	out.set("threshold", role, strconv.Itoa(r.threshold))
 	for _, id := range r.ids {
 		text := id
-		if name := w.keyName(r.keys[id]); name != "" {
+		if name := n(r.keys[id]); name != "" {
 			text = name + " " + id
 		}
 		out.set("key "+id, role, text)

@@ -45,8 +45,21 @@ var (
 	ErrReserved = errors.New("reserved name")
 	// ErrNotDelegated: the role is not allowed to sign the path.
 	ErrNotDelegated = errors.New("path is not delegated to the role")
+	// ErrNoSpareKey: a change would leave root without a spare key.
+	ErrNoSpareKey = errors.New("root would lose its spare key")
 	// ErrKeyMissing: no key of that name is known, or no private key is at hand that could sign.
 	ErrKeyMissing = errors.New("key is missing")
+	// ErrPayload: bytes to sign are not the canonical form of TUF metadata.
+	ErrPayload = errors.New("not the canonical form of TUF metadata")
+	// ErrSignature: a signature that was made elsewhere is refused. It is of a key that may not sign the role, or it does
+	// not verify: over other bytes, by another key or another scheme.
+	ErrSignature = errors.New("signature is refused")
+	// ErrFrozen: people are signing what is staged of a role. Always a *FrozenError.
+	ErrFrozen = errors.New("role is frozen")
+	// ErrNotFrozen: nothing is frozen under an id.
+	ErrNotFrozen = errors.New("nothing is frozen under this id")
+	// ErrChanged: what is staged is not what was signed.
+	ErrChanged = errors.New("what is staged is not what was signed")
 )
 
 // ConflictError says which staged roles moved. It Is ErrConflict.

@@ -22,33 +22,58 @@ func TestParseKeyURI(t *testing.T) {
 		"env:ROOT_KEY":          {variable: "ROOT_KEY"},
 		"env://ROOT_KEY":        {variable: "ROOT_KEY"},
 		"file:with spaces .pem": {file: "with spaces .pem"},
+
+		"pkcs11:token=a;object=b":  {foreign: "pkcs11:token=a;object=b"},
+		"ssh-agent:SHA256:abc":     {foreign: "ssh-agent:SHA256:abc"},
+		"awskms:///alias/root":     {foreign: "awskms:///alias/root"},
+		"gcpkms://projects/p":      {foreign: "gcpkms://projects/p"},
+		"acmekms:///tuf-online":    {foreign: "acmekms:///tuf-online"},
+		"hashivault://transit/key": {foreign: "hashivault://transit/key"},
 	} {
 		if got, err := parseKeyURI(text); err != nil || got != want {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
 	for text, want := range map[string]string{
-		"":                         "names nothing",
-		"file:":                    "names nothing",
-		"file://":                  "names nothing",
-		"env:":                     "names nothing",
-		"pkcs11:token=a;object=b":  "pkcs11",
-		"ssh-agent:SHA256:abc":     "ssh-agent",
-		"awskms://alias/root":      "awskms",
-		"gcpkms://projects/p":      "gcpkms",
-		"acmekms:///tuf-online":    "acmekms",
-		"https://example.com/key":  "https",
-		"FILE:root.pem":            "FILE",
-		"hashivault://transit/key": "hashivault",
+		"":                   "names nothing",
+		"file:":              "names nothing",
+		"file://":            "names nothing",
+		"env:":               "names nothing",
+		"FILE:root.pem":      "FILE",
+		"pkcs11:":            "names nothing",
+		"ssh-agent:":         "names nothing",
+		"acmekms://":         "names nothing",
+		"acmekms:tuf-online": "NAME://",
+		"Evil://key":         "NAME://",
+		"a b://key":          "NAME://",
 	} {
 		_, err := parseKeyURI(text)
 		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	// What this version does not have is said, with what it has.
-	if _, err := parseKeyURI("pkcs11:token=a"); !strings.Contains(err.Error(), "file:PATH") {
-		t.Errorf("%v", err)
+	// A path is a path, whatever follows.
+	if got, err := parseKeyURI("../evil://key"); err != nil || got.file == "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestNameOfURI(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]string{
+		"file:keys/Root-A.pem": "root-a",
+		"env:ROOT_KEY":         "root_key",
+		"pkcs11:token=acme;object=tuf%20root?module-path=/usr/lib/libykcs11.so": "tuf-root",
+		"pkcs11:token=acme?module-path=/usr/lib/libykcs11.so":                   "token-acme",
+		"ssh-agent:SHA256:AbC+d/eFGH":                                           "ssh-abc-d-ef",
+		"acmekms:///tuf-online":                                                 "tuf-online",
+		"awskms:///arn:aws:kms/k%C3":                                            "k",
+		"x://" + strings.Repeat("n", 100):                                       strings.Repeat("n", maxForeignName),
+		"x:///":                                                                 "key",
+	} {
+		if got := nameOfURI(uri); got != want {
+			t.Errorf("%s: %q, want %q", uri, got, want)
+		}
 	}
 }
 

@@ -49,6 +49,9 @@ func (w *Workspace) Published(r *Release, digest, tag string, at time.Time) erro
 		return fmt.Errorf("recording what was published: %w", err)
 	}
 	w.base = next
+	if err := w.dropPublished(); err != nil {
+		return err
+	}
 	for role, f := range w.staged {
 		if f.version <= next.version(role) {
 			if err := w.unstage(role); err != nil {

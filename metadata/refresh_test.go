@@ -340,6 +340,8 @@ func TestOpenKeys(t *testing.T) {
 	_, err = OpenKeys([]string{"env:a_b", "env://a_b"}, OpenKeysOptions{Env: w.env})
 	wantErr(t, err, ErrInvalid, "one passphrase variable")
 	_, err = OpenKeys([]string{"pkcs11:x"}, OpenKeysOptions{Env: w.env})
+	wantErr(t, err, ErrKeyMissing)
+	_, err = OpenKeys([]string{"vault:x"}, OpenKeysOptions{Env: w.env})
 	wantErr(t, err, ErrInvalid)
 }
 

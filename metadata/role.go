@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
@@ -12,21 +13,28 @@ type KeyInfo struct {
 	ID     string // TUF key id, 64 hex characters
 	Name   string // name in tufoci.yaml, "" when it is not there
 	URI    string // URI in tufoci.yaml, "" when held elsewhere
+	Owner  string // who holds it, as tufoci.yaml says
+	Seen   KeySeen
 	Type   string // ed25519, ecdsa, rsa
 	Scheme string
 	Signed bool // its signature over the staged bytes is there and verifies
 }
 
-// String is the name, if it has one, and the first digits of the id.
+// String is the name, if it has one, the first digits of the id, and where to look for the private key.
 func (k KeyInfo) String() string {
 	short := k.ID[:min(len(k.ID), 8)]
-	switch {
-	case k.Name == "":
+	if k.Name == "" {
 		return short
-	case k.URI == "":
-		return k.Name + " " + short
 	}
-	return k.Name + " " + short + " " + k.URI
+	where := []string{k.Seen.text(k.URI)}
+	if k.Owner != "" {
+		where = []string{k.Owner, where[0]}
+	}
+	text := k.Name + " " + short
+	if k.URI != "" {
+		text += " " + k.URI
+	}
+	return text + " (" + strings.Join(where, "; ") + ")"
 }
 
 // RoleInfo is a role as it would be published.

@@ -70,6 +70,7 @@ func setKeysInRole[T tuf.Roles](e *edit, role string, change RoleEdit, holders f
 
 // changeKeys changes the keys and the threshold of one role. Adding a key that is there is no error.
 func (w *Workspace) changeKeys(h keyHolder, change RoleEdit) error {
+	spare := len(*h.ids) > *h.threshold
 	for _, name := range change.RemoveKeys {
 		id, err := w.keyIDIn(h, name)
 		if err != nil {
@@ -95,6 +96,10 @@ func (w *Workspace) changeKeys(h keyHolder, change RoleEdit) error {
 	// Before the first publish keys are added one by one, and lint has the last word.
 	if n := len(*h.ids); w.base.role(h.name) != nil && *h.threshold > n {
 		return fmt.Errorf("%w: a threshold of %d with %d keys can never be met", ErrInvalid, *h.threshold, n)
+	}
+	// A root that has no spare key yet is still being set up; then lint has the last word here too.
+	if n := len(*h.ids); h.name == tuf.ROOT && spare && n <= *h.threshold && !w.cfg.NoSpareKey && !change.NoSpareKey {
+		return fmt.Errorf("%w: it would need %d of %d keys, and the loss of one would end the repository", ErrNoSpareKey, *h.threshold, n)
 	}
 	return nil
 }

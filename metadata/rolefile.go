@@ -83,6 +83,12 @@ func readHeader(data []byte) (header, error) {
 	return file.Signed, nil
 }
 
+// FileVersion is the version that a metadata file states. ErrDamaged.
+func FileVersion(data []byte) (int64, error) {
+	h, err := readHeader(data)
+	return h.Version, err
+}
+
 // typeOf is the _type of a role's file.
 func typeOf(role string) string {
 	if isTopLevel(role) {

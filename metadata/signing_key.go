@@ -20,23 +20,23 @@ type OpenKeysOptions struct {
 	Dir        string                                    // relative paths are relative to it; "" is the working directory
 	Env        func(name string) (value string, ok bool) // for env: keys
 	Passphrase func(keyName string) ([]byte, error)      // asked when a private key is encrypted
+	Opener     KeyOpener                                 // for keys that are neither in files nor in variables; nil: there are none
 }
 
 // OpenKeys opens private keys by URI, without a workspace. Each is named after its file or variable: file:online.pem is
-// online, env:ONLINE_KEY is online_key. ErrInvalid for two whose passphrases could not be told apart, ErrKeyMissing,
-// ErrPassphrase, ErrKey.
+// online, env:ONLINE_KEY is online_key; a key in a token, after its object. ErrInvalid for two whose passphrases could not
+// be told apart, ErrKeyMissing, ErrPassphrase, ErrKey.
 func OpenKeys(uris []string, o OpenKeysOptions) ([]SigningKey, error) {
-	source := keySource{o.Dir, o.Env, o.Passphrase}
+	source := keySource{o.Dir, o.Env, o.Passphrase, o.Opener}
 	named := map[string]string{}
 	var keys []SigningKey
 	for _, uri := range uris {
-		name := keyNameOf(uri)
-		variable := passphraseVariable(name)
-		if other, taken := named[variable]; taken {
-			return nil, sharedVariable(other, name)
+		name, err := freshName(uri, named)
+		if err != nil {
+			return nil, err
 		}
-		named[variable] = name
-		signer, err := source.read(name, uri)
+		named[passphraseVariable(name)] = name
+		signer, err := source.read(name, uri, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -45,13 +45,32 @@ func OpenKeys(uris []string, o OpenKeysOptions) ([]SigningKey, error) {
 	return keys, nil
 }
 
+// freshName names a key after its URI, apart from those that are named already by variable. A key without a passphrase
+// gets a number where its name is taken.
+func freshName(uri string, named map[string]string) (string, error) {
+	name := nameOfURI(uri)
+	other, taken := named[passphraseVariable(name)]
+	if !taken {
+		return name, nil
+	}
+	if u, err := parseKeyURI(uri); err != nil || u.foreign == "" {
+		return "", sharedVariable(other, name)
+	}
+	for n := 2; ; n++ {
+		numbered := fmt.Sprintf("%s-%d", name, n)
+		if _, taken := named[passphraseVariable(numbered)]; !taken {
+			return numbered, nil
+		}
+	}
+}
+
 // SigningKeys are the keys of tufoci.yaml that are at hand, or those named, each a name of tufoci.yaml or a key URI. Those
 // of tufoci.yaml are opened when they first sign. ErrKeyMissing.
 func (w *Workspace) SigningKeys(names ...string) ([]SigningKey, error) {
 	open := w.newSigners()
 	if len(names) == 0 {
 		for _, name := range slices.Sorted(maps.Keys(w.cfg.Keys)) {
-			if w.keySource().has(w.cfg.Keys[name].URI) {
+			if w.hasKey(name) {
 				names = append(names, name)
 			}
 		}

@@ -123,6 +123,9 @@ func (e *edit) setConfig(change func(*Config) error) error {
 // commit writes the edit. Killed on the way, it leaves files that nothing refers to, or periods of roles to come.
 func (e *edit) commit() error {
 	w := e.w
+	if err := w.thawed(e.files, e.unstage); err != nil {
+		return err
+	}
 	if e.yaml != nil {
 		if err := w.disk.write(w.configPath(), e.yaml, 0o644); err != nil {
 			return err
@@ -145,6 +148,9 @@ func (e *edit) commit() error {
 
 // saveStaged writes staged files in the order given.
 func (w *Workspace) saveStaged(files []*roleFile) error {
+	if err := w.thawed(files, nil); err != nil {
+		return err
+	}
 	var changes []fileChange
 	for _, f := range files {
 		data, err := f.read()

@@ -103,7 +103,11 @@ func (w *Workspace) ResetAll() error {
 	if w.base == nil {
 		return fmt.Errorf("%w: nothing was published yet: there is nothing to go back to", ErrInvalid)
 	}
-	for _, role := range slices.Sorted(maps.Keys(w.staged)) {
+	staged := slices.Sorted(maps.Keys(w.staged))
+	if err := w.thawed(nil, staged); err != nil {
+		return err
+	}
+	for _, role := range staged {
 		if err := w.unstage(role); err != nil {
 			return err
 		}

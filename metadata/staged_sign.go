@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,6 +69,9 @@ func (w *Workspace) Sign(ctx context.Context, roles, keys []string) ([]RoleSigna
 			names = open.atHand(rules...)
 		}
 		f, by, err := open.sign(ctx, w.staged[role], rules, names, false)
+		if errors.Is(err, ErrKeyMissing) {
+			return nil, w.missingKey(err, role)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -81,6 +85,7 @@ func (w *Workspace) Sign(ctx context.Context, roles, keys []string) ([]RoleSigna
 			return nil, w.uselessKey(name, roles)
 		}
 	}
+	w.recordSeen()
 	if err := w.saveStaged(signed); err != nil {
 		return nil, err
 	}
@@ -118,21 +123,18 @@ func (w *Workspace) stagedNames() ([]string, error) {
 
 // rulesOf are the thresholds of what is staged of a role. A root must meet those of its predecessor too (spec 5.3.4).
 func (w *Workspace) rulesOf(role string) ([]rule, error) {
-	rules, err := w.view().rules(role)
-	if err != nil || role != tuf.ROOT || w.base == nil || w.staged[role] == nil {
-		return rules, err
+	if w.staged[role] == nil {
+		return w.view().rules(role)
 	}
-	old, err := parseFile[tuf.RootType](w.base.role(tuf.ROOT))
-	if err != nil {
-		return nil, err
-	}
-	return append([]rule{rootRule(old, tuf.ROOT)}, rules...), nil
+	return w.view().rulesAfter(role, w.base.role(role))
 }
 
 // sign signs a file with those of the keys named that a rule knows, and returns these. With enough it stops once the
 // thresholds are met.
 func (s *signers) sign(ctx context.Context, f *roleFile, rules []rule, names []string, enough bool) (*roleFile, []string, error) {
-	return signFile(ctx, f, rules, names, enough, s.named)
+	signed, by, err := signFile(ctx, f, rules, names, enough, s.named)
+	s.noteSigned(by)
+	return signed, by, err
 }
 
 // signFile is signers.sign, with the keys that open returns by name.
@@ -170,15 +172,24 @@ func signFile(ctx context.Context, f *roleFile, rules []rule, names []string, en
 
 // uselessKey says which keys would have counted.
 func (w *Workspace) uselessKey(name string, roles []string) error {
+	accepts, err := w.accepts(roles)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: key %q may sign none of the roles: %s", ErrKeyMissing, name, accepts)
+}
+
+// accepts says which keys the roles take, and where to look for them.
+func (w *Workspace) accepts(roles []string) (string, error) {
 	var accepts []string
 	for _, role := range roles {
 		rules, err := w.rulesOf(role)
 		if err != nil {
-			return err
+			return "", err
 		}
 		infos, err := w.keyInfos(role, rules...)
 		if err != nil {
-			return err
+			return "", err
 		}
 		var keys []string
 		for _, k := range infos {
@@ -186,7 +197,7 @@ func (w *Workspace) uselessKey(name string, roles []string) error {
 		}
 		accepts = append(accepts, fmt.Sprintf("%s takes %s", role, strings.Join(keys, ", ")))
 	}
-	return fmt.Errorf("%w: key %q may sign none of the roles: %s", ErrKeyMissing, name, strings.Join(accepts, "; "))
+	return strings.Join(accepts, "; "), nil
 }
 
 // Signatures counts the signatures of every staged role.

@@ -18,6 +18,7 @@ type Status struct {
 	Roles               []RoleStatus
 	Added, Removed      []Target // staged entries: new or changed, gone
 	Drift               []string // where tufoci.yaml and the metadata differ, one sentence each
+	Frozen              []Freeze // what people are signing elsewhere
 }
 
 // BaseInfo says which bundle the base is.
@@ -45,7 +46,7 @@ type RoleStatus struct {
 
 // Status tells what is staged, who must sign and what expires when. It opens hash bins only if they are staged.
 func (w *Workspace) Status() (*Status, error) {
-	st := &Status{Repository: w.cfg.Repository, Channel: w.cfg.Channel}
+	st := &Status{Repository: w.cfg.Repository, Channel: w.cfg.Channel, Frozen: w.Frozen()}
 	if w.base != nil {
 		info := w.base.info
 		st.Published = &info

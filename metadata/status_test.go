@@ -251,7 +251,8 @@ func TestSignRefuses(t *testing.T) {
 		"unknown key":  {nil, []string{"none"}, ErrKeyMissing},
 		"wrong key":    {nil, []string{"rel", "online"}, ErrKeyMissing},
 		"no such file": {nil, []string{"file:none.pem"}, ErrKeyMissing},
-		"other scheme": {nil, []string{"foo://x"}, ErrInvalid},
+		"other scheme": {nil, []string{"foo:x"}, ErrInvalid},
+		"no opener":    {nil, []string{"foo://x"}, ErrKeyMissing},
 	} {
 		if _, err := ws.Sign(ctx, c.roles, c.keys); err == nil {
 			t.Errorf("%s: no error", name)

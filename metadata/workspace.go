@@ -21,6 +21,8 @@ const (
 	blobsDir   = "targets"
 	keysDir    = "keys"
 	lockFile   = "lock"
+
+	ceremonyDir = "ceremony"
 )
 
 // Workspace is a publisher's directory: tufoci.yaml and .tufoci. It holds the lock of the directory until Close.
@@ -31,6 +33,7 @@ type Workspace struct {
 	now        func() time.Time
 	passphrase func(keyName string) ([]byte, error)
 	env        func(name string) (string, bool)
+	opener     KeyOpener
 	readOnly   bool
 
 	lock   *flock.Flock
@@ -38,8 +41,13 @@ type Workspace struct {
 	base   *base                // nil before the first publish
 	staged map[string]*roleFile // next versions by role
 
+	freezes []Freeze // of staged roles
+
 	parsed parsedFiles
 	opened map[string]Signer // private keys by URI
+
+	seen        map[string]KeySeen // by key id; nil: not read yet
+	seenChanged bool
 }
 
 // OpenOptions are the surroundings of a workspace.
@@ -47,6 +55,7 @@ type OpenOptions struct {
 	Now        func() time.Time                          // default time.Now
 	Passphrase func(keyName string) ([]byte, error)      // asked when a private key is opened
 	Env        func(name string) (value string, ok bool) // default os.LookupEnv; for env: keys
+	Opener     KeyOpener                                 // for keys that are neither in files nor in variables; nil: there are none
 	ReadOnly   bool                                      // shared lock; every edit fails
 }
 
@@ -64,7 +73,7 @@ func Open(dir string, o OpenOptions) (*Workspace, error) {
 
 func newWorkspace(dir string, o OpenOptions) *Workspace {
 	w := &Workspace{
-		dir: dir, now: o.Now, passphrase: o.Passphrase, env: o.Env, readOnly: o.ReadOnly,
+		dir: dir, now: o.Now, passphrase: o.Passphrase, env: o.Env, opener: o.Opener, readOnly: o.ReadOnly,
 		disk: &disk{}, opened: map[string]Signer{}, parsed: newParsedFiles(),
 	}
 	if w.now == nil {
@@ -118,6 +127,9 @@ func (w *Workspace) load() error {
 		return err
 	}
 	if w.staged, err = w.loadStaged(); err != nil {
+		return err
+	}
+	if err := w.loadFreezes(); err != nil {
 		return err
 	}
 	if w.base == nil && (w.staged[tuf.ROOT] == nil || w.staged[tuf.TARGETS] == nil) {

@@ -30,20 +30,26 @@ type Key struct {
 	Scheme string
 	Public string   // PEM
 	Roles  []string // that the newest metadata lets it sign; "bins" for all hash bins
+	Seen   KeySeen  // when it was last at work here
 }
 
 // KeyOptions describe a key that comes into tufoci.yaml.
 type KeyOptions struct {
 	Type  KeyType // GenerateKey only; default ed25519
+	URI   string  // GenerateKey only: where a KeyOpener makes the key, instead of in a file
 	File  string  // of the private key; default .tufoci/keys/NAME.pem. Relative paths are relative to the workspace
 	Owner string  // who holds it, for people
 }
 
 // GenerateKey makes a private key, writes it encrypted with its passphrase to a file that must not exist yet, and adds it
-// to tufoci.yaml. ErrKeyExists, ErrPassphrase, ErrInvalid, ErrKey.
+// to tufoci.yaml. With a URI it is made there, in a token or a service, and never leaves it.
+// ErrKeyExists, ErrPassphrase, ErrInvalid, ErrKey, ErrKeyMissing.
 func (w *Workspace) GenerateKey(name string, o KeyOptions) (*Key, error) {
 	if err := w.newKeyName(name); err != nil {
 		return nil, err
+	}
+	if o.URI != "" {
+		return w.createKey(name, o)
 	}
 	private, err := GenerateKey(o.Type)
 	if err != nil {
@@ -52,22 +58,30 @@ func (w *Workspace) GenerateKey(name string, o KeyOptions) (*Key, error) {
 	return w.keepKey(name, private, o)
 }
 
-// ImportKey takes a private key in PEM, which may be encrypted with the key's passphrase, and keeps it as GenerateKey
-// does. ErrKeyExists, ErrPassphrase, ErrInvalid, ErrKey.
-func (w *Workspace) ImportKey(name string, data []byte, o KeyOptions) (*Key, error) {
-	if err := w.newKeyName(name); err != nil {
+// createKey has a KeyOpener make the key.
+func (w *Workspace) createKey(name string, o KeyOptions) (*Key, error) {
+	u, err := parseKeyURI(o.URI)
+	switch {
+	case err != nil:
 		return nil, err
+	case u.foreign == "":
+		return nil, fmt.Errorf("%w: %s: a key is made in a file, or at pkcs11:ATTRIBUTES or NAME://RESOURCE", ErrInvalid, o.URI)
+	case o.File != "":
+		return nil, fmt.Errorf("%w: a key is made in a file or at a URI, not at both", ErrInvalid)
+	case w.opener == nil:
+		return nil, fmt.Errorf("%w: key %q: nothing here opens %s", ErrKeyMissing, name, o.URI)
 	}
-	var passphrase []byte
-	if IsEncrypted(data) {
-		var err error
-		if passphrase, err = w.keySource().askPassphrase(name); err != nil {
-			return nil, fmt.Errorf("key %q: %w", name, err)
-		}
-	}
-	private, err := DecodePrivateKey(data, passphrase)
+	public, err := w.opener.CreateKey(name, o.URI, o.Type)
 	if err != nil {
 		return nil, fmt.Errorf("key %q: %w", name, err)
+	}
+	return w.recordKey(name, o.URI, public, o.Owner)
+}
+
+// ImportKey takes a private key and keeps it as GenerateKey does. ErrKeyExists, ErrPassphrase, ErrInvalid, ErrKey.
+func (w *Workspace) ImportKey(name string, private crypto.Signer, o KeyOptions) (*Key, error) {
+	if err := w.newKeyName(name); err != nil {
+		return nil, err
 	}
 	return w.keepKey(name, private, o)
 }
@@ -128,6 +142,7 @@ func (w *Workspace) Keys() ([]Key, error) {
 		k := w.cfg.Keys[name]
 		out = append(out, Key{
 			Name: name, URI: k.URI, Owner: k.Owner, ID: id, Type: pub.Type, Scheme: pub.Scheme, Public: k.Public, Roles: roles[name],
+			Seen: w.lastSeen()[id],
 		})
 	}
 	return out, nil

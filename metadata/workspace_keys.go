@@ -59,7 +59,12 @@ func (w *Workspace) keyInfos(role string, rules ...rule) ([]KeyInfo, error) {
 
 func (w *Workspace) keyInfo(id string, key *tuf.Key, signed bool) KeyInfo {
 	name := w.keyName(key)
-	return KeyInfo{ID: id, Name: name, URI: w.cfg.Keys[name].URI, Type: key.Type, Scheme: key.Scheme, Signed: signed}
+	k := w.cfg.Keys[name]
+	info := KeyInfo{ID: id, Name: name, URI: k.URI, Owner: k.Owner, Type: key.Type, Scheme: key.Scheme, Signed: signed}
+	if own, err := key.ID(); err == nil {
+		info.Seen = w.lastSeen()[own]
+	}
+	return info
 }
 
 // signers opens private keys, each once.
@@ -94,7 +99,7 @@ func (s *signers) open(name, uri string, want *tuf.Key) (Signer, error) {
 	signer := s.opened[uri]
 	if signer == nil {
 		var err error
-		if signer, err = s.w.keySource().read(name, uri); err != nil {
+		if signer, err = s.w.keySource().read(name, uri, want); err != nil {
 			return nil, err
 		}
 		s.opened[uri] = signer
@@ -110,14 +115,19 @@ type keySource struct {
 	dir        string // relative paths are relative to it
 	env        func(name string) (string, bool)
 	passphrase func(keyName string) ([]byte, error)
+	opener     KeyOpener
 }
 
-func (w *Workspace) keySource() keySource { return keySource{w.dir, w.env, w.passphrase} }
+func (w *Workspace) keySource() keySource { return keySource{w.dir, w.env, w.passphrase, w.opener} }
 
-func (s keySource) read(name, uri string) (Signer, error) {
+// read opens the private key at a URI. With want it is that key, or has yet to prove it when it signs.
+func (s keySource) read(name, uri string, want *tuf.Key) (Signer, error) {
 	u, err := parseKeyURI(uri)
 	if err != nil {
 		return nil, err
+	}
+	if u.foreign != "" {
+		return s.openForeign(name, u.foreign, want)
 	}
 	data, err := u.read(s.dir, s.env)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -143,11 +153,26 @@ func (s keySource) read(name, uri string) (Signer, error) {
 	return signer, nil
 }
 
-// has reports whether something can be read at a URI; "" is none.
-func (s keySource) has(uri string) bool {
+// openForeign opens a key that is neither in a file nor in a variable.
+func (s keySource) openForeign(name, uri string, want *tuf.Key) (Signer, error) {
+	if s.opener == nil {
+		return nil, fmt.Errorf("%w: key %q: nothing here opens %s", ErrKeyMissing, name, uri)
+	}
+	signer, err := s.opener.OpenKey(name, uri, want)
+	if err != nil {
+		return nil, fmt.Errorf("key %q: %w", name, err)
+	}
+	return checkedSigner{signer}, nil
+}
+
+// has reports whether something can be read at a URI, or whether a KeyOpener has the key; "" is nothing.
+func (s keySource) has(uri string, public *tuf.Key) bool {
 	u, err := parseKeyURI(uri)
 	if err != nil {
 		return false
+	}
+	if u.foreign != "" {
+		return s.opener != nil && s.opener.HasKey(u.foreign, public)
 	}
 	_, err = u.read(s.dir, s.env)
 	return err == nil
@@ -160,14 +185,19 @@ func (s keySource) askPassphrase(name string) ([]byte, error) {
 	return s.passphrase(name)
 }
 
+// hasKey reports whether the private key of a name in tufoci.yaml is at hand.
+func (w *Workspace) hasKey(name string) bool {
+	pub, _, err := w.publicKey(name)
+	return err == nil && w.keySource().has(w.cfg.Keys[name].URI, pub)
+}
+
 // atHand lists the names of the keys among those of the rules that tufoci.yaml has a URI for, and whose private key is
 // there. It opens none.
 func (s *signers) atHand(rules ...rule) []string {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(s.w.cfg.Keys)) {
-		k := s.w.cfg.Keys[name]
 		pub, _, err := s.w.publicKey(name)
-		if err != nil || !inRules(rules, pub) || !s.w.keySource().has(k.URI) {
+		if err != nil || !inRules(rules, pub) || !s.w.hasKey(name) {
 			continue
 		}
 		names = append(names, name)

@@ -68,7 +68,12 @@ func addExitCodeFlag(cmd *cobra.Command, value *bool) {
 	cmd.Flags().BoolVar(value, "exit-code", false, "exit with 30 when there is nothing to do")
 }
 
-func newDiffResult(w *metadata.Workspace, diffs []metadata.RoleDiff) *diffResult {
+// contents are the bytes of the targets that a diff speaks of: a workspace, or what was taken out of one to be signed.
+type contents interface {
+	Contents(c metadata.Change) (old, next []byte, err error)
+}
+
+func newDiffResult(w contents, diffs []metadata.RoleDiff) *diffResult {
 	r := &diffResult{Roles: make([]roleDiff, 0, len(diffs))}
 	for _, d := range diffs {
 		out := roleDiff{Role: d.Role, BaseVersion: d.BaseVersion, StagedVersion: d.StagedVersion, Changes: make([]change, 0, len(d.Changes))}
@@ -96,18 +101,5 @@ func (r *diffResult) text(w io.Writer, _ *app) {
 }
 
 func (c change) String() string {
-	what := c.Kind
-	if c.Subject != "" {
-		what += " " + c.Subject
-	}
-	switch {
-	case c.Old == "" && c.New == "":
-		return what
-	case c.Old == "":
-		return fmt.Sprintf("+ %s: %s", what, c.New)
-	case c.New == "":
-		return fmt.Sprintf("- %s: %s", what, c.Old)
-	default:
-		return fmt.Sprintf("~ %s: %s -> %s", what, c.Old, c.New)
-	}
+	return metadata.Change{Kind: c.Kind, Subject: c.Subject, Old: c.Old, New: c.New}.String()
 }

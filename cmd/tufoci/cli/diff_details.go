@@ -10,7 +10,7 @@ import (
 
 // changeDetails says what a change of a target under a reserved name means to
 // clients: nobody should sign that unseen.
-func changeDetails(w *metadata.Workspace, c metadata.Change) []string {
+func changeDetails(w contents, c metadata.Change) []string {
 	if c.Kind != "target" {
 		return []string{}
 	}
@@ -28,11 +28,11 @@ func changeDetails(w *metadata.Workspace, c metadata.Change) []string {
 }
 
 // revocationDetails says which revocations a changed list gains and loses.
-func revocationDetails(w *metadata.Workspace, c metadata.Change) []string {
+func revocationDetails(w contents, c metadata.Change) []string {
 	out := []string{}
 	oldData, newData, err := w.Contents(c)
 	if err != nil || oldData == nil && c.Old != "" || newData == nil && c.New != "" {
-		return append(out, "its bytes are not in this workspace")
+		return append(out, "its bytes are not at hand")
 	}
 	old, err := parseRevocations(oldData)
 	if err != nil {

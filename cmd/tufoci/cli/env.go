@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tufoci/tufoci/keys/token"
 )
 
 // The environment variables that tufoci reads, and no others. Nothing that
@@ -23,6 +25,7 @@ const (
 	envRegistryConfig = "TUFOCI_REGISTRY_CONFIG"
 	envCAFile         = "TUFOCI_CA_FILE"
 	envPassphrase     = "TUFOCI_PASSPHRASE" // and TUFOCI_PASSPHRASE_<KEYNAME>
+	envPIN            = token.PINVariable   // of PKCS#11 tokens
 
 	envConfigHome   = "XDG_CONFIG_HOME"
 	envStateHome    = "XDG_STATE_HOME"
@@ -30,12 +33,13 @@ const (
 	envHome         = "HOME"
 	envDockerConfig = "DOCKER_CONFIG"
 	envCI           = "CI"
+	envAgent        = "SSH_AUTH_SOCK" // where the ssh-agent of ssh-agent: keys listens
 )
 
 var allowedEnv = []string{
 	envWorkspace, envConfig, envStateDir, envCacheDir, envFormat, envTimeout, envNoTTY, envDebug,
-	envUsername, envPassword, envIdentityToken, envRegistryConfig, envCAFile, envPassphrase,
-	envConfigHome, envStateHome, envCacheHome, envHome, envDockerConfig, envCI,
+	envUsername, envPassword, envIdentityToken, envRegistryConfig, envCAFile, envPassphrase, envPIN,
+	envConfigHome, envStateHome, envCacheHome, envHome, envDockerConfig, envCI, envAgent,
 }
 
 // environment reads variables of the allow-list.

@@ -64,6 +64,8 @@ type subject struct {
 	pin     string // how to add the first trust
 	copy    string // the repository of a copy next to images
 	until   string // how long what was refused would last
+	file    string // of a ceremony
+	wanted  string // who is to sign, by each rule
 }
 
 // usageError is a wrong command line, or a question that cannot be asked.
@@ -129,7 +131,7 @@ func (s subject) fill(template string) string {
 	for placeholder, value := range map[string]string{
 		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
 		"{target}": s.target, "{key}": s.key, "{host}": s.host, "{keys}": s.keys,
-		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until, "{copy}": s.copy,
+		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until, "{copy}": s.copy, "{file}": s.file, "{wanted}": s.wanted,
 	} {
 		if !strings.Contains(template, placeholder) {
 			continue

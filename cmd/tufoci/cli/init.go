@@ -118,6 +118,7 @@ func (a *app) initLibraryOptions(ctx context.Context, repository string, o initO
 		Now:        a.world.Now,
 		Passphrase: a.newPassphrase(ctx),
 		Env:        a.world.LookupEnv,
+		Opener:     a.opener,
 	}
 	for _, kv := range o.keys.values {
 		opts.Keys[kv[0]] = append(opts.Keys[kv[0]], kv[1])

@@ -31,6 +31,7 @@ var documents = map[string][]result{
 	"key show":          {&keyResult{}},
 	"key rm":            {&keyResult{}},
 	"key list":          {&keyListResult{}},
+	"key test":          {&keyTestResult{}},
 	"role list":         {&roleListResult{}},
 	"role show":         {&roleResult{}},
 	"role set":          {&roleSetResult{}},
@@ -60,6 +61,17 @@ var documents = map[string][]result{
 	"diff":              {&diffResult{}},
 	"reset":             {&resetResult{}},
 	"sign":              {&signResult{}},
+	"payload":           {&payloadResult{}},
+	"sign-payload":      {&signPayloadResult{}},
+	"add-signature":     {&signResult{}},
+	"ceremony start":    {&ceremonyResult{}},
+	"ceremony review":   {&ceremonyReviewResult{}},
+	"ceremony sign":     {&ceremonyResult{}},
+	"ceremony add":      {&ceremonyResult{}},
+	"ceremony status":   {&ceremonyResult{}},
+	"ceremony apply":    {&ceremonyResult{}},
+	"ceremony abort":    {&ceremonyAbortResult{}},
+	"ceremony runbook":  {&ceremonyRunbookResult{}},
 	"publish":           {&publishResult{}},
 	"trust add":         {&trustAddResult{}},
 	"trust list":        {&trustListResult{}},
@@ -84,7 +96,7 @@ var documents = map[string][]result{
 
 var (
 	docHeading = regexp.MustCompile("^##+ (.*)$")
-	docCommand = regexp.MustCompile("`tufoci ([a-z ]+)`")
+	docCommand = regexp.MustCompile("`tufoci ([a-z -]+)`")
 	docMember  = regexp.MustCompile("^\\| `([^`]+)` \\| ([^|]+) \\|")
 )
 
@@ -198,6 +210,8 @@ func compare(t *testing.T, what string, documented, real map[string]string) {
 
 // objects are the structs that have a section of their own.
 var objects = map[reflect.Type]string{
+	reflect.TypeFor[keySeen]():                 "key seen",
+	reflect.TypeFor[keyDrill]():                "key drill",
 	reflect.TypeFor[imageCopy]():               "image copy",
 	reflect.TypeFor[mirrorSync]():              "mirror",
 	reflect.TypeFor[mirror.Receipt]():          "receipt",
@@ -217,6 +231,11 @@ var objects = map[reflect.Type]string{
 	reflect.TypeFor[change]():                  "change",
 	reflect.TypeFor[roleSignatures]():          "role signatures",
 	reflect.TypeFor[signatureRule]():           "signature rule",
+	reflect.TypeFor[payloadInfo]():             "payload",
+	reflect.TypeFor[rolePayload]():             "role payload",
+	reflect.TypeFor[ceremonyInfo]():            "ceremony",
+	reflect.TypeFor[ceremonyBase]():            "base of a ceremony",
+	reflect.TypeFor[openCeremony]():            "open ceremony",
 	reflect.TypeFor[roleChange]():              "role change",
 	reflect.TypeFor[sentBlob]():                "blob",
 	reflect.TypeFor[published]():               "publication",

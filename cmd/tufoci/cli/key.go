@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,7 @@ import (
 
 func (a *app) newKey() *cobra.Command {
 	return newGroup("key", "Keys of the workspace: private ones, and public ones held elsewhere",
-		a.newKeyGenerate(), a.newKeyImport(), a.newKeyAdd(), a.newKeyList(), a.newKeyShow(), a.newKeyRemove())
+		a.newKeyGenerate(), a.newKeyImport(), a.newKeyAdd(), a.newKeyList(), a.newKeyShow(), a.newKeyTest(), a.newKeyRemove())
 }
 
 // keyInfo is a key of tufoci.yaml.
@@ -24,12 +25,37 @@ type keyInfo struct {
 	Scheme string   `json:"scheme"`
 	Owner  string   `json:"owner"`
 	Roles  []string `json:"roles"`
+	Seen   *keySeen `json:"seen"`
+}
+
+// keySeen is when a key was last at work in this workspace.
+type keySeen struct {
+	Time   moment `json:"time"`
+	URI    string `json:"uri"`
+	Tested bool   `json:"tested"`
+}
+
+func newKeySeen(s metadata.KeySeen) *keySeen {
+	if s.Time.IsZero() {
+		return nil
+	}
+	return &keySeen{Time: moment{s.Time}, URI: s.URI, Tested: s.Tested}
+}
+
+func (s *keySeen) String() string {
+	switch {
+	case s == nil:
+		return ""
+	case s.Tested:
+		return s.Time.UTC().Format(time.DateOnly) + " (test)"
+	}
+	return s.Time.UTC().Format(time.DateOnly)
 }
 
 func newKeyInfo(k metadata.Key) keyInfo {
 	return keyInfo{
 		Name: k.Name, URI: k.URI, ID: k.ID, Type: k.Type, Scheme: k.Scheme, Owner: k.Owner,
-		Roles: append([]string{}, k.Roles...),
+		Roles: append([]string{}, k.Roles...), Seen: newKeySeen(k.Seen),
 	}
 }
 
@@ -48,5 +74,8 @@ func (r *keyResult) text(w io.Writer, _ *app) {
 	}
 	if len(r.Roles) > 0 {
 		fmt.Fprintf(w, "roles   %s\n", printable(strings.Join(r.Roles, ", ")))
+	}
+	if r.Seen != nil {
+		fmt.Fprintf(w, "seen    %s by %s\n", r.Seen, printable(r.Seen.URI))
 	}
 }

@@ -17,9 +17,13 @@ func (a *app) newKeyGenerate() *cobra.Command {
 		Use:   "generate NAME",
 		Short: "Make a private key, encrypted with its passphrase",
 		Long: `Make a private key and write it, encrypted, as PKCS#8 PEM. The passphrase is that
-of TUFOCI_PASSPHRASE_NAME, of TUFOCI_PASSPHRASE, or is asked for.`,
+of TUFOCI_PASSPHRASE_NAME, of TUFOCI_PASSPHRASE, or is asked for.
+
+With --uri it is made in a token (pkcs11:...) or a key management service
+(NAME://..., by the program sigstore-kms-NAME), which it never leaves.`,
 		Example: `  tufoci key generate root-a
-  tufoci key generate rel --type ecdsa-p256 -o rel.pem`,
+  tufoci key generate rel --type ecdsa-p256 -o rel.pem
+  tufoci key generate root-b --uri 'pkcs11:token=root-b;object=tuf?module-path=/usr/lib/libykcs11.so'`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			o.Type = metadata.KeyType(kind)
@@ -39,6 +43,7 @@ of TUFOCI_PASSPHRASE_NAME, of TUFOCI_PASSPHRASE, or is asked for.`,
 	f := cmd.Flags()
 	f.StringVar(&kind, "type", types[0], "`TYPE` of the key: "+strings.Join(types, ", "))
 	f.StringVarP(&o.File, "output", "o", "", "`FILE` of the private key (default .tufoci/keys/NAME.pem in the workspace)")
+	f.StringVar(&o.URI, "uri", "", "make the key at `URI`, in a token or a service: pkcs11:..., NAME://...")
 	f.StringVar(&o.Owner, "owner", "", "who holds the key, as `TEXT`")
 	return cmd
 }

@@ -42,8 +42,8 @@ func (r *keyListResult) text(w io.Writer, _ *app) {
 	rows := make([][]string, 0, len(r.Keys))
 	for _, k := range r.Keys {
 		rows = append(rows, []string{
-			k.Name, k.Scheme, shorten(k.ID, 12), first(k.URI, "held elsewhere"), strings.Join(k.Roles, ", "), k.Owner,
+			k.Name, k.Scheme, shorten(k.ID, 12), first(k.URI, "held elsewhere"), strings.Join(k.Roles, ", "), k.Owner, k.Seen.String(),
 		})
 	}
-	table(w, []string{"NAME", "SCHEME", "ID", "PRIVATE KEY", "ROLES", "OWNER"}, rows)
+	table(w, []string{"NAME", "SCHEME", "ID", "PRIVATE KEY", "ROLES", "OWNER", "LAST SEEN"}, rows)
 }

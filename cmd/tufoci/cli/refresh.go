@@ -138,6 +138,9 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 	opts.Progress = bars.progress()
 	res, err := publish.Refresh(ctx, k.root, repo, *opts)
 	bars.close()
+	if none, ok := errors.AsType[*metadata.NoKeysError](err); ok && k.ws != nil {
+		k.ws.NameKeys(none)
+	}
 	if err != nil {
 		return nil, err
 	}

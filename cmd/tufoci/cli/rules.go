@@ -3,11 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 
+	"github.com/tufoci/tufoci/ceremony"
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/keys"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/mirror"
@@ -122,6 +125,21 @@ var rules = []rule{
 	{is(notationdir.ErrForeign), exitRefused, "it is not overwritten in passing", []string{"look at it; into another directory: `tufoci trust sync {trust} --to notation --dir DIR`", "`{command} --help`"}},
 	{is(notationdir.ErrLocked), exitLocked, "another tufoci syncs into this directory", []string{"`{command}` again, when it is done"}},
 
+	// Ceremonies, and signatures that were made elsewhere.
+	{is(ceremony.ErrNewerFormat), exitMalformed, "who started the ceremony has a newer tufoci", []string{"ask for the version that wrote it; this is `tufoci version`"}},
+	{is(ceremony.ErrFormat), exitMalformed, "it was changed on its way, or is something else; nothing was signed", []string{"ask who started the ceremony for the file again, and compare the txid by voice: `tufoci ceremony review {file}`"}},
+	{is(ceremony.ErrOther), exitDiffers, "signatures are over the bytes of one ceremony, and count for no other", []string{"compare the txid with who sent it: `tufoci ceremony review {file}`"}},
+	{is(ceremony.ErrMoved), exitConflict, "somebody has published since the ceremony started; signatures of it would not count", []string{"who started it: `tufoci ceremony abort {file}`, then `tufoci publish` takes over what others did"}},
+	{is(ceremony.ErrBaseDiffers), exitDiffers, "the file says of what is published what is not so", []string{"do not sign; ask who started it, and compare with `tufoci inspect {source}`"}},
+	{is(ceremony.ErrIncomplete), exitNeedSignatures, "{wanted}", []string{"{keys}: `tufoci ceremony sign {file} --key URI`, with the URI of their key"}},
+	{is(ceremony.ErrNeedsKey), exitUsage, "it is the bare signature, as openssl and pkcs11-tool write it", []string{"`tufoci ceremony add {file} SIG --key NAME`, with the name of the key"}},
+	{is(ceremony.ErrLocked), exitLocked, "two commands add signatures to the same file", []string{"`{command}` again, when it is done"}},
+	{is(metadata.ErrPayload), exitMalformed, "keys of a repository sign its metadata, and nothing else", []string{"whoever has the workspace: `tufoci payload ROLE -o FILE`"}},
+	{is(metadata.ErrFrozen), exitRefused, "people are signing these bytes; other ones would make their signatures void", []string{"`tufoci ceremony abort {file}` gives the ceremony up and keeps what is staged"}},
+	{is(metadata.ErrChanged), exitRefused, "the signatures are over other bytes, and would not count", []string{"`tufoci ceremony abort {file}`, then start it again"}},
+	{is(metadata.ErrNotFrozen), exitOther, "it is over, or was started in another workspace", []string{"`tufoci status` shows the open ones"}},
+	{is(metadata.ErrSignature), exitThreshold, "only a signature that counts is added; nothing was changed", []string{"sign the bytes that `tufoci payload ROLE -o FILE` writes, or those of `tufoci ceremony review FILE -o FILE`, with a key of the role"}},
+
 	// The publisher's.
 	{is(publish.ErrDiffers), exitDiffers, "the tag was moved since it was signed, by you or by somebody else", []string{"compare with what was built: `tufoci image list` shows what is signed"}},
 	{is(publish.ErrBesideName), exitUsage, "a copy is kept in a repository, or in those of images that match a pattern", []string{"`{command} --help`"}},
@@ -134,6 +152,11 @@ var rules = []rule{
 	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; to make them again on what is published: `tufoci reset {role}` drops them, and `tufoci publish` takes over what others did"}},
 	{is(publish.ErrMoving), exitConflict, "another publisher is at work", []string{"`tufoci publish`, when it is done"}},
 	{is(metadata.ErrPassphrase), exitKey, "the passphrase does not open the key", []string{"set the right TUFOCI_PASSPHRASE; which keys there are: `tufoci key list`"}},
+	{as[*brokenKeysError], exitKey, "what it needs is not here, or does not answer as it should", []string{"when that is mended: `tufoci key test`"}},
+	{as[*keys.PINError], exitKey, "tokens lock after a few wrong PINs, so none is tried twice; nothing that is staged was lost", []string{"with the right PIN in TUFOCI_PKCS11_PIN, in a file that pin-source= of the URI names, or typed: `tufoci key test`"}},
+	{as[*keys.PlaceError], exitKey, "the token, the agent, the service or the program that reaches it is not here, or refuses; nothing that is staged was lost", []string{"when it is here: `tufoci key test`; other keys that would do: `tufoci key list`"}},
+	{is(metadata.ErrUnsignable), exitKey, "no TUF client would count its signature, so it was dropped", []string{"`tufoci key test`"}},
+	{is(metadata.ErrNoSpareKey), exitRefused, "a root whose threshold is the number of its keys cannot survive the loss of one", []string{"add a key in the same step: `tufoci role set root --add-key NAME`"}},
 	{as[*metadata.NoKeysError], exitKey, "can be signed by: {keys}", []string{"with one of these keys: `tufoci refresh {source} --key FILE`"}},
 	{is(metadata.ErrKeyMissing, metadata.ErrKey), exitKey, "the key is not here, or not of a kind that can be used", []string{"`tufoci key list`"}},
 	{is(metadata.ErrKeyInUse), exitRefused, "a role would lose a key without a word", []string{"`tufoci role set ROLE --rm-key {key}`"}},
@@ -191,6 +214,12 @@ func (s *subject) learn(err error) {
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
 		s.role = e.Roles[0].Role
 	}
+	if e, ok := errors.AsType[*metadata.FrozenError](err); ok {
+		s.file = first(e.Freeze.File, ceremony.Short(e.Freeze.ID))
+	}
+	if e, ok := errors.AsType[*ceremony.IncompleteError](err); ok && len(e.Roles) > 0 {
+		s.keys, s.wanted = missingKeys(e.Roles[0]), wantedBy(e.Roles[0])
+	}
 	if e, ok := errors.AsType[*metadata.ImageInUseError](err); ok && len(e.Tags) > 0 {
 		s.target = strings.Join(e.Tags, " ")
 	}
@@ -212,7 +241,8 @@ func (s *subject) learnScope(e *trust.NoScopeError) {
 	}
 }
 
-// missingKeys lists who can still sign: name, start of the key id, URI.
+// missingKeys lists who can still sign: name, start of the key id, URI, owner, and
+// when the key was last at work.
 func missingKeys(r metadata.RoleSignatures) string {
 	var out []string
 	for _, rule := range r.Rules {
@@ -220,11 +250,27 @@ func missingKeys(r metadata.RoleSignatures) string {
 			continue
 		}
 		for _, k := range rule.Keys {
-			name := strings.TrimSpace(strings.Join([]string{k.Name, shorten(k.ID, 8), k.URI}, " "))
+			name := k.String()
 			if !k.Signed && !slices.Contains(out, name) { // a new root has two rules
 				out = append(out, name)
 			}
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// wantedBy says what each rule wants and has.
+func wantedBy(r metadata.RoleSignatures) string {
+	out := make([]string, len(r.Rules))
+	for i, rule := range r.Rules {
+		var all, have []string
+		for _, k := range rule.Keys {
+			all = append(all, k.String())
+			if k.Signed {
+				have = append(have, first(k.Name, shorten(k.ID, 8)))
+			}
+		}
+		out[i] = fmt.Sprintf("%s wants %d of {%s}; have: %s", rule.By, rule.Need, strings.Join(all, ", "), first(strings.Join(have, ", "), "none"))
+	}
+	return strings.Join(out, "; ")
 }

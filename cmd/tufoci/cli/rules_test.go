@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tufoci/tufoci/ceremony"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
@@ -122,6 +123,20 @@ func TestExitCodes(t *testing.T) {
 		{&verify.NoCopyError{Foreign: trust.ErrWrongRoot}, 23},
 		{trust.ErrRollback, 21},
 		{trust.ErrMinTimestamp, 21},
+		{ceremony.ErrFormat, 25},
+		{fmt.Errorf("%w: %w", ceremony.ErrFormat, metadata.ErrSignature), 25},
+		{ceremony.ErrNewerFormat, 25},
+		{metadata.ErrPayload, 25},
+		{ceremony.ErrOther, 12},
+		{&ceremony.BaseError{Frozen: 3, Published: 4}, 40},
+		{&ceremony.BaseError{Frozen: 3, Published: 3}, 12},
+		{&ceremony.IncompleteError{}, 31},
+		{ceremony.ErrNeedsKey, 2},
+		{ceremony.ErrLocked, 41},
+		{&metadata.FrozenError{}, 33},
+		{metadata.ErrChanged, 33},
+		{metadata.ErrNotFrozen, 1},
+		{metadata.ErrSignature, 22},
 		{&trust.VerificationError{Kind: trust.ErrThreshold, Role: "timestamp", Got: 0, Need: 1}, 22},
 		{trust.ErrNoTrust, 23},
 		{trust.ErrWrongRoot, 23},

@@ -13,12 +13,15 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/tufoci/tufoci/metadata"
 )
 
 // World is what a command line meets outside itself.
@@ -30,6 +33,13 @@ type World struct {
 	// LookupEnv reads an environment variable. Only the names of the
 	// allow-list in env.go, and what an env:VAR key names, are asked for.
 	LookupEnv func(name string) (string, bool)
+
+	// Environ is the environment of the programs that are run for keys,
+	// sigstore-kms-NAME, in the form of os.Environ; they need what their service
+	// wants. Its PATH is where they are looked for, then ProgramDir, the
+	// directory of the running program.
+	Environ    []string
+	ProgramDir string
 
 	// Now is the clock. Nothing in the environment and no flag moves it.
 	Now func() time.Time
@@ -51,11 +61,22 @@ func System() World {
 		Stdout:           os.Stdout,
 		Stderr:           os.Stderr,
 		LookupEnv:        os.LookupEnv,
+		Environ:          os.Environ(),
+		ProgramDir:       programDir(),
 		Now:              time.Now,
 		StdinIsTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		StderrIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		ReadPassword:     readPassword,
 	}
+}
+
+// programDir is where the running program lies, "" if the system does not say.
+func programDir() string {
+	file, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return filepath.Dir(file)
 }
 
 // readPassword reads from the terminal of the process. When ctx ends first, the
@@ -79,8 +100,9 @@ type app struct {
 	env     environment
 	stdin   *bufio.Reader
 	global  globalFlags
-	subject subject // names for the Next lines of errors
-	started bool    // flags and arguments were good, the command itself runs
+	subject subject            // names for the Next lines of errors
+	opener  metadata.KeyOpener // of this run
+	started bool               // flags and arguments were good, the command itself runs
 
 	mu       sync.Mutex // of the warnings
 	warnings []string
@@ -149,11 +171,13 @@ func (a *app) runUnless(forever *bool, do action) func(*cobra.Command, []string)
 		}
 		a.started = true
 		if *forever {
+			a.opener = a.newKeyOpener(cmd.Context())
 			return do(cmd.Context(), args)
 		}
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), time.Duration(a.global.timeout),
 			&timeoutError{limit: time.Duration(a.global.timeout)})
 		defer cancel()
+		a.opener = a.newKeyOpener(ctx)
 		err := do(ctx, args)
 		if err != nil && ctx.Err() != nil {
 			if late := (*timeoutError)(nil); errors.As(context.Cause(ctx), &late) {

@@ -21,6 +21,7 @@ type statusResult struct {
 	Added      []targetEntry  `json:"added"`
 	Removed    []targetEntry  `json:"removed"`
 	Drift      []string       `json:"drift"`
+	Ceremonies []openCeremony `json:"ceremonies"`
 }
 
 type publishedInfo struct {
@@ -84,6 +85,7 @@ func newStatusResult(st *metadata.Status) *statusResult {
 		Added:      targetEntries(st.Added),
 		Removed:    targetEntries(st.Removed),
 		Drift:      append([]string{}, st.Drift...),
+		Ceremonies: openCeremonies(st.Frozen),
 	}
 	if p := st.Published; p != nil {
 		r.Published = &publishedInfo{Digest: p.Digest, Tag: p.Tag, FetchedAt: moment{p.FetchedAt}}
@@ -128,6 +130,7 @@ func (r *statusResult) text(w io.Writer, a *app) {
 	for _, d := range r.Drift {
 		fmt.Fprintf(w, "drift: %s\n", printable(d))
 	}
+	writeOpenCeremonies(w, r.Ceremonies, a.world.Now())
 }
 
 func writeRoleStatuses(w io.Writer, roles []roleStatus, now time.Time) {

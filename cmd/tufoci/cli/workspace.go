@@ -26,6 +26,7 @@ func (a *app) withPassphrase(readOnly bool, passphrase func(string) ([]byte, err
 		Now:        a.world.Now,
 		Passphrase: passphrase,
 		Env:        a.world.LookupEnv,
+		Opener:     a.opener,
 		ReadOnly:   readOnly,
 	})
 	if err != nil {
