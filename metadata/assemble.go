@@ -51,14 +51,15 @@ type Release struct {
 type RoleChange struct {
 	Role     string
 	From, To int64  // From 0: new
-	Why      string // staged, renewed, online
+	Why      string // staged, renewed, proposed, online
 }
 
 // Why a role is in a release.
 const (
-	whyStaged  = "staged"  // edited here
-	whyRenewed = "renewed" // inside its renewal window, or its keys or periods changed
-	whyOnline  = "online"  // follows from the others: snapshot, timestamp, a new hash bin
+	whyStaged   = "staged"   // edited here
+	whyRenewed  = "renewed"  // inside its renewal window, or its keys or periods changed
+	whyProposed = "proposed" // by the holders of its keys, elsewhere
+	whyOnline   = "online"   // follows from the others: snapshot, timestamp, a new hash bin
 )
 
 // Assemble makes the next state of the repository. What is staged replaces the roles of the head, which are else taken

@@ -47,6 +47,8 @@ var (
 	ErrNotDelegated = errors.New("path is not delegated to the role")
 	// ErrNoSpareKey: a change would leave root without a spare key.
 	ErrNoSpareKey = errors.New("root would lose its spare key")
+	// ErrProposal: a role cannot be proposed, or what is proposed of it cannot follow the head.
+	ErrProposal = errors.New("cannot be proposed")
 	// ErrKeyMissing: no key of that name is known, or no private key is at hand that could sign.
 	ErrKeyMissing = errors.New("key is missing")
 	// ErrPayload: bytes to sign are not the canonical form of TUF metadata.

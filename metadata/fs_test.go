@@ -63,6 +63,10 @@ func TestEditKilledAtAnyStep(t *testing.T) {
 			}
 			return err
 		},
+		"proposal": func(ws *Workspace) error {
+			p := &RoleProposal{Proposal: Proposal{Role: "targets", Data: []byte("{}")}, Version: ws.base.version("targets") + 1}
+			return ws.RecordProposal(p, "tuf.in.targets.2", "sha256:00", true, start)
+		},
 		"sign": func(ws *Workspace) error {
 			if _, err := ws.Sign(t.Context(), nil, nil); err != nil && !errors.Is(err, ErrInvalid) {
 				return err

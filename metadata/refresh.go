@@ -14,10 +14,11 @@ import (
 type RefreshOptions struct {
 	Keys             []SigningKey // names must differ
 	Now              time.Time
-	TimestampVersion int64    // least version of the new timestamp; 0: the next one
-	Within           Window   // default: what each role states
-	Force            bool     // renew every role whose threshold the keys meet, due or not
-	Leave            []string // roles that are not renewed here, since somebody has the next version at work
+	TimestampVersion int64      // least version of the new timestamp; 0: the next one
+	Within           Window     // default: what each role states
+	Force            bool       // renew every role whose threshold the keys meet, due or not
+	Leave            []string   // roles that are not renewed here, since somebody has the next version at work
+	Proposals        []Proposal // taken over before anything is renewed: all of them, or the refresh fails
 }
 
 // Refresh makes the next state of a repository without a workspace: the head with timestamp, snapshot and every other
@@ -34,7 +35,7 @@ func Refresh(ctx context.Context, head *Head, o RefreshOptions) (*Release, error
 	}
 	r := &refresh{o: o}
 	r.assembly = newAssembly(r, newParsedFiles(), h, o.Now, o.TimestampVersion)
-	release, err := r.run(ctx, r.renewRoles, r.makeSnapshot, r.makeTimestamp, r.complete, r.wait, r.lint)
+	release, err := r.run(ctx, r.takeProposals, r.renewRoles, r.makeSnapshot, r.makeTimestamp, r.complete, r.wait, r.lint)
 	if err != nil {
 		return nil, err
 	}

@@ -45,16 +45,21 @@ func (p parsedFiles) viewOf(find func(role string) *roleFile) *view {
 			if f == nil {
 				return nil, nil
 			}
-			if md := p.targets[f.sum]; md != nil {
-				return md, nil
-			}
-			md, err := parseFile[tuf.TargetsType](f)
-			if err == nil {
-				p.targets[f.sum] = md
-			}
-			return md, err
+			return p.targetsOf(f)
 		},
 	}
+}
+
+// targetsOf is a file of a role below targets.
+func (p parsedFiles) targetsOf(f *roleFile) (*tuf.Metadata[tuf.TargetsType], error) {
+	if md := p.targets[f.sum]; md != nil {
+		return md, nil
+	}
+	md, err := parseFile[tuf.TargetsType](f)
+	if err == nil {
+		p.targets[f.sum] = md
+	}
+	return md, err
 }
 
 // errNoBytes says that only a registry has the bytes of a file.

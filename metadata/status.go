@@ -17,6 +17,7 @@ type Status struct {
 	Published           *BaseInfo // nil before the first publish
 	Roles               []RoleStatus
 	Added, Removed      []Target // staged entries: new or changed, gone
+	Proposed            []ProposalStatus
 	Drift               []string // where tufoci.yaml and the metadata differ, one sentence each
 	Frozen              []Freeze // what people are signing elsewhere
 }
@@ -63,6 +64,9 @@ func (w *Workspace) Status() (*Status, error) {
 		st.Roles = append(st.Roles, *row)
 	}
 	if st.Added, st.Removed, err = w.stagedTargets(); err != nil {
+		return nil, err
+	}
+	if st.Proposed, err = w.proposalStatus(); err != nil {
 		return nil, err
 	}
 	st.Drift, err = w.drift(names)

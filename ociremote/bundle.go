@@ -29,6 +29,7 @@ const (
 // Media types of layout v1.
 const (
 	MediaTypeBundle   = "application/vnd.tufoci.bundle.v1"
+	MediaTypeProposal = "application/vnd.tufoci.proposal.v1"
 	MediaTypeInline   = "application/vnd.tufoci.inline.v1.tar+gzip"
 	MediaTypeMetadata = "application/vnd.tuf.metadata+json"
 	MediaTypeTarget   = "application/vnd.tuf.target"

@@ -71,7 +71,10 @@ type Blob struct {
 // root, older roots, delegated roles, target files. What does not fit is skipped
 // and later ones are still tried. A manifest over [MaxManifest] is
 // [ErrTooLarge].
-func Pack(files []Content, o PackOptions) (*Bundle, []Blob, error) {
+func Pack(files []Content, o PackOptions) (*Bundle, []Blob, error) { return bundleForm.pack(files, o) }
+
+// pack makes a manifest of a form.
+func (f form) pack(files []Content, o PackOptions) (*Bundle, []Blob, error) {
 	files = slices.Clone(files)
 	for i := range files {
 		if err := checkContent(&files[i]); err != nil {
@@ -79,7 +82,7 @@ func Pack(files []Content, o PackOptions) (*Bundle, []Blob, error) {
 		}
 	}
 	slices.SortFunc(files, func(f, g Content) int { return strings.Compare(f.Title, g.Title) })
-	manifest, err := newManifest(files, o)
+	manifest, err := f.newManifest(files, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -104,7 +107,7 @@ func Pack(files []Content, o PackOptions) (*Bundle, []Blob, error) {
 		return nil, nil, fmt.Errorf("manifest of %d bytes for %d files: %w, the limit is %d", len(data), len(files), ErrTooLarge, MaxManifest)
 	}
 	// Reading it is the proof that every reader takes it.
-	bundle, err := ParseBundle(data)
+	bundle, err := f.parse(data)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,11 +142,11 @@ func checkContent(f *Content) error {
 }
 
 // newManifest is the manifest without the inline layer.
-func newManifest(files []Content, o PackOptions) (*ocispec.Manifest, error) {
+func (f form) newManifest(files []Content, o PackOptions) (*ocispec.Manifest, error) {
 	m := &ocispec.Manifest{
 		Versioned:    specs.Versioned{SchemaVersion: 2},
 		MediaType:    ocispec.MediaTypeImageManifest,
-		ArtifactType: MediaTypeBundle,
+		ArtifactType: f.artifactType,
 		Config:       descriptorOf(ocispec.MediaTypeEmptyJSON, emptyConfig),
 		Subject:      o.Subject,
 		Annotations:  map[string]string{},
@@ -161,7 +164,7 @@ func newManifest(files []Content, o PackOptions) (*ocispec.Manifest, error) {
 		return nil, fmt.Errorf("unknown layout %q: want %s, %s or %s", shorten(string(o.Layout)), LayoutDefault, LayoutNoData, LayoutGitLab)
 	}
 	maps.Copy(m.Annotations, o.Annotations)
-	m.Annotations[AnnotationVersion] = FormatVersion
+	m.Annotations[f.version] = FormatVersion
 	delete(m.Annotations, AnnotationPartial)
 	if o.Partial {
 		m.Annotations[AnnotationPartial] = "true"
@@ -171,8 +174,8 @@ func newManifest(files []Content, o PackOptions) (*ocispec.Manifest, error) {
 			return nil, fmt.Errorf("annotation %s: more than %d characters, or invalid UTF-8", k, maxAnnotation)
 		}
 	}
-	for _, f := range files {
-		m.Layers = append(m.Layers, fileLayer(f))
+	for _, file := range files {
+		m.Layers = append(m.Layers, fileLayer(file))
 	}
 	return m, nil
 }

@@ -22,12 +22,26 @@ const (
 	annotationLegacyName = "tuf.io/filename"
 )
 
-// laterBundle matches the artifact type of any format version, laterVersion the
-// annotation.
-var (
-	laterBundle  = regexp.MustCompile(`^application/vnd\.tufoci\.bundle\.v([1-9][0-9]{0,8}(?:\.[0-9]{1,9})?)$`)
-	laterVersion = regexp.MustCompile(`^([1-9][0-9]{0,8})(\.[1-9][0-9]{0,8})?$`)
-)
+// laterVersion matches the annotation of any format version.
+var laterVersion = regexp.MustCompile(`^([1-9][0-9]{0,8})(\.[1-9][0-9]{0,8})?$`)
+
+// form tells the manifests of one purpose from all others.
+type form struct {
+	name         string
+	artifactType string
+	// later matches the artifact type of any format version.
+	later *regexp.Regexp
+	// version is the annotation with the format version: of what has no artifact type,
+	// it is the mark.
+	version string
+	// legacy: the older layout counts too.
+	legacy bool
+}
+
+var bundleForm = form{
+	name: "bundle", artifactType: MediaTypeBundle, version: AnnotationVersion, legacy: true,
+	later: regexp.MustCompile(`^application/vnd\.tufoci\.bundle\.v([1-9][0-9]{0,8}(?:\.[0-9]{1,9})?)$`),
+}
 
 // ParseBundle reads a manifest. It is strict: keys twice, bytes after the
 // manifest, titles outside of metadata/ and targets/ or twice, digests other
@@ -35,19 +49,22 @@ var (
 // it repeats are a [MalformedError]. A manifest that is no bundle is
 // [ErrForeign], one of a later format [ErrNewerFormat]. More than [MaxManifest]
 // bytes are [ErrTooLarge].
-func ParseBundle(manifest []byte) (*Bundle, error) {
-	b, err := parseBundle(manifest)
+func ParseBundle(manifest []byte) (*Bundle, error) { return bundleForm.parse(manifest) }
+
+// parse reads a manifest of a form.
+func (f form) parse(manifest []byte) (*Bundle, error) {
+	b, err := f.parseStrictly(manifest)
 	switch {
 	case err == nil:
 		return b, nil
 	case errors.Is(err, ErrForeign), errors.Is(err, ErrNewerFormat):
 		return nil, err
 	default:
-		return nil, &MalformedError{What: "bundle", Err: err}
+		return nil, &MalformedError{What: f.name, Err: err}
 	}
 }
 
-func parseBundle(manifest []byte) (*Bundle, error) {
+func (f form) parseStrictly(manifest []byte) (*Bundle, error) {
 	if len(manifest) > MaxManifest {
 		return nil, fmt.Errorf("manifest of %d bytes: %w, the limit is %d", len(manifest), ErrTooLarge, MaxManifest)
 	}
@@ -60,7 +77,7 @@ func parseBundle(manifest []byte) (*Bundle, error) {
 	}
 	b := &Bundle{Manifest: manifest, Descriptor: descriptorOf(ocispec.MediaTypeImageManifest, manifest)}
 	// What is it? Said before anything that a later format may do otherwise.
-	layers, config, err := b.identify(top)
+	layers, config, err := b.identify(top, f)
 	if err != nil {
 		return nil, err
 	}
@@ -94,9 +111,9 @@ func parseBundle(manifest []byte) (*Bundle, error) {
 	return b, nil
 }
 
-// identify tells bundles of this format from everything else, sets Layout,
+// identify tells manifests of a form from everything else, sets Layout,
 // Legacy and Annotations, and returns the layers and the config.
-func (b *Bundle) identify(top object) ([]ocispec.Descriptor, ocispec.Descriptor, error) {
+func (b *Bundle) identify(top object, f form) ([]ocispec.Descriptor, ocispec.Descriptor, error) {
 	fail := func(err error) ([]ocispec.Descriptor, ocispec.Descriptor, error) {
 		return nil, ocispec.Descriptor{}, err
 	}
@@ -115,13 +132,13 @@ func (b *Bundle) identify(top object) ([]ocispec.Descriptor, ocispec.Descriptor,
 	if b.Annotations, err = top.strings("annotations"); err != nil {
 		return fail(err)
 	}
-	if m := laterBundle.FindStringSubmatch(artifactType); m != nil && m[1] != FormatVersion {
+	if m := f.later.FindStringSubmatch(artifactType); m != nil && m[1] != FormatVersion {
 		return fail(newerFormat(m[1]))
 	}
-	version, hasVersion := b.Annotations[AnnotationVersion]
-	ours := artifactType == MediaTypeBundle || (artifactType == "" && hasVersion)
+	version, hasVersion := b.Annotations[f.version]
+	ours := artifactType == f.artifactType || (artifactType == "" && hasVersion)
 	if ours {
-		if err := checkVersion(version); err != nil {
+		if err := checkVersion(f.version, version); err != nil {
 			return fail(err)
 		}
 	}
@@ -140,14 +157,14 @@ func (b *Bundle) identify(top object) ([]ocispec.Descriptor, ocispec.Descriptor,
 		}
 	}
 	switch {
-	case artifactType == MediaTypeBundle:
+	case artifactType == f.artifactType:
 		b.Layout = LayoutNoData
 		if config.Data != nil {
 			b.Layout = LayoutDefault
 		}
 	case ours:
 		b.Layout = LayoutGitLab
-	case artifactType == "" && slices.ContainsFunc(layers, isLegacy):
+	case f.legacy && artifactType == "" && slices.ContainsFunc(layers, isLegacy):
 		b.Legacy = true
 	default:
 		return fail(fmt.Errorf("%w: a manifest of type %q", ErrForeign, shorten(cmp.Or(artifactType, config.MediaType))))
@@ -287,16 +304,16 @@ func foreignType(mediaType string) error {
 }
 
 // checkVersion accepts this format version only.
-func checkVersion(version string) error {
+func checkVersion(annotation, version string) error {
 	switch {
 	case version == FormatVersion:
 		return nil
 	case laterVersion.MatchString(version):
 		return newerFormat(version)
 	case version == "":
-		return fmt.Errorf("annotation %s is missing", AnnotationVersion)
+		return fmt.Errorf("annotation %s is missing", annotation)
 	default:
-		return fmt.Errorf("annotation %s: invalid version %q", AnnotationVersion, shorten(version))
+		return fmt.Errorf("annotation %s: invalid version %q", annotation, shorten(version))
 	}
 }
 

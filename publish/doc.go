@@ -1,7 +1,9 @@
 // Package publish writes trust repositories: [Publish] pushes what a
 // workspace has signed, [Refresh] renews what is due without one, and [Monitor]
-// says what will lapse. [Mirror] copies a verified repository byte for byte to
-// another registry, layout directory or archive.
+// says what will lapse. [Propose] leaves the next version of one role, signed by
+// a team, for a refresh to fold in, and [Proposals] lists what waits for that.
+// [Mirror] copies a verified repository byte for byte to another registry, layout
+// directory or archive.
 //
 // Trust also lies next to images, so that it travels with them. [Beside] keeps
 // copies of a bundle in repositories of images, those that [BesideNames] finds.

@@ -192,6 +192,7 @@ func artifactType(m *ociremote.Manifest) string {
 		Config       struct {
 			MediaType string `json:"mediaType"`
 		} `json:"config"`
+		Annotations map[string]any `json:"annotations"`
 	}
 	if err := json.Unmarshal(m.Data, &said); err != nil {
 		return unknownPlatform
@@ -199,6 +200,8 @@ func artifactType(m *ociremote.Manifest) string {
 	switch config := said.Config.MediaType; {
 	case said.ArtifactType != "":
 		return said.ArtifactType
+	case said.Annotations[ociremote.AnnotationVersion] != nil, said.Annotations[ociremote.AnnotationProposal] != nil:
+		return "trust of tufoci" // in the layout that looks like an image
 	case m.Subject != nil:
 		return "a referrer of " + m.Subject.Digest.String()
 	case !m.IsIndex() && config != ocispec.MediaTypeImageConfig && config != dockerConfig:

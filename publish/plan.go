@@ -33,7 +33,7 @@ type RoleChange struct {
 	Role     string
 	From, To int64
 	Expires  time.Time
-	// Why is "staged", "renewed" or "online"; for a mirror "copied".
+	// Why is "staged", "renewed", "proposed" or "online"; for a mirror "copied".
 	Why string
 }
 

@@ -47,6 +47,10 @@ type publication struct {
 	// held are the bytes of the base by digest: what did not change since is
 	// not asked of the registry.
 	held map[digest.Digest][]byte
+	// fold hands proposals to the maker; nil: none are looked for. found are those that
+	// were found for the newest plan.
+	fold  func([]metadata.Proposal)
+	found *survey
 }
 
 func newPublication(by maker, pin anchor, base *metadata.Head, repo ociremote.WritableRepository, o Options) (*publication, error) {
@@ -104,6 +108,10 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	}
 	known, err := h.metadata(ctx)
 	if err != nil {
+		return nil, err
+	}
+
+	if err := p.foldIn(ctx, h, known); err != nil {
 		return nil, err
 	}
 
@@ -249,6 +257,7 @@ func (p *publication) result(r *metadata.Release, h *head) *Result {
 		RootSHA256:   hex.EncodeToString(sum[:]),
 		FirstPublish: h == nil,
 		Waiting:      r.Waiting,
+		Proposals:    p.found.states(),
 	}
 }
 

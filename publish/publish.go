@@ -64,6 +64,8 @@ type Result struct {
 	// Lives are the roles as they are now, of [Refresh]: when each ends, and whether
 	// the keys at hand can renew it.
 	Lives []metadata.RoleLife
+	// Proposals are those that were found, of [Refresh] with Proposals.
+	Proposals []ProposalState
 	// View is what clients see of the repository now, for copies next to images; with
 	// DryRun what they would see.
 	View *trust.View

@@ -21,6 +21,10 @@ type RefreshOptions struct {
 	Force bool
 	// Leave are roles that are not renewed, since they are staged somewhere.
 	Leave []string
+	// Proposals folds in what teams have proposed, see [Propose]; that costs one
+	// request more, for the list of tags. Proposals of which something is wrong are
+	// left out, with a warning, and those for which the keys do not suffice wait.
+	Proposals bool
 	// Base is what was published from a workspace last: a head that was not
 	// built on it is a fork. Nil: nothing is known.
 	Base *metadata.Head
@@ -74,19 +78,27 @@ func Refresh(ctx context.Context, pin []byte, repo ociremote.WritableRepository,
 	if err != nil {
 		return nil, err
 	}
+	if o.Proposals {
+		p.fold = func(proposals []metadata.Proposal) { maker.proposals = proposals }
+	}
 	result, err := p.run(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if !result.Unchanged && !o.DryRun {
+		p.tidy(ctx)
 	}
 	result.Lives, err = metadata.LivesAtHand(&metadata.Head{Files: maker.made.Files}, o.Keys)
 	return result, err
 }
 
-// refreshMaker makes the head with what is due renewed the next state.
+// refreshMaker makes the head with what is due renewed, and what is proposed, the next
+// state.
 type refreshMaker struct {
-	pin  anchor
-	o    RefreshOptions
-	made *metadata.Release // what was assembled last
+	pin       anchor
+	o         RefreshOptions
+	proposals []metadata.Proposal
+	made      *metadata.Release // what was assembled last
 }
 
 func (m *refreshMaker) assemble(ctx context.Context, head *metadata.Head, o metadata.AssembleOptions) (*metadata.Release, error) {
@@ -96,6 +108,7 @@ func (m *refreshMaker) assemble(ctx context.Context, head *metadata.Head, o meta
 	var err error
 	m.made, err = metadata.Refresh(ctx, head, metadata.RefreshOptions{
 		Keys: m.o.Keys, Now: o.Now, TimestampVersion: o.TimestampVersion, Within: m.o.Within, Force: m.o.Force, Leave: m.o.Leave,
+		Proposals: m.proposals,
 	})
 	return m.made, err
 }

@@ -68,6 +68,7 @@ var templateDir string
 func TestMain(m *testing.M) {
 	code := m.Run()
 	_ = os.RemoveAll(templateDir)
+	_ = os.RemoveAll(officeDir)
 	os.Exit(code)
 }
 

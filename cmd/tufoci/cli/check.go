@@ -30,6 +30,7 @@ type checkResult struct {
 	Healthy      bool          `json:"healthy"`
 	Roles        []roleHealth  `json:"roles"`
 	Beside       []besideState `json:"beside"`
+	Proposals    []proposal    `json:"proposals"`
 }
 
 // roleHealth says how long one role lasts.
@@ -122,6 +123,9 @@ func (a *app) runCheck(ctx context.Context, k *kept, o *checkOptions) (*checkRes
 		return nil, err
 	}
 	r := a.newCheckResult(k, health, names)
+	if r.Proposals, err = a.proposals(ctx, k, health.View); err != nil {
+		return nil, err
+	}
 	return r, r.alarm(health)
 }
 
@@ -231,6 +235,7 @@ func (r *checkResult) text(w io.Writer, a *app) {
 		})
 	}
 	table(w, []string{"ROLE", "VERSION", "EXPIRES", "WANTED", "STATUS", "WHO CAN RENEW"}, rows)
+	writeProposals(w, r.Proposals, a.world.Now())
 	if len(r.Beside) == 0 {
 		return
 	}

@@ -24,6 +24,7 @@ type publishOptions struct {
 	maxFiles    int
 	beside      besideFlags
 	attach      bool
+	propose     proposeFlags
 }
 
 type publishResult struct {
@@ -80,10 +81,15 @@ under the same tag: HOST/REPOSITORY, or a pattern such as 'shop/*' over those in
 which images are signed. --attach renews what is attached to images if more than
 snapshot and timestamp has changed for them, and attaches to those that are newly
 signed here. Both are done once home has moved, and brought up to date also when
-there is nothing to publish. One that fails keeps no other from being done.`,
+there is nothing to publish. One that fails keeps no other from being done.
+
+--role ROLE --propose needs no key but that of the role, and moves no tag that
+clients read: it pushes the signed file of the role, with the target files that
+are new with it, for the next refresh to verify and fold in.`,
 		Example: `  tufoci publish --dry-run
   tufoci publish -y
-  tufoci publish --beside 'shop/*' --attach`,
+  tufoci publish --beside 'shop/*' --attach
+  tufoci publish --role apps-shop --propose`,
 		Args: cobra.NoArgs,
 	}
 	o.registry.add(cmd, "")
@@ -94,11 +100,19 @@ there is nothing to publish. One that fails keeps no other from being done.`,
 	o.beside.add(cmd)
 	f.BoolVar(&o.attach, "attach", false, "renew what is attached to images, and attach to those that are newly signed")
 	addExitCodeFlag(cmd, &o.exitCode)
+	o.propose.add(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
 		if o.concurrency < 1 || o.maxFiles < 1 {
 			return usagef("--concurrency and --max-files are numbers above 0")
 		}
 		return a.withWorkspace(ctx, false, func(w *metadata.Workspace) error {
+			if o.propose.propose {
+				r, err := a.runPropose(ctx, w, &o)
+				if err != nil {
+					return err
+				}
+				return a.printChange(r, o.exitCode && r.nothing())
+			}
 			r, err := a.runPublish(ctx, w, &o)
 			if err != nil {
 				return printAlso(a, r, err)

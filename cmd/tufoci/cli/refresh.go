@@ -33,8 +33,9 @@ type refreshOptions struct {
 type refreshResult struct {
 	document
 	published
-	Waiting []waitingRole `json:"waiting"`
-	Beside  []besideCopy  `json:"beside"`
+	Waiting   []waitingRole `json:"waiting"`
+	Proposals []proposal    `json:"proposals"`
+	Beside    []besideCopy  `json:"beside"`
 
 	waiting []metadata.WaitingRole
 	lives   []metadata.RoleLife
@@ -58,6 +59,10 @@ func (a *app) newRefresh() *cobra.Command {
 renewal window and whose keys are given, root aside, and move the tag. That
 needs no workspace: the period and the window of each role are in its metadata.
 With nothing due nothing is sent, so it can run often, and in several places.
+
+What teams have proposed (publish --propose) is verified as clients would and
+folded in, if snapshot and timestamp can be signed with the keys given. What is
+not good is left out, with a warning.
 
 In a workspace it takes the keys of tufoci.yaml that are at hand and leaves the
 workspace as it is. Elsewhere the repository is verified by the trust that has
@@ -146,7 +151,7 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 	}
 	o.seen = res.Versions.Timestamp
 	r := &refreshResult{
-		published: newPublished(res, k.repository(), o.dryRun), Waiting: make([]waitingRole, 0, len(res.Waiting)),
+		published: newPublished(res, k.repository(), o.dryRun), Waiting: make([]waitingRole, 0, len(res.Waiting)), Proposals: newProposals(res.Proposals),
 		waiting: res.Waiting, lives: res.Lives, keys: len(opts.Keys),
 	}
 	for _, w := range res.Waiting {
@@ -167,7 +172,7 @@ func (k *kept) repository() string {
 
 func (a *app) refreshOptions(ctx context.Context, k *kept, o *refreshOptions) (*publish.RefreshOptions, error) {
 	opts := &publish.RefreshOptions{
-		Force: o.force, Base: k.base, Channel: k.ref.Tag, DryRun: o.dryRun, Concurrency: o.concurrency,
+		Force: o.force, Proposals: true, Base: k.base, Channel: k.ref.Tag, DryRun: o.dryRun, Concurrency: o.concurrency,
 		Now: a.world.Now, Warn: a.warn,
 	}
 	var err error
@@ -256,5 +261,6 @@ func (r *refreshResult) text(w io.Writer, a *app) {
 	} else {
 		r.changes(w, a)
 	}
+	writeFolded(w, r.Proposals, r.DryRun)
 	writeBesideCopies(w, r.Beside, r.DryRun)
 }

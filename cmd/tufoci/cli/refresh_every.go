@@ -148,6 +148,11 @@ func (d *daemon) newest(o *upkeep.Outcome) string {
 // outcome is the result for a loop.
 func (r *refreshResult) outcome() *upkeep.Outcome {
 	o := &upkeep.Outcome{Roles: r.lives, Waiting: r.waiting, Keys: r.keys}
+	for _, p := range r.Proposals {
+		if p.Status == proposalFolded {
+			o.Proposals++
+		}
+	}
 	for _, c := range r.Beside {
 		now := upkeep.Copy{Name: c.Repository}
 		if c.Error != nil {

@@ -187,6 +187,8 @@ func TestExitCodes(t *testing.T) {
 		{notationdir.ErrLocked, 41},
 		{&metadata.ConflictError{}, 40},
 		{&publish.ForkError{}, 40},
+		{&publish.PendingError{}, 40},
+		{metadata.ErrProposal, 33},
 		{metadata.ErrLocked, 41},
 		{&ociremote.TransportError{Host: "h", Status: 503}, 50},
 		{fetcher.ErrLostBlob, 50},

@@ -20,6 +20,7 @@ type statusResult struct {
 	Roles      []roleStatus   `json:"roles"`
 	Added      []targetEntry  `json:"added"`
 	Removed    []targetEntry  `json:"removed"`
+	Proposed   []proposedRole `json:"proposed"`
 	Drift      []string       `json:"drift"`
 	Ceremonies []openCeremony `json:"ceremonies"`
 }
@@ -84,6 +85,7 @@ func newStatusResult(st *metadata.Status) *statusResult {
 		Roles:      roleStatuses(st.Roles),
 		Added:      targetEntries(st.Added),
 		Removed:    targetEntries(st.Removed),
+		Proposed:   newProposedRoles(st.Proposed),
 		Drift:      append([]string{}, st.Drift...),
 		Ceremonies: openCeremonies(st.Frozen),
 	}
@@ -127,6 +129,7 @@ func (r *statusResult) text(w io.Writer, a *app) {
 	for _, t := range r.Removed {
 		fmt.Fprintf(w, "- %s   (%s)\n", printable(t.Path), printable(t.Role))
 	}
+	writeProposedRoles(w, r.Proposed, a.world.Now())
 	for _, d := range r.Drift {
 		fmt.Fprintf(w, "drift: %s\n", printable(d))
 	}
