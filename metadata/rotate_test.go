@@ -247,6 +247,17 @@ func TestRotatedRoleMoved(t *testing.T) {
 	w.sign(ws)
 	_, err = w.assemble(ws)
 	wantErr(t, err, ErrConflict, "apps-shop moved from v1 to v2")
+
+	// Made again on what is live, the new key has that to sign.
+	_, err = ws.Rebase(w.head(), RebaseOptions{})
+	w.must(err)
+	if ws.staged["apps-shop"] == nil {
+		t.Fatal("nobody is asked to sign the role anew")
+	}
+	w.sign(ws)
+	w.publish(ws)
+	_, _, err = w.find(ws).get("images/shop/api:2")
+	w.must(err)
 }
 
 // driveUp publishes timestamp and snapshot of a head under any version, as who has the online key and no scruples.
