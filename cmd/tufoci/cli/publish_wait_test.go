@@ -17,7 +17,7 @@ func TestPublishWaitsForTheWorkspace(t *testing.T) {
 	for _, leaves := range []bool{true, false} {
 		dir := filepath.Join(t.TempDir(), "ws")
 		env := func(name string) (string, bool) { return "long enough", strings.HasPrefix(name, "TUFOCI_PASSPHRASE") }
-		if code := Run(t.Context(), []string{"-C", dir, "init", "127.0.0.1:1/acme/trust", "--profile", "standard"}, World{Stdout: io.Discard, Stderr: io.Discard, LookupEnv: env}); code != exitOK {
+		if code := Run(t.Context(), []string{"-C", dir, "init", "127.0.0.1:1/acme/trust", "--profile", "dev", "-y"}, World{Stdout: io.Discard, Stderr: io.Discard, LookupEnv: env}); code != exitOK {
 			t.Fatalf("init: exit %d", code)
 		}
 		other, err := metadata.Open(dir, metadata.OpenOptions{})
@@ -25,7 +25,7 @@ func TestPublishWaitsForTheWorkspace(t *testing.T) {
 			t.Fatal(err)
 		}
 		var waited time.Duration
-		code := Run(t.Context(), []string{"-C", dir, "publish", "--wait", "1m", "--no-tty"}, World{Stdout: io.Discard, Stderr: io.Discard, LookupEnv: env, Sleep: func(_ context.Context, d time.Duration) error {
+		code := Run(t.Context(), []string{"-C", dir, "publish", "--wait", "1m", "-y"}, World{Stdout: io.Discard, Stderr: io.Discard, LookupEnv: env, Sleep: func(_ context.Context, d time.Duration) error {
 			waited += d
 			if leaves {
 				return other.Close()
