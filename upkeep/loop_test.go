@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -323,18 +324,18 @@ func TestClockIsSet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
-				var jumped time.Duration
+				var jumped atomic.Int64 // nanoseconds
 				var runs []time.Time
 				var late time.Duration
 				loop := upkeep.New(func(context.Context) (*upkeep.Outcome, error) {
 					if runs = append(runs, time.Now()); len(runs) == 2 {
 						cancel()
 					} else {
-						time.AfterFunc(30*time.Minute+30*time.Second, func() { jumped = tt.jump })
+						time.AfterFunc(30*time.Minute+30*time.Second, func() { jumped.Store(int64(tt.jump)) })
 					}
 					return &upkeep.Outcome{}, nil
 				}, upkeep.Options{
-					Every: time.Hour, Now: func() time.Time { return time.Now().Add(jumped) },
+					Every: time.Hour, Now: func() time.Time { return time.Now().Add(time.Duration(jumped.Load())) },
 					OnRun: func(r upkeep.Report) { late = r.Late },
 				})
 				if err := loop.Run(ctx); !errors.Is(err, context.Canceled) {
