@@ -92,10 +92,7 @@ func TestAgent(t *testing.T) {
 		if kind == "other" {
 			make = metadata.KeyEd25519
 		}
-		key, err := metadata.GenerateKey(make)
-		if err != nil {
-			t.Fatal(err)
-		}
+		key := generate(t, make)
 		keys[kind] = key
 		if kind != "other" {
 			all = append(all, key)

@@ -35,16 +35,20 @@ type AssembleOptions struct {
 
 // Release is a complete repository, ready to be verified and pushed.
 type Release struct {
-	Files     []File // sorted by name
-	Unchanged bool   // equal to the head: nothing to push; Published may still have to be told
+	Files []File // sorted by name
+	// Unchanged: equal to the head, so that there is nothing to push; Published may still have to be told. Without a head:
+	// equal to what was published last, here or in the place that it was adopted from, all of which is to be pushed.
+	Unchanged bool
 
 	RootVersion, TimestampVersion, SnapshotVersion, TargetsVersion int64
 
 	Expires  map[string]time.Time // of the top-level roles and of those changed
 	Changed  []RoleChange         // against the head, in the order of their writing
-	Root1    []byte               // the first root
+	Root1    []byte               // the first root; of a workspace its Root1
 	Warnings []Finding            // what lint says that does not stop a publish
 	Waiting  []WaitingRole        // of Refresh: roles that are due and were not renewed
+
+	onto *headState // the head that it changes, nil for none
 }
 
 // RoleChange is one role that the release changes.
@@ -91,7 +95,10 @@ func (w *Workspace) Assemble(ctx context.Context, head *Head, o AssembleOptions)
 	}
 	d := &draft{assembly: newAssembly(ownSigning{w, w.newSigners()}, w.parsed, h, o.Now, o.TimestampVersion), w: w, dryRun: o.DryRun}
 	d.noSpareKey = w.cfg.NoSpareKey
-	return d.run(ctx,
+	if w.base != nil {
+		d.least = w.base.least
+	}
+	r, err := d.run(ctx,
 		d.takeStaged, // over the head, where it has not moved
 		d.signRoles,  // what is staged, new, or under other keys than before
 		d.renewRoles, // online roles inside their window
@@ -101,6 +108,10 @@ func (w *Workspace) Assemble(ctx context.Context, head *Head, o AssembleOptions)
 		d.lint,
 		d.save,
 	)
+	if err == nil && w.base != nil {
+		r.Root1, err = w.Root1()
+	}
+	return r, err
 }
 
 // signing is what an assembly leaves to whom it is made for: a workspace, or a refresh.
@@ -126,7 +137,8 @@ type assembly struct {
 	parsed           parsedFiles
 	head             *headState // nil: the channel is empty
 	now              time.Time
-	timestampVersion int64 // least one, 0: the next one
+	timestampVersion int64            // least one, 0: the next one
+	least            map[string]int64 // least versions of other roles, where the next ones are not enough
 	noSpareKey       bool
 
 	next    map[string]*roleFile // the roles of the release
@@ -221,7 +233,7 @@ func (d *draft) save(context.Context) error {
 	}
 	d.w.recordSeen()
 	return d.w.saveStaged(slices.DeleteFunc(d.toSave, func(f *roleFile) bool {
-		return f.version != d.w.base.version(f.role)+1
+		return !d.w.base.follows(f.role, f.version)
 	}))
 }
 

@@ -10,6 +10,7 @@ import (
 // headState is a head taken apart. Its roles are read when they are needed.
 type headState struct {
 	digest   string
+	absent   bool                 // the channel is empty: this is what was published last, here or elsewhere
 	roots    []*roleFile          // v1 to the newest
 	roles    map[string]*roleFile // without root
 	targets  map[string]File      // target files by title
@@ -68,7 +69,7 @@ func (w *Workspace) baseAsHead() (*headState, error) {
 	if w.base == nil {
 		return nil, nil
 	}
-	h := &headState{digest: w.base.info.Digest, roots: w.base.roots, roles: w.base.roles, targets: map[string]File{}}
+	h := &headState{digest: w.base.info.Digest, absent: true, roots: w.base.roots, roles: w.base.roles, targets: map[string]File{}}
 	return h, h.check()
 }
 
@@ -130,10 +131,14 @@ func (w *Workspace) lineage(h *headState) error {
 	if h == nil {
 		return nil
 	}
-	ours := []*roleFile{w.staged[tuf.ROOT]}
 	if w.base != nil {
-		ours = w.base.roots
+		return continues(h, w.base.roots)
 	}
+	return continues(h, []*roleFile{w.staged[tuf.ROOT]})
+}
+
+// continues holds a head to roots with which its own have to begin.
+func continues(h *headState, ours []*roleFile) error {
 	for i, r := range ours {
 		if i >= len(h.roots) {
 			return fmt.Errorf("%w: it has roots up to v%d, this workspace has v%d", ErrForeignHead, len(h.roots), len(ours))

@@ -1,7 +1,11 @@
 package metadata
 
 import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,13 +14,13 @@ import (
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// maxKeptTarget is the largest published target file whose bytes stay in the workspace: the size up to which it may go
-// into the inline layer.
-const maxKeptTarget = 64 << 10
+// MaxKeptTarget is the largest published target file, in bytes, that stays in the workspace: the size up to which it may
+// go into the inline layer.
+const MaxKeptTarget = 64 << 10
 
 // release writes down what was assembled.
 func (a *assembly) release() (*Release, error) {
-	r := &Release{Changed: a.changed, Unchanged: len(a.changed) == 0, Expires: map[string]time.Time{}}
+	r := &Release{Changed: a.changed, Unchanged: len(a.changed) == 0, Expires: map[string]time.Time{}, onto: a.head}
 	for _, f := range a.notes {
 		if f.Level == LevelWarning {
 			r.Warnings = append(r.Warnings, f)
@@ -90,15 +94,23 @@ func (a *assembly) addTargets(r *Release) error {
 			return err
 		}
 		for _, n := range entries {
-			name := TargetTitle(n.Path, n.Hashes["sha256"])
+			name := TargetTitle(n.Path, FileHash(n.Hashes))
 			if seen[name] {
 				continue
 			}
-			seen[name] = true
 			f, err := a.targetFile(name, n)
+			if errors.Is(err, errNoTargetBytes) {
+				if unused, err := a.view.unused(role, n.Path); err != nil || unused {
+					if err != nil {
+						return err
+					}
+					continue
+				}
+			}
 			if err != nil {
 				return err
 			}
+			seen[name] = true
 			r.Files = append(r.Files, f)
 		}
 	}
@@ -132,25 +144,64 @@ func fileEntries(f *roleFile) ([]entry, error) {
 	return out, nil
 }
 
+// errNoTargetBytes: the bytes of a target file are nowhere to be found.
+var errNoTargetBytes = fmt.Errorf("%w: its bytes are neither in the workspace nor in the head; add the target again", ErrDamaged)
+
 // targetFile finds the bytes of a target file here, or in the head.
 func (a *assembly) targetFile(name string, n entry) (File, error) {
-	sum := n.Hashes["sha256"]
-	f := File{Name: name, SHA256: sum, Length: n.Length}
+	f := File{Name: name, SHA256: n.Hashes["sha256"], Length: n.Length}
 	data, err := a.by.blob(n)
 	if err != nil {
 		return File{}, err
 	}
 	if data != nil {
-		f.Data = data
+		f.Data, f.SHA256 = data, checksum(data)
 		return f, nil
 	}
-	if a.head != nil && a.head.targets[name].SHA256 == sum {
-		return f, nil
+	if a.head != nil {
+		if there, ok := a.head.targets[name]; ok && (f.SHA256 == "" || f.SHA256 == there.SHA256) {
+			f.SHA256 = there.SHA256
+			return f, nil
+		}
 	}
-	return File{}, fmt.Errorf("%w: the bytes of target %q are neither in the workspace nor in the head; add the target again", ErrDamaged, n.Path)
+	return File{}, fmt.Errorf("target %q: %w", n.Path, errNoTargetBytes)
 }
 
-// isSHA256 reports whether a hash is one in hex, as files are named by it.
-func isSHA256(sum string) bool {
-	return len(sum) == 64 && !strings.ContainsFunc(sum, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) })
+// unused reports whether no lookup of a path ends at the entry that a role has for it: other programs publish such
+// entries, with files that nobody can ask for.
+func (v *view) unused(role, path string) (bool, error) {
+	found, err := v.listings(path)
+	return err == nil && (len(found) == 0 || found[0].role != role), err
+}
+
+// FileHash is the hash by which the file of an entry is named, in hex: its sha256, else what else it has, as other
+// programs write it (TUF spec 5.7.3); "" if it has none that is known.
+func FileHash(hashes map[string]string) string {
+	for _, algorithm := range []string{"sha256", "sha512"} {
+		if sum := hashes[algorithm]; sum != "" {
+			return sum
+		}
+	}
+	return ""
+}
+
+// hasFileHash reports whether bytes have a hash that FileHash returned.
+func hasFileHash(data []byte, sum string) bool {
+	if len(sum) == 2*sha512.Size {
+		got := sha512.Sum512(data)
+		return hex.EncodeToString(got[:]) == sum
+	}
+	return checksum(data) == sum
+}
+
+// isHash reports whether a hash is sha256 or sha512 in hex, as files are named by it.
+func isHash(sum string) bool {
+	return (len(sum) == 2*sha256.Size || len(sum) == 2*sha512.Size) && isHex(sum)
+}
+
+// isSHA256 reports whether a hash is a sha256 in hex.
+func isSHA256(sum string) bool { return len(sum) == 2*sha256.Size && isHex(sum) }
+
+func isHex(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) })
 }

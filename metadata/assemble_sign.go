@@ -158,7 +158,7 @@ func (a *assembly) version(f *roleFile) (*roleFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	version := a.head.version(f.role) + 1
+	version := max(a.head.version(f.role)+1, a.least[f.role])
 	if data, err = nextVersion(data, version, a.now, l); err != nil {
 		return nil, err
 	}

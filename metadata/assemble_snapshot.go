@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"time"
 
@@ -50,7 +51,9 @@ func (a *assembly) makeTimestamp(ctx context.Context) error {
 		}
 		md.Signed.Meta = map[string]*tuf.MetaFiles{"snapshot.json": m}
 	}
-	return makeOnline(ctx, a, tuf.TIMESTAMP, md, len(a.changed) > 0 || a.head == nil, a.timestampVersion)
+	// A version that others have claimed in a channel without a head is not there any more.
+	claimed := a.head != nil && a.head.absent && a.head.version(tuf.TIMESTAMP) < a.timestampVersion
+	return makeOnline(ctx, a, tuf.TIMESTAMP, md, len(a.changed) > 0 || a.head == nil || claimed, a.timestampVersion)
 }
 
 // makeOnline signs the next version of snapshot or timestamp. One that would only be renewed is left as it is when its
@@ -79,7 +82,11 @@ func makeOnline[T tuf.Roles](ctx context.Context, a *assembly, role string, md *
 	if err != nil {
 		return err
 	}
-	if data, err = nextVersion(data, max(a.head.version(role)+1, least), a.now, l); err != nil {
+	version := max(a.head.version(role)+1, a.least[role], least)
+	if version > maxVersion {
+		return fmt.Errorf("%w: %s v%d", ErrLastVersion, role, version-1)
+	}
+	if data, err = nextVersion(data, version, a.now, l); err != nil {
 		return err
 	}
 	f, err := newRoleFile(role, data)

@@ -34,13 +34,11 @@ func (d *draft) takeStaged(context.Context) error {
 		case theirs == nil && d.head.version(role) == 0 || theirs != nil && published != nil && theirs.sum == published.sum:
 			d.staged[role] = f
 		default:
-			moved = append(moved, RoleConflict{
-				Role: role, BaseVersion: d.w.base.version(role), StagedVersion: f.version, HeadVersion: d.head.version(role),
-			})
+			moved = append(moved, d.conflict(role))
 		}
 	}
 	if len(moved) > 0 {
-		return &ConflictError{Roles: moved}
+		return d.moved(moved)
 	}
 	maps.Copy(d.next, d.staged)
 	d.view.walked = nil
@@ -62,19 +60,37 @@ func (d *draft) checkReached() error {
 	var lost []RoleConflict
 	for _, role := range slices.Sorted(maps.Keys(d.staged)) {
 		if role != tuf.ROOT && !slices.Contains(reached, role) {
-			lost = append(lost, RoleConflict{
-				Role: role, BaseVersion: d.w.base.version(role), StagedVersion: d.staged[role].version, HeadVersion: d.head.version(role),
-			})
+			lost = append(lost, d.conflict(role))
 		}
 	}
 	if len(lost) > 0 {
-		return &ConflictError{Roles: lost}
+		return d.moved(lost)
 	}
 	return nil
 }
 
+// conflict describes a staged role that moved.
+func (d *draft) conflict(role string) RoleConflict {
+	c := RoleConflict{
+		Role: role, BaseVersion: d.w.base.version(role), StagedVersion: d.w.staged[role].version, HeadVersion: d.head.version(role),
+	}
+	if changes, err := keyNames(d.w.keyName).changes(d.w.base.role(role), d.w.staged[role]); err == nil {
+		c.Changes = len(withoutExpiry(changes))
+	}
+	return c
+}
+
+func (d *draft) moved(roles []RoleConflict) error {
+	e := &ConflictError{Roles: roles, Head: d.head.digest}
+	if d.w.base != nil {
+		e.Base = d.w.base.info.Digest
+	}
+	return e
+}
+
 // superseded reports whether the head makes what is staged unnecessary: it has the same bytes, the same signed part, or
-// has moved away from under a version that only renews the one before.
+// has moved away from under a version that only renews the one before. It does not if what it has is not signed by the
+// keys that are staged for it: that version was staged for its new keys to sign, and what moved needs them too.
 func (d *draft) superseded(staged, published, theirs *roleFile) (bool, error) {
 	switch {
 	case theirs == nil:
@@ -88,7 +104,17 @@ func (d *draft) superseded(staged, published, theirs *roleFile) (bool, error) {
 		}
 	}
 	if published != nil {
-		return sameContent(staged, published)
+		if published.period != 0 && staged.period != published.period {
+			return false, nil // another life is a change
+		}
+		if same, err := sameContent(staged, published); err != nil || !same {
+			return same, err
+		}
+		rules, err := d.w.view().rules(staged.role)
+		if err != nil {
+			return false, err
+		}
+		return theirs.meets(rules)
 	}
 	_, isBin, err := d.w.view().binParent(staged.role)
 	if err != nil || !isBin {

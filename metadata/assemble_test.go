@@ -291,8 +291,8 @@ func TestConflict(t *testing.T) {
 	w.sign(mine)
 	before := w.files()
 	_, err = w.assemble(mine)
-	wantErr(t, err, ErrConflict, "targets moved from v1 to v2 since you staged v2")
-	if c := err.(*ConflictError).Roles; len(c) != 1 || c[0] != (RoleConflict{"targets", 1, 2, 2}) {
+	wantErr(t, err, ErrConflict, "targets moved from v1 to v2 since you staged 1 change on it (bundle sha256:")
+	if c := err.(*ConflictError).Roles; len(c) != 1 || c[0] != (RoleConflict{"targets", 1, 2, 2, 1}) {
 		t.Errorf("%+v", c)
 	}
 	if after := w.files(); len(after) != len(before) {

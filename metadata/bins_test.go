@@ -252,7 +252,7 @@ func TestStagedBinOnTopOfARenewal(t *testing.T) {
 	_, err = ws.AddTargetEntries(strings.NewReader(entryLine("shop/api:1", 3)), TargetOptions{})
 	w.must(err)
 	_, err = w.assemble(ws)
-	wantErr(t, err, ErrConflict, bin+" moved from v3 to v4 since you staged v4")
+	wantErr(t, err, ErrConflict, bin+" moved from v3 to v4 since you staged 1 change on it")
 }
 
 // A renewal of what others moved is not saved: this workspace has no base for it yet.

@@ -38,7 +38,7 @@ type RoleData struct {
 
 // Bounds of the target files that go along with a changeset, in bytes: one, as many as lie in a workspace; all of them.
 const (
-	maxContent  = maxKeptTarget
+	maxContent  = MaxKeptTarget
 	maxContents = 4 << 20
 )
 

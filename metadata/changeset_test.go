@@ -51,7 +51,8 @@ func TestChangesetShowsWhatTheWorkspaceShows(t *testing.T) {
 		for i := range signed {
 			for k := range signed[i].Rules {
 				for n := range signed[i].Rules[k].Keys {
-					signed[i].Rules[k].Keys[n].URI = "" // of the workspace alone
+					key := &signed[i].Rules[k].Keys[n]
+					key.URI, key.Seen = "", KeySeen{} // of the workspace alone
 				}
 			}
 		}
@@ -91,7 +92,8 @@ func TestChangesetRefuses(t *testing.T) {
 	w.must(err)
 	_, err = ws.Changeset("nobody")
 	wantErr(t, err, ErrInvalid)
-	w.must(ws.SetRole([]string{"root"}, RoleEdit{RemoveKeys: []string{"root-x"}}))
+	w.must(ws.SetRole([]string{"root"}, RoleEdit{RemoveKeys: []string{"root-x"}, NoSpareKey: true}))
+	w.must(ws.UpdateConfig(func(c *Config) error { c.NoSpareKey = false; return nil }))
 	_, err = ws.Changeset("root")
 	wantErr(t, err, ErrLint, "spare")
 }

@@ -110,7 +110,7 @@ func (f facts) set(kind, subject, value string) { f[[2]string{kind, subject}] = 
 // keyNames finds the name that a key has for people, "" if it has none.
 type keyNames func(key *tuf.Key) string
 
-// changes compares two versions of a role; before is nil for a new one.
+// changes compares two versions of a role, either of which can be nil.
 func (n keyNames) changes(before, after *roleFile) ([]Change, error) {
 	next, err := n.facts(after)
 	if err != nil {
@@ -137,6 +137,11 @@ func (n keyNames) changes(before, after *roleFile) ([]Change, error) {
 		return strings.Compare(a.Subject+"\x00"+a.Old+a.New, b.Subject+"\x00"+b.Old+b.New)
 	})
 	return out, nil
+}
+
+// withoutExpiry leaves out what every new version changes.
+func withoutExpiry(changes []Change) []Change {
+	return slices.DeleteFunc(changes, func(c Change) bool { return c.Kind == "expires" })
 }
 
 // facts takes a file apart; none for no file.

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,6 +24,10 @@ var (
 	ErrForeignHead = errors.New("head is not of this repository")
 	// ErrHead: the head is not a whole repository, although its caller said that it verified.
 	ErrHead = errors.New("head is not a whole repository")
+	// ErrLastVersion: timestamp or snapshot of the head has the last version that clients take, 2^53-1: somebody drove it up.
+	ErrLastVersion = errors.New("no version is left")
+	// ErrStaged: a role that is to be replaced has staged changes. Always a *StagedError.
+	ErrStaged = errors.New("other changes are staged")
 	// ErrNeedSignatures: staged roles lack signatures. Always a *NeedSignaturesError.
 	ErrNeedSignatures = errors.New("staged changes need more signatures")
 	// ErrLint: the result would be refused by lint. Always a *LintError.
@@ -67,20 +72,39 @@ var (
 // ConflictError says which staged roles moved. It Is ErrConflict.
 type ConflictError struct {
 	Roles []RoleConflict
+	// Base and Head are the digests of the bundles on which the roles were staged and which there is now; Base is ""
+	// before the first publish.
+	Base, Head string
 }
 
-// RoleConflict is one role that was staged on BaseVersion while the head has HeadVersion.
+// RoleConflict is one role that was staged on BaseVersion while the head has HeadVersion, 0 for a role that is no more.
 type RoleConflict struct {
 	Role                                    string
 	BaseVersion, StagedVersion, HeadVersion int64
+	Changes                                 int // that are staged
 }
 
 func (e *ConflictError) Error() string {
 	parts := make([]string, len(e.Roles))
 	for i, r := range e.Roles {
-		parts[i] = fmt.Sprintf("%s moved from v%d to v%d since you staged v%d", r.Role, r.BaseVersion, r.HeadVersion, r.StagedVersion)
+		parts[i] = r.String()
 	}
-	return strings.Join(parts, "; ")
+	text := strings.Join(parts, "; ")
+	if e.Head == "" {
+		return text
+	}
+	return fmt.Sprintf("%s (bundle %s -> %s)", text, cmp.Or(e.Base, "none"), e.Head)
+}
+
+func (r RoleConflict) String() string {
+	staged := fmt.Sprintf("v%d", r.StagedVersion)
+	switch {
+	case r.Changes == 1:
+		staged = "1 change on it"
+	case r.Changes > 1:
+		staged = fmt.Sprintf("%d changes on it", r.Changes)
+	}
+	return fmt.Sprintf("%s moved from v%d to v%d since you staged %s", r.Role, r.BaseVersion, r.HeadVersion, staged)
 }
 
 // Is reports that the error is an ErrConflict.

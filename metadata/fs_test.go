@@ -56,6 +56,13 @@ func TestEditKilledAtAnyStep(t *testing.T) {
 		"keys": func(ws *Workspace) error {
 			return ws.SetRole([]string{"targets"}, RoleEdit{AddKeys: []string{"rel2"}, Expires: 90 * day})
 		},
+		"rotation": func(ws *Workspace) error {
+			_, err := ws.RotateKey("rel", "env:rel3")
+			if errors.Is(err, ErrInvalid) && err.Error() == `invalid: key "rel" signs no role` {
+				return nil // it was replaced after all
+			}
+			return err
+		},
 		"bins": func(ws *Workspace) error {
 			err := ws.AddBins(BinsOptions{Bins: 4, Keys: []string{"rel"}, BinKeys: []string{"online"}})
 			if errors.Is(err, ErrRoleExists) {
@@ -66,6 +73,28 @@ func TestEditKilledAtAnyStep(t *testing.T) {
 		"proposal": func(ws *Workspace) error {
 			p := &RoleProposal{Proposal: Proposal{Role: "targets", Data: []byte("{}")}, Version: ws.base.version("targets") + 1}
 			return ws.RecordProposal(p, "tuf.in.targets.2", "sha256:00", true, start)
+		},
+		"removal": func(ws *Workspace) error {
+			if _, err := ws.RemoveTarget("", "there"); err != nil && !errors.Is(err, ErrNoTarget) {
+				return err
+			}
+			return nil
+		},
+		"reset": func(ws *Workspace) error {
+			if err := ws.Reset("there"); err != nil && !errors.Is(err, ErrNoTarget) {
+				return err
+			}
+			return nil
+		},
+		"reset all": func(ws *Workspace) error { return ws.ResetAll() },
+		"new key": func(ws *Workspace) error {
+			if err := ws.UpdateConfig(func(c *Config) error { c.Images = "registry.example"; return nil }); err != nil {
+				return err
+			}
+			if _, err := ws.AddKeyURI("again", "env:rel3", ""); err != nil && !errors.Is(err, ErrKeyExists) {
+				return err
+			}
+			return nil
 		},
 		"sign": func(ws *Workspace) error {
 			if _, err := ws.Sign(t.Context(), nil, nil); err != nil && !errors.Is(err, ErrInvalid) {
@@ -79,6 +108,8 @@ func TestEditKilledAtAnyStep(t *testing.T) {
 			t.Parallel()
 			w, ws := standard(t)
 			w.addKey(ws, "rel2")
+			w.uri("rel3")
+			add("there", "there")(w, ws)
 			w.must(ws.Close())
 			probe := w.clone().open()
 			steps := countSteps(probe.disk)
@@ -147,6 +178,66 @@ func TestPublishKilledAtAnyStep(t *testing.T) {
 		}
 		w.must(ws.Close())
 		finish(t, victim, n)
+	}
+}
+
+// Killed at any step, a rebase leaves what was staged, on the old base or on the new one, and nothing of it is lost:
+// neither what moved, nor what was overwritten and is made again.
+func TestRebaseKilledAtAnyStep(t *testing.T) {
+	t.Parallel()
+	w, ws := standard(t)
+	w.addKey(ws, "rel2")
+	start := *w
+	o := RebaseOptions{Ancestor: ws.base.info.Digest}
+	add("lost", "lost")(w, ws)
+	w.sign(ws)
+	w.publish(ws)
+	add("mine", "mine")(w, ws)
+	newRole("team", "rel2")(w, ws)
+	w.must(ws.Close())
+
+	other := newWorld(t) // who publishes from the same start, without what is lost
+	*other = start
+	other.dir = w.clone().dir
+	rival := other.open()
+	w.must(rival.ResetAll())
+	other.digest += 10
+	other.publish(rival)
+	add("theirs", "theirs")(other, rival)
+	other.sign(rival)
+	other.publish(rival)
+	w.channel, w.pushed, w.digest = other.channel, other.pushed, other.digest
+
+	probe := w.clone().open()
+	steps := countSteps(probe.disk)
+	_, err := probe.Rebase(w.head(), o)
+	w.must(err)
+	for n := range *steps {
+		victim := w.clone()
+		ws := victim.open()
+		killAt(ws.disk, n)
+		if _, err := ws.Rebase(w.head(), o); !errors.Is(err, errKilled) {
+			t.Fatalf("step %d: %v", n, err)
+		}
+		w.must(ws.Close())
+		reader, err := Open(victim.dir, OpenOptions{Now: w.clock, Env: w.env, ReadOnly: true})
+		w.must(err)
+		read, err := reader.Diff()
+		w.must(err)
+		w.must(reader.Close())
+		ws = victim.open()
+		noTemps(t, victim.dir)
+		if written, err := ws.Diff(); err != nil || len(written) != len(read) || len(read) == 0 {
+			t.Fatalf("step %d: %v staged, read only %v (%v)", n, written, read, err)
+		}
+		if ws.base.info.Digest != w.head().Digest {
+			_, err := ws.Rebase(w.head(), o)
+			w.must(err)
+		}
+		victim.sign(ws)
+		victim.publish(ws)
+		checkFacts(t, ws, ws.base.role("targets"), []string{"target mine", "target theirs", "target lost", "key team"})
+		w.must(ws.Close())
 	}
 }
 

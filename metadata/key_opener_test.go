@@ -253,6 +253,36 @@ func TestSeenHoldsNothingUp(t *testing.T) {
 	w.publish(ws)
 }
 
+// Killed at any step of noting what was seen, the workspace opens again with the old note or the new one.
+func TestSeenKilledAtAnyStep(t *testing.T) {
+	t.Parallel()
+	w, ws := standard(t)
+	w.must(ws.Close())
+	w.now = w.now.Add(time.Hour)
+	probe := w.clone().open()
+	steps := countSteps(probe.disk)
+	_, err := probe.TestKeys(t.Context())
+	w.must(err)
+	if *steps == 0 {
+		t.Fatal("nothing was written")
+	}
+	for n := range *steps {
+		victim := w.clone()
+		ws := victim.open()
+		killAt(ws.disk, n)
+		_, err := ws.TestKeys(t.Context())
+		w.must(err)
+		w.must(ws.Close())
+		ws = victim.open()
+		noTemps(t, victim.dir)
+		k, err := ws.Key("rel")
+		w.must(err)
+		if old, next := start.Truncate(time.Second), w.now.Truncate(time.Second); !k.Seen.Time.Equal(old) && !k.Seen.Time.Equal(next) {
+			t.Errorf("step %d: seen %v", n, k.Seen.Time)
+		}
+	}
+}
+
 // Root keeps its spare key at every way to lose it.
 func TestSpareKey(t *testing.T) {
 	t.Parallel()

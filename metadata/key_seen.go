@@ -3,6 +3,7 @@ package metadata
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
@@ -51,9 +52,7 @@ func (w *Workspace) lastSeen() map[string]KeySeen {
 	}
 	var read map[string]KeySeen
 	if json.Unmarshal(data, &read) == nil {
-		for id, s := range read {
-			w.seen[id] = s
-		}
+		maps.Copy(w.seen, read)
 	}
 	return w.seen
 }

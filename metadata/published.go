@@ -2,18 +2,30 @@ package metadata
 
 import (
 	"fmt"
+	"path"
+	"strings"
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// Root1 is the first root of the repository, which consumers pin: that of the base, or the staged one before the first
-// publish. Publishing verifies the head of the channel from it.
+// Root1 is the root that consumers pin: the first one, of the base, or the staged one before the first publish. In a
+// repository that was adopted from a later root it is that one: nothing vouches for those before it. Publishing verifies
+// the head of the channel from it.
 func (w *Workspace) Root1() ([]byte, error) {
 	if w.base != nil {
-		return bytesOf(w.base.roots[0])
+		return bytesOf(w.base.roots[w.base.pinned()-1])
 	}
 	return bytesOf(w.staged[tuf.ROOT])
+}
+
+// Root1File is the path of the file that has Root1 after a publish.
+func (w *Workspace) Root1File() string {
+	pin := int64(1)
+	if w.base != nil {
+		pin = w.base.pinned()
+	}
+	return w.path(baseDir, fileName(tuf.ROOT, pin))
 }
 
 // Base is what this workspace published or took over last: every metadata file with its bytes, no target files, and the
@@ -45,6 +57,8 @@ func (w *Workspace) Published(r *Release, digest, tag string, at time.Time) erro
 		return err
 	}
 	next.info = BaseInfo{Digest: digest, Tag: tag, FetchedAt: at}
+	next.earlier = w.base.before(r.onto, digest)
+	next.least = w.base.leastAfter(next)
 	if err := saveBase(w.disk, w.path(baseDir), next); err != nil {
 		return fmt.Errorf("recording what was published: %w", err)
 	}
@@ -65,6 +79,9 @@ func (w *Workspace) Published(r *Release, digest, tag string, at time.Time) erro
 // nextBase is the base that a release makes.
 func (w *Workspace) nextBase(r *Release) (*base, error) {
 	next := &base{roles: map[string]*roleFile{}}
+	if w.base != nil {
+		next.pin = w.base.pin
+	}
 	for _, f := range r.Files {
 		role, version, ok := ParseTitle(f.Name)
 		if !ok {
@@ -89,8 +106,9 @@ func (w *Workspace) nextBase(r *Release) (*base, error) {
 func (w *Workspace) pruneTargets(r *Release) error {
 	keep := map[string]bool{}
 	for _, f := range r.Files {
-		if _, _, isMetadata := ParseTitle(f.Name); !isMetadata && f.Length <= maxKeptTarget {
-			keep[f.SHA256] = true
+		if _, _, isMetadata := ParseTitle(f.Name); !isMetadata && f.Length <= MaxKeptTarget {
+			sum, _, _ := strings.Cut(path.Base(f.Name), ".")
+			keep[sum] = true
 		}
 	}
 	for _, f := range w.staged {
@@ -102,7 +120,7 @@ func (w *Workspace) pruneTargets(r *Release) error {
 			return err
 		}
 		for _, n := range entries {
-			keep[n.Hashes["sha256"]] = true
+			keep[FileHash(n.Hashes)] = true
 		}
 	}
 	return removeOthers(w.disk, w.path(blobsDir), keep)

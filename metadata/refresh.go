@@ -129,8 +129,9 @@ func anonymous(id string, key *tuf.Key, signed bool) KeyInfo {
 
 // blob is what the head came with: it has all target files, and some with their bytes.
 func (r *refresh) blob(n entry) ([]byte, error) {
-	f := r.head.targets[TargetTitle(n.Path, n.Hashes["sha256"])]
-	if f.Data == nil || checksum(f.Data) != n.Hashes["sha256"] {
+	sum := FileHash(n.Hashes)
+	f := r.head.targets[TargetTitle(n.Path, sum)]
+	if f.Data == nil || !hasFileHash(f.Data, sum) {
 		return nil, nil
 	}
 	return f.Data, nil
@@ -153,8 +154,8 @@ func (r *refresh) complete(context.Context) error {
 }
 
 // wait notes the roles that are due and were not renewed. It fails if nothing was renewed although timestamp or snapshot
-// should have been, or although something else is due and no key for the timestamp is at hand: then the keys are the
-// wrong ones. A role that waits for people is no failure: whoever renews the timestamp goes on with that.
+// should have been, or although something else is due and no key for the timestamp is at hand, or if none of the keys
+// given may sign anything here: then the keys are the wrong ones. A role that waits for people is no failure: whoever renews the timestamp goes on with that.
 func (r *refresh) wait(context.Context) error {
 	roles, err := r.view.targetRoles()
 	if err != nil {
@@ -187,10 +188,14 @@ func (r *refresh) wait(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if wrong && len(r.waiting) == 0 { // forced
+	strangers, err := r.strangers()
+	if err != nil {
+		return err
+	}
+	if (wrong || strangers) && len(r.waiting) == 0 { // forced, or nothing to do with this repository
 		return &NoKeysError{Roles: []WaitingRole{timestamp}}
 	}
-	if wrong || len(r.waiting) > 0 && timestamp.Rules[0].Have == 0 {
+	if wrong || strangers || len(r.waiting) > 0 && timestamp.Rules[0].Have == 0 {
 		return &NoKeysError{Roles: r.waiting}
 	}
 	return nil

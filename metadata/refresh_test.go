@@ -195,6 +195,31 @@ func TestRefreshNeedsEveryThreshold(t *testing.T) {
 	w.push(r)
 }
 
+// The job that has the old online key is told at its next run, and not when the timestamp is about to end; one that has
+// both goes on without a gap.
+func TestRefreshByAReplacedKey(t *testing.T) {
+	t.Parallel()
+	w, ws := standard(t)
+	old := w.given("online")
+	_, err := ws.RotateOnline(w.uri("online2"), false)
+	w.must(err)
+	w.sign(ws)
+	if r, err := w.refresh(RefreshOptions{Keys: w.given("online", "online2")}); err != nil || !r.Unchanged {
+		t.Fatalf("before: %+v, %v", r, err)
+	}
+	w.publish(ws)
+	id, err := w.given("online2")[0].Key().ID()
+	w.must(err)
+	for _, after := range []time.Duration{0, 2 * day} {
+		w.now = w.now.Add(after)
+		_, err = w.refresh(RefreshOptions{Keys: old})
+		wantErr(t, err, ErrKeyMissing, "timestamp v2", "0 of 1 required by root v2", id)
+	}
+	r, err := w.refresh(RefreshOptions{Keys: w.given("online", "online2")})
+	w.must(err)
+	wantRoles(t, r, "snapshot", "timestamp")
+}
+
 // What another program has written stays, but for version, expiry and signatures.
 func TestRefreshKeepsWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()

@@ -17,7 +17,7 @@ type keyHolder struct {
 }
 
 // setKeysIn stages one delegator with the changed keys of all roles named that it delegates.
-func (e *edit) setKeysIn(delegator string, names []string, change RoleEdit) error {
+func (e *edit) setKeysIn(delegator string, names []string, change func(keyHolder) error) error {
 	if delegator == tuf.ROOT {
 		return setKeysInRole(e, tuf.ROOT, change, func(md *tuf.Metadata[tuf.RootType]) ([]keyHolder, func()) {
 			var holders []keyHolder
@@ -45,7 +45,7 @@ func (e *edit) setKeysIn(delegator string, names []string, change RoleEdit) erro
 }
 
 // setKeysInRole applies the change to what holders returns and stages the role, if that made a difference.
-func setKeysInRole[T tuf.Roles](e *edit, role string, change RoleEdit, holders func(*tuf.Metadata[T]) ([]keyHolder, func())) error {
+func setKeysInRole[T tuf.Roles](e *edit, role string, change func(keyHolder) error, holders func(*tuf.Metadata[T]) ([]keyHolder, func())) error {
 	md, err := parseFile[T](e.w.current(role))
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func setKeysInRole[T tuf.Roles](e *edit, role string, change RoleEdit, holders f
 	}
 	held, tidy := holders(md)
 	for _, h := range held {
-		if err := e.w.changeKeys(h, change); err != nil {
+		if err := change(h); err != nil {
 			return fmt.Errorf("role %q: %w", h.name, err)
 		}
 	}

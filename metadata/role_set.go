@@ -38,7 +38,7 @@ func (w *Workspace) SetRole(names []string, change RoleEdit) error {
 		return err
 	}
 	if change.changesKeys() {
-		if err := e.setKeys(names, change); err != nil {
+		if err := e.setKeys(names, func(h keyHolder) error { return w.changeKeys(h, change) }); err != nil {
 			return err
 		}
 	}
@@ -88,7 +88,7 @@ func (e *edit) setPeriods(names []string, change RoleEdit) error {
 }
 
 // setKeys changes root and delegators, then stages the roles that must be signed anew.
-func (e *edit) setKeys(names []string, change RoleEdit) error {
+func (e *edit) setKeys(names []string, change func(keyHolder) error) error {
 	w := e.w
 	var above []string // the roles that hold keys and thresholds of those named
 	v := w.view()
@@ -142,12 +142,12 @@ func (e *edit) after() *view {
 }
 
 // resign stages the published roles whose signatures do not suffice under the rules of the edit. Roles that publish
-// signs by itself are left to it.
+// signs by itself are left to it, and those that the edit changes are staged already.
 func (e *edit) resign(names []string) error {
 	v := e.after()
 	for _, name := range names {
 		f := e.w.current(name)
-		if name == tuf.ROOT || name == binsRole || f == nil || e.w.staged[name] != nil || typeOf(name) != tuf.TARGETS {
+		if name == tuf.ROOT || name == binsRole || f == nil || e.w.staged[name] != nil || typeOf(name) != tuf.TARGETS || e.stages(name) {
 			continue
 		}
 		rules, err := v.rules(name)
@@ -171,7 +171,7 @@ func (e *edit) resign(names []string) error {
 // restage stages offline roles anew for their expiry.
 func (e *edit) restage(names []string) error {
 	for _, name := range names {
-		if name == binsRole || e.w.online(name, false) || slices.ContainsFunc(e.files, func(f *roleFile) bool { return f.role == name }) {
+		if name == binsRole || e.w.online(name, false) || e.stages(name) {
 			continue
 		}
 		if f := e.w.current(name); f != nil {
@@ -181,6 +181,11 @@ func (e *edit) restage(names []string) error {
 		}
 	}
 	return nil
+}
+
+// stages reports whether the edit has a next version of the role.
+func (e *edit) stages(role string) bool {
+	return slices.ContainsFunc(e.files, func(f *roleFile) bool { return f.role == role })
 }
 
 // stageFile stages the content of a file as the next version.

@@ -1,13 +1,12 @@
 package metadata
 
 import (
-	"bytes"
 	"fmt"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// loadStaged reads which next versions are staged. A staged role has the version after its base; what the base has
+// loadStaged reads which next versions are staged. A staged role has a version that follows its base; what the base has
 // caught up with is left from a process that was killed right after it published.
 func (w *Workspace) loadStaged() (map[string]*roleFile, error) {
 	names, err := readDir(w.path(stagedDir))
@@ -35,7 +34,7 @@ func (w *Workspace) loadStaged() (map[string]*roleFile, error) {
 }
 
 func (w *Workspace) loadStagedFile(name, role string, version int64) (*roleFile, error) {
-	if version != w.base.version(role)+1 {
+	if !w.base.follows(role, version) {
 		return nil, fmt.Errorf("%w: %s is staged on v%d", ErrDamaged, name, w.base.version(role))
 	}
 	data, err := readBounded(w.path(stagedDir, name), maxRoleFile)
@@ -70,7 +69,7 @@ func (w *Workspace) newEdit() (*edit, error) {
 	return &edit{w: w, cfg: w.cfg}, nil
 }
 
-// stage adds the next version of a role: its base version plus one, a fresh expiry, no signatures.
+// stage adds the next version of a role: that after its base, a fresh expiry, no signatures.
 func stage[T tuf.Roles](e *edit, role string, md *tuf.Metadata[T]) error {
 	data, err := encode(md)
 	if err != nil {
@@ -84,7 +83,7 @@ func (e *edit) stageData(role string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	data, err = nextVersion(data, e.w.base.version(role)+1, e.w.now(), l)
+	data, err = nextVersion(data, e.w.base.next(role), e.w.now(), l)
 	if err != nil {
 		return err
 	}
@@ -205,13 +204,5 @@ func sameContent(a, b *roleFile) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if bytes.Equal(da, db) {
-		return true, nil
-	}
-	ca, err := content(da)
-	if err != nil {
-		return false, err
-	}
-	cb, err := content(db)
-	return ca == cb, err
+	return SameContent(da, db)
 }

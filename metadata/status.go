@@ -14,7 +14,7 @@ import (
 // Status is the workspace at one glance.
 type Status struct {
 	Repository, Channel string
-	Published           *BaseInfo // nil before the first publish
+	Published           *BaseInfo // nil before the first publish, whatever was adopted
 	Roles               []RoleStatus
 	Added, Removed      []Target // staged entries: new or changed, gone
 	Proposed            []ProposalStatus
@@ -48,7 +48,7 @@ type RoleStatus struct {
 // Status tells what is staged, who must sign and what expires when. It opens hash bins only if they are staged.
 func (w *Workspace) Status() (*Status, error) {
 	st := &Status{Repository: w.cfg.Repository, Channel: w.cfg.Channel, Frozen: w.Frozen()}
-	if w.base != nil {
+	if w.base != nil && w.base.info.Digest != "" {
 		info := w.base.info
 		st.Published = &info
 	}

@@ -28,9 +28,12 @@ func (w *Workspace) TargetData(path string) ([]byte, error) {
 
 // blob reads the bytes of an entry, nil if they are not here, or not what the entry says.
 func (w *Workspace) blob(n entry) ([]byte, error) {
-	sum := n.Hashes["sha256"]
-	if !isSHA256(sum) {
+	sum := FileHash(n.Hashes)
+	if !isHash(sum) {
 		return nil, fmt.Errorf("%w: target %q has no sha256", ErrDamaged, n.Path)
+	}
+	if data := w.held[sum]; data != nil && int64(len(data)) == n.Length {
+		return data, nil
 	}
 	data, err := readBounded(w.path(blobsDir, sum), MaxTargetFile)
 	switch {
@@ -38,7 +41,7 @@ func (w *Workspace) blob(n entry) ([]byte, error) {
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case checksum(data) != sum || int64(len(data)) != n.Length:
+	case !hasFileHash(data, sum) || int64(len(data)) != n.Length:
 		return nil, nil
 	}
 	return data, nil

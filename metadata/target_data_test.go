@@ -17,7 +17,7 @@ func TestTargetData(t *testing.T) {
 			t.Errorf("%s: %q, want %q", path, got, data)
 		}
 	}
-	large := bytes.Repeat([]byte("x"), maxKeptTarget+1)
+	large := bytes.Repeat([]byte("x"), MaxKeptTarget+1)
 	for path, data := range map[string][]byte{"large": large, "kept": []byte("kept"), "damaged": []byte("as it was")} {
 		_, err := ws.AddTarget(path, data, TargetOptions{})
 		w.must(err)

@@ -258,7 +258,7 @@ func TestTargetsFilter(t *testing.T) {
 func TestLargeTargetsAreNotKept(t *testing.T) {
 	t.Parallel()
 	w, ws := dev(t)
-	large := bytes.Repeat([]byte("x"), maxKeptTarget+1)
+	large := bytes.Repeat([]byte("x"), MaxKeptTarget+1)
 	_, err := ws.AddTarget("large", large, TargetOptions{})
 	w.must(err)
 	_, err = ws.AddTarget("small", large[1:], TargetOptions{})

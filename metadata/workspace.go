@@ -41,7 +41,8 @@ type Workspace struct {
 	base   *base                // nil before the first publish
 	staged map[string]*roleFile // next versions by role
 
-	freezes []Freeze // of staged roles
+	freezes []Freeze          // of staged roles
+	held    map[string][]byte // bytes of target files by sha256 that are not written: see Rebase
 
 	parsed parsedFiles
 	opened map[string]Signer // private keys by URI
@@ -126,7 +127,7 @@ func (w *Workspace) load() error {
 	if w.base, err = loadBase(w.path(baseDir)); err != nil {
 		return err
 	}
-	if w.staged, err = w.loadStaged(); err != nil {
+	if w.staged, err = w.finishRebase(); err != nil {
 		return err
 	}
 	if err := w.loadFreezes(); err != nil {

@@ -32,6 +32,8 @@ type InitOptions struct {
 	RenewWithin map[string]time.Duration // role to remaining life below which it is renewed; default of the profile
 	NoSpareKey  bool                     // root may have no more keys than its threshold
 
+	Entries []ImageEntry // of images, staged in targets; not for Adopt
+
 	Now        func() time.Time                          // default time.Now
 	Passphrase func(keyName string) ([]byte, error)      // for the key that profile dev makes, and for private keys read
 	Env        func(name string) (value string, ok bool) // default os.LookupEnv; for env: keys
@@ -52,46 +54,78 @@ func Init(dir string, o InitOptions) (*Workspace, error) {
 	return w, nil
 }
 
-// initialisation is one run of Init.
+// initialisation is one run of Init or Adopt.
 type initialisation struct {
 	w    *Workspace
 	o    InitOptions
 	made []string // files and directories, in the order of their making
 }
 
+// initialContent is what a new workspace starts with.
+type initialContent struct {
+	yaml    []byte // tufoci.yaml
+	private []byte // the key that profile dev makes, nil for none
+	base    *base  // what was adopted, nil for nothing
+	blobs   []fileChange
+	staged  []*roleFile
+}
+
 func (n *initialisation) run() error {
-	if err := n.refuse(); err != nil {
-		return err
-	}
-	if err := n.config(); err != nil {
-		return err
-	}
-	private, err := n.keys()
+	c, err := n.prepare()
 	if err != nil {
 		return err
 	}
-	yaml, err := n.w.cfg.Marshal()
-	if err != nil {
-		return err
+	return n.write(c)
+}
+
+// prepare makes everything in memory.
+func (n *initialisation) prepare() (c initialContent, err error) {
+	for _, step := range []func() error{n.refuse, n.config, n.periods} {
+		if err := step(); err != nil {
+			return c, err
+		}
+	}
+	if c.private, err = n.keys(); err != nil {
+		return c, err
+	}
+	if c.yaml, err = n.w.cfg.Marshal(); err != nil {
+		return c, err
 	}
 	root, err := n.root()
 	if err != nil {
-		return err
+		return c, err
 	}
 	n.w.staged = map[string]*roleFile{}
 	e := &edit{w: n.w, cfg: n.w.cfg}
-	if err := stage(e, tuf.TARGETS, newTargets()); err != nil {
-		return err
+	targets, err := n.targets()
+	if err != nil {
+		return c, err
+	}
+	if err := stage(e, tuf.TARGETS, targets); err != nil {
+		return c, err
 	}
 	if err := stage(e, tuf.ROOT, root); err != nil {
-		return err
+		return c, err
 	}
-	return n.write(private, e.files, yaml)
+	c.staged = e.files
+	return c, nil
 }
 
-// refuse keeps Init away from a workspace. What a killed Init left has no tufoci.yaml, which is written last.
+// unfinished names a file that is there as long as an initialisation goes on, and after it was killed. In a workspace
+// that is whole, as its tufoci.yaml says, opening it removes what is left of it.
+const unfinished = tempPrefix + "init"
+
+// refuse keeps Init away from a workspace. What a killed Init left has no tufoci.yaml, which is written last; it can
+// have a base, which without that file would be what is left of somebody's workspace.
 func (n *initialisation) refuse() error {
-	for _, path := range []string{n.w.configPath(), n.w.path(baseDir, baseIndexFile)} {
+	own := []string{n.w.configPath()}
+	switch _, err := os.Lstat(n.w.path(unfinished)); {
+	case errors.Is(err, fs.ErrNotExist):
+		own = append(own, n.w.path(baseDir, baseIndexFile))
+	case err != nil:
+		return err
+	}
+	for _, path := range own {
 		_, err := os.Lstat(path)
 		if err == nil {
 			return fmt.Errorf("%w: %s", ErrWorkspaceExists, path)
@@ -103,7 +137,7 @@ func (n *initialisation) refuse() error {
 	return nil
 }
 
-// config makes tufoci.yaml, yet without keys.
+// config makes tufoci.yaml, yet without keys and periods.
 func (n *initialisation) config() error {
 	o := n.o
 	c := &Config{
@@ -122,9 +156,13 @@ func (n *initialisation) config() error {
 	if host, _, _ := strings.Cut(c.Repository, "/"); c.Images == "" && !strings.HasPrefix(host, "oci-") {
 		c.Images = host
 	}
-	if err := c.validate(); err != nil {
-		return err
-	}
+	n.w.cfg = c
+	return c.validate()
+}
+
+// periods writes those of the options into tufoci.yaml.
+func (n *initialisation) periods() error {
+	o, c := n.o, n.w.cfg
 	for _, role := range slices.Sorted(maps.Keys(o.Expires)) {
 		if err := c.SetPeriods(role, o.Expires[role], o.RenewWithin[role]); err != nil {
 			return err
@@ -135,7 +173,6 @@ func (n *initialisation) config() error {
 			return err
 		}
 	}
-	n.w.cfg = c
 	return nil
 }
 
@@ -177,17 +214,11 @@ func (n *initialisation) keys() ([]byte, error) {
 
 // addKey adds one key by the URI of its private half or the file of its public one, named after the file.
 func (n *initialisation) addKey(uri string) error {
-	name := nameOfURI(uri)
-	if data, err := readBounded(uri, maxKeyFile); err == nil {
-		if pub, err := ParsePublicKey(data); err == nil {
-			return n.record(name, "", pub)
-		}
-	}
-	signer, err := n.w.newSigners().open(name, uri, nil)
+	name, k, key, err := n.w.keyBehind(uri)
 	if err != nil {
 		return err
 	}
-	return n.record(name, uri, signer.Key())
+	return n.record(name, k.URI, key)
 }
 
 func (n *initialisation) record(name, uri string, pub *tuf.Key) error {
@@ -239,8 +270,23 @@ func (n *initialisation) root() (*tuf.Metadata[tuf.RootType], error) {
 	return md, nil
 }
 
+// targets is targets v1, with the entries of images.
+func (n *initialisation) targets() (*tuf.Metadata[tuf.TargetsType], error) {
+	md := newTargets()
+	names, err := imageNames(n.o.Entries)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if md.Signed.Targets[name.path], err = name.entry(tuf.TARGETS).target(); err != nil {
+			return nil, err
+		}
+	}
+	return md, nil
+}
+
 // write writes everything that was made in memory, tufoci.yaml last: it makes the directory a workspace.
-func (n *initialisation) write(private []byte, staged []*roleFile, yaml []byte) error {
+func (n *initialisation) write(c initialContent) error {
 	w := n.w
 	if err := n.mkdir(w.dir, 0o755); err != nil {
 		return err
@@ -256,21 +302,50 @@ func (n *initialisation) write(private []byte, staged []*roleFile, yaml []byte) 
 	if err := n.refuse(); err != nil { // another Init may have been faster
 		return err
 	}
-	if err := removeOthers(w.disk, w.path(stagedDir), nil); err != nil {
+	if err := n.file(w.path(unfinished), nil, 0o600); err != nil {
 		return err
 	}
-	if private != nil {
-		if err := n.file(w.path(keysDir, devKey+".pem"), private, 0o600); err != nil {
+	for _, dir := range []string{w.path(stagedDir), w.path(baseDir), w.path(blobsDir)} {
+		if err := removeOthers(w.disk, dir, nil); err != nil {
 			return err
 		}
 	}
-	for _, f := range staged {
-		n.made = append(n.made, w.path(stagedDir, fileName(f.role, f.version)))
-	}
-	if err := w.saveStaged(staged); err != nil {
+	if err := n.fill(c); err != nil {
 		return err
 	}
-	return n.file(w.configPath(), yaml, 0o644)
+	if err := n.file(w.configPath(), c.yaml, 0o644); err != nil {
+		return err
+	}
+	return w.disk.remove(w.path(unfinished))
+}
+
+// fill writes the content of .tufoci.
+func (n *initialisation) fill(c initialContent) error {
+	w := n.w
+	if c.private != nil {
+		if err := n.file(w.path(keysDir, devKey+".pem"), c.private, 0o600); err != nil {
+			return err
+		}
+	}
+	for _, blob := range c.blobs {
+		n.made = append(n.made, blob.path)
+	}
+	if err := w.disk.writeAll(w.path(blobsDir), c.blobs); err != nil {
+		return err
+	}
+	if c.base != nil {
+		for _, f := range c.base.all() {
+			n.made = append(n.made, w.path(baseDir, fileName(f.role, f.version)))
+		}
+		n.made = append(n.made, w.path(baseDir, baseIndexFile))
+		if err := saveBase(w.disk, w.path(baseDir), c.base); err != nil {
+			return err
+		}
+	}
+	for _, f := range c.staged {
+		n.made = append(n.made, w.path(stagedDir, fileName(f.role, f.version)))
+	}
+	return w.saveStaged(c.staged)
 }
 
 func (n *initialisation) lock() error {

@@ -168,55 +168,69 @@ func TestInitRefusesAWorkspace(t *testing.T) {
 	wantErr(t, err, ErrNoWorkspace)
 }
 
-// A failing Init leaves what was there before; a killed one can be repeated.
+// A failing Init or Adopt leaves what was there before; a killed one can be repeated, also by the other.
 func TestInitFailsAtAnyStep(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	ws := w.init(w.devOptions())
+	_, err := ws.AddTarget("a", []byte("a"), TargetOptions{})
+	w.must(err)
+	w.publish(ws)
+	from := w.origin("")
+	w.must(ws.Close())
 	private := []byte("a key") // not a real one: deriving its encryption is slow
-	run := func(dir string, n int, killed bool) (*int, error) {
+	initialise := func(n *initialisation) (initialContent, error) {
+		c, err := n.prepare()
+		c.private = private
+		return c, err
+	}
+	adopt := func(n *initialisation) (initialContent, error) {
+		n.o.Thresholds = nil
+		a := &adoption{initialisation: *n, from: from, found: &Adoption{}}
+		return a.prepare()
+	}
+	type preparation func(*initialisation) (initialContent, error)
+	run := func(prepare preparation, dir string, n int, killed bool) (*int, error) {
 		ws := newWorkspace(dir, OpenOptions{Now: w.clock, Env: w.env})
 		i := &initialisation{w: ws, o: w.devOptions()}
-		w.must(i.refuse())
-		w.must(i.config())
-		_, err := i.keys()
-		w.must(err)
-		root, err := i.root()
-		w.must(err)
-		ws.staged = map[string]*roleFile{}
-		e := &edit{w: ws, cfg: ws.cfg}
-		w.must(stage(e, "targets", newTargets()))
-		w.must(stage(e, "root", root))
-		yaml, err := ws.cfg.Marshal()
+		c, err := prepare(i)
 		w.must(err)
 		steps := killAt(ws.disk, n)
 		if !killed {
 			steps = failAt(ws.disk, n)
 		}
-		err = i.write(private, e.files, yaml)
+		err = i.write(c)
 		if err != nil && !killed {
 			w.must(i.undo())
 		}
 		w.must(ws.Close())
 		return steps, err
 	}
-	steps, err := run(filepath.Join(t.TempDir(), "ws"), 1<<30, false)
-	w.must(err)
-	for n := range *steps {
-		dir := filepath.Join(t.TempDir(), "ws")
-		if _, err := run(dir, n, false); !errors.Is(err, errKilled) {
-			t.Fatalf("step %d: %v", n, err)
-		}
-		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-			t.Fatalf("step %d: something is left", n)
-		}
-		if _, err := run(dir, n, true); !errors.Is(err, errKilled) {
-			t.Fatalf("step %d: %v", n, err)
-		}
-		if _, err := os.Lstat(filepath.Join(dir, configFile)); err == nil {
-			continue // tufoci.yaml was in place
-		}
-		if _, err := run(dir, 1<<30, true); err != nil {
-			t.Fatalf("step %d: %v", n, err)
+	for name, prepare := range map[string]preparation{"init": initialise, "adopt": adopt} {
+		steps, err := run(prepare, filepath.Join(t.TempDir(), "ws"), 1<<30, false)
+		w.must(err)
+		for n := range *steps {
+			dir := filepath.Join(t.TempDir(), "ws")
+			if _, err := run(prepare, dir, n, false); !errors.Is(err, errKilled) {
+				t.Fatalf("%s, step %d: %v", name, n, err)
+			}
+			if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("%s, step %d: something is left", name, n)
+			}
+			if _, err := run(prepare, dir, n, true); !errors.Is(err, errKilled) {
+				t.Fatalf("%s, step %d: %v", name, n, err)
+			}
+			if _, err := os.Lstat(filepath.Join(dir, configFile)); errors.Is(err, fs.ErrNotExist) {
+				if _, err := run([]preparation{initialise, adopt}[n%2], dir, 1<<30, true); err != nil {
+					t.Fatalf("%s, step %d: %v", name, n, err)
+				}
+			}
+			ws, err := Open(dir, OpenOptions{Now: w.clock, Env: w.env})
+			if err != nil {
+				t.Fatalf("%s, step %d: %v", name, n, err)
+			}
+			noTemps(t, dir)
+			w.must(ws.Close())
 		}
 	}
 }

@@ -328,6 +328,17 @@ func (idx *layoutIndex) remove(dgst digest.Digest) {
 	idx.renumber()
 }
 
+// untag drops the entries that give a manifest a tag of this layout, and reports
+// whether there were any.
+func (idx *layoutIndex) untag(tag string) bool {
+	idx.mu.Lock()
+	defer idx.mu.Unlock()
+	before := len(idx.entries)
+	idx.entries = slices.DeleteFunc(idx.entries, func(e layoutEntry) bool { return e.tag() == tag && !e.elsewhere() })
+	idx.renumber()
+	return len(idx.entries) < before
+}
+
 // sort puts the entries in an order that does not depend on how they came: bare
 // tags, full names, and what has no name.
 func (idx *layoutIndex) sort() {

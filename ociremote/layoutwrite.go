@@ -43,8 +43,9 @@ type layoutDirectory struct {
 }
 
 var (
-	_ NamedWriter     = (*layoutDirectory)(nil)
-	_ content.Deleter = (*layoutDirectory)(nil)
+	_ NamedWriter      = (*layoutDirectory)(nil)
+	_ content.Deleter  = (*layoutDirectory)(nil)
+	_ content.Untagger = (*layoutDirectory)(nil)
 )
 
 // CreateLayout opens the OCI layout directory for writing. One that does not
@@ -177,6 +178,16 @@ func (l *layoutDirectory) Delete(ctx context.Context, desc ocispec.Descriptor) e
 		return err
 	}
 	return os.Remove(filepath.Join(l.dir, filepath.FromSlash(blobFile(desc.Digest))))
+}
+
+// Untag removes a tag and nothing that it names: blobs stay where they are.
+func (l *layoutDirectory) Untag(ctx context.Context, tag string) error {
+	return l.update(ctx, func(idx *layoutIndex) error {
+		if !idx.untag(tag) {
+			return notFound(tag)
+		}
+		return nil
+	})
 }
 
 // update changes index.json under the lock, and puts into it what is pending.

@@ -30,6 +30,7 @@ type memoryBlob struct {
 var (
 	_ WritableRepository = (*memory)(nil)
 	_ content.Deleter    = (*memory)(nil)
+	_ content.Untagger   = (*memory)(nil)
 )
 
 // NewMemory is an empty repository in memory, safe for concurrent use. It can
@@ -129,6 +130,17 @@ func (m *memory) Delete(_ context.Context, desc ocispec.Descriptor) error {
 	}
 	delete(m.blobs, desc.Digest)
 	maps.DeleteFunc(m.tags, func(_ string, d digest.Digest) bool { return d == desc.Digest })
+	return nil
+}
+
+// Untag removes a tag and nothing that it names.
+func (m *memory) Untag(_ context.Context, tag string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.tags[tag]; !ok {
+		return notFound(tag)
+	}
+	delete(m.tags, tag)
 	return nil
 }
 

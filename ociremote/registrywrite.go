@@ -13,6 +13,7 @@ import (
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
 // maxBuffered is the largest blob, in bytes, that is held in memory so that its
@@ -22,6 +23,7 @@ const maxBuffered = 8 << 20
 var (
 	_ registry.Mounter = (*registryRepository)(nil)
 	_ content.Deleter  = (*registryRepository)(nil)
+	_ content.Untagger = (*registryRepository)(nil)
 )
 
 // Push uploads a blob, or a manifest by its digest: POST and PUT, or one PUT.
@@ -97,6 +99,32 @@ func (r *registryRepository) Delete(ctx context.Context, desc ocispec.Descriptor
 		err = r.repo.Delete(r.prepare(ctx), desc)
 	}
 	return registryError(err, r.host())
+}
+
+// Untag removes a tag with one DELETE, and nothing that it names. A tag that is not
+// there is [ErrNotFound]. Not every registry can; distribution 2 and Harbor delete
+// manifests only.
+func (r *registryRepository) Untag(ctx context.Context, tag string) error {
+	if !tagName.MatchString(tag) {
+		return fmt.Errorf("%w: tag %q", ErrInvalidReference, shorten(tag))
+	}
+	ctx = auth.AppendScopesForHost(r.prepare(ctx), r.host(), auth.ScopeRepository(r.repo.Reference.Repository, auth.ActionDelete))
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, r.base+"/manifests/"+tag, nil)
+	if err != nil {
+		return fmt.Errorf("%w: %v", ErrInvalidReference, err)
+	}
+	resp, err := r.client.auth.Do(req)
+	if err != nil {
+		return requestError(err, r.host())
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusAccepted, http.StatusOK, http.StatusNoContent:
+		return nil
+	case http.StatusNotFound:
+		return notFound(r.repo.Reference.Repository + ":" + tag)
+	}
+	return r.refusal(resp)
 }
 
 // indexLeft reports that a list of referrers was replaced, and that the registry

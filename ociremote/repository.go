@@ -18,7 +18,8 @@ type Repository interface {
 // WritableRepository is one to write to. Push takes blobs, PushReference a
 // manifest together with its tag; both accept what is there already.
 //
-// A value may also be a [registry.Mounter] or a [content.Deleter].
+// A value may also be a [registry.Mounter], a [content.Deleter] or a
+// [content.Untagger].
 type WritableRepository interface {
 	Repository
 	content.Pusher

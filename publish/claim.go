@@ -21,7 +21,8 @@ const (
 
 // claims finds the first history tag from version upwards that does not
 // exist. The tags are asked for one by one: a list of tags can be long, cut or
-// stale. Of the claims on the way, the first that may be finished is returned.
+// stale. Of the claims on the way, the first that may be finished is returned; one
+// whose publisher may be at work is waited for, if there is time: errWaited.
 func (p *publication) claims(ctx context.Context, version int64, h *head, r *metadata.Release) (free int64, dead *ociremote.Bundle, err error) {
 	for free = version; free < version+maxClaims; free++ {
 		tag := ociremote.HistoryTag(p.dst.channel, free)
@@ -39,6 +40,11 @@ func (p *publication) claims(ctx context.Context, version int64, h *head, r *met
 			continue
 		}
 		if err := p.finishable(ctx, b, free, h, r); err != nil {
+			if errors.Is(err, errAtWork) {
+				if err := p.wait(ctx); err != nil {
+					return 0, nil, err
+				}
+			}
 			p.dst.warn(fmt.Sprintf("claim %s is skipped: %v", tag, err))
 			continue
 		}
@@ -61,7 +67,7 @@ func unreadable(err error) bool {
 // nobody has signed; but a claim is taken only if its signatures hold, and
 // then early is no worse than late. A claim of exactly the changes that this
 // workspace would publish needs no age: it is most likely its own, of a run
-// that died.
+// that died. A nil release is that of somebody who publishes nothing.
 func (p *publication) finishable(ctx context.Context, b *ociremote.Bundle, version int64, h *head, r *metadata.Release) error {
 	if b.Partial || b.Legacy {
 		return errors.New("not the bundle of a whole repository")
@@ -73,11 +79,15 @@ func (p *publication) finishable(ctx context.Context, b *ociremote.Bundle, versi
 	if err != nil {
 		return errors.New("it does not say when it was made")
 	}
-	if age := p.o.Now().Sub(created); age < deadAfter && !sameChanges(b, r) {
-		return fmt.Errorf("another publisher made it %s ago and may be at work", age.Round(time.Second))
+	age := p.o.Now().Sub(created)
+	young := age < deadAfter && (r == nil || !sameChanges(b, r))
+	if !young || p.left > 0 { // nobody waits for what clients would not take
+		if _, err := p.verify(ctx, candidate{bundle: b, version: version}, h); err != nil {
+			return fmt.Errorf("it does not verify: %w", err)
+		}
 	}
-	if _, err := p.verify(ctx, candidate{bundle: b, version: version}, h); err != nil {
-		return fmt.Errorf("it does not verify: %w", err)
+	if young {
+		return fmt.Errorf("made %s ago: %w", age.Round(time.Second), errAtWork)
 	}
 	return nil
 }

@@ -122,16 +122,19 @@ func once(ctx context.Context, root []byte, source *shown, b *ociremote.Bundle, 
 
 // complete says which file its bundle lacks for the consumers of a view: every
 // root from the first one, which those who start from the newest do not read,
-// and every target file. Roots below the pin are those of the head.
+// and every target file. Roots below the pin are those of the head, or in an empty
+// channel what the workspace has.
 func complete(ctx context.Context, view *trust.View, b *ociremote.Bundle, h *head) error {
 	for v := int64(1); v <= view.Status().Root.Version; v++ {
-		data, verified := view.RootVersion(v)
-		want := digest.FromBytes(data)
-		if !verified && h != nil {
+		f, there := b.File(metadata.Title("root", v))
+		want := f.Descriptor.Digest
+		if data, verified := view.RootVersion(v); verified {
+			want = digest.FromBytes(data)
+		} else if h != nil {
 			old, _ := h.bundle.File(metadata.Title("root", v))
 			want = old.Descriptor.Digest
 		}
-		if f, _ := b.File(metadata.Title("root", v)); f.Descriptor.Digest != want {
+		if !there || f.Descriptor.Digest != want {
 			return fmt.Errorf("the bundle lacks root v%d", v)
 		}
 	}
@@ -143,8 +146,10 @@ func complete(ctx context.Context, view *trust.View, b *ociremote.Bundle, h *hea
 		if strings.HasPrefix(t.Path, imagesPrefix) {
 			continue
 		}
-		title := metadata.TargetTitle(t.Path, t.Hashes["sha256"])
-		if f, _ := b.File(title); f.Descriptor.Size != t.Length || f.Descriptor.Digest != digest.NewDigestFromEncoded(digest.SHA256, t.Hashes["sha256"]) {
+		title := metadata.TargetTitle(t.Path, metadata.FileHash(t.Hashes))
+		f, there := b.File(title)
+		sum := t.Hashes["sha256"] // other programs sign other hashes, which the title has
+		if !there || f.Descriptor.Size != t.Length || sum != "" && f.Descriptor.Digest.Encoded() != sum {
 			return fmt.Errorf("target %q of role %q: the bundle lacks its file %q", t.Path, t.Role, title)
 		}
 	}

@@ -24,9 +24,11 @@ var (
 	// ErrHeadMissing says that the workspace has published, but the channel
 	// tag no longer exists in the registry.
 	ErrHeadMissing = errors.New("the channel tag is gone")
-	// ErrPartial says that the source of a mirror is a bundle that holds
-	// only what one image needs.
-	ErrPartial = errors.New("a partial bundle cannot be mirrored")
+	// ErrPartial says that the source of a mirror or of a workspace is a bundle
+	// that holds only what one image needs.
+	ErrPartial = errors.New("a partial bundle holds only what one image needs: it is no source")
+	// ErrAdopt says that a verified repository cannot become that of a workspace.
+	ErrAdopt = errors.New("the repository cannot be adopted")
 	// ErrUnverified says that the source of a mirror was read without holding
 	// it to its expiry.
 	ErrUnverified = errors.New("the source is not verified")
@@ -37,6 +39,17 @@ var (
 	// ErrTooManyClaims says that more history tags above the head exist than
 	// publishers that died can explain.
 	ErrTooManyClaims = errors.New("too many unfinished claims")
+	// ErrNoVersion says that no history tag has a timestamp version: it never was,
+	// or is not kept any more.
+	ErrNoVersion = errors.New("the history does not have it")
+	// ErrNoRoot says that a root version was asked for that the repository does
+	// not have.
+	ErrNoRoot = errors.New("the repository has no such root")
+	// ErrNoDelete says that a registry, or what is written to in its place, does
+	// not remove tags.
+	ErrNoDelete = errors.New("tags cannot be removed here")
+	// ErrTooManyTags says that a registry lists more tags than anybody reads.
+	ErrTooManyTags = errors.New("too many tags")
 )
 
 // ForkError reports that two bundles exist where there can be one: the same

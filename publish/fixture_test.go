@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -214,4 +215,15 @@ func wantFiles(t testing.TB, repo ociremote.Repository, tag string, want map[str
 // writes are the requests that change a registry.
 func writes(g *tuftest.Registry) []tuftest.Request {
 	return slices.DeleteFunc(g.Requests(), func(r tuftest.Request) bool { return r.Method == "GET" || r.Method == "HEAD" })
+}
+
+// refuse lets a registry refuse requests whose path ends so.
+func refuse(g *tuftest.Registry, suffix string) {
+	g.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.HasSuffix(r.URL.Path, suffix) {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

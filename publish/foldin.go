@@ -62,7 +62,7 @@ func (p *publication) choose(ctx context.Context, h *head, known *metadata.Head)
 			return ctx.Err()
 		}
 		if errors.Is(err, metadata.ErrKeyMissing) {
-			p.wait(good, err)
+			p.postpone(good, err)
 			return nil
 		}
 		if tries == 0 && p.rehearse(ctx, h, known) != nil {
@@ -92,8 +92,8 @@ func (p *publication) take(good []*proposed) {
 	}
 }
 
-// wait notes that proposals cannot be folded in with the keys that were given.
-func (p *publication) wait(good []*proposed, err error) {
+// postpone notes that proposals cannot be folded in with the keys that were given.
+func (p *publication) postpone(good []*proposed, err error) {
 	for _, g := range good {
 		g.Waiting = true
 		p.dst.warn(fmt.Sprintf("proposal %s waits: %v", g.Tag, err))

@@ -175,5 +175,9 @@ func (p *publication) overwritten(ctx context.Context, c candidate, now digest.D
 		return nil
 	}
 	fork.TheirsVersion = versionOf(b)
-	return p.by.overwritten(fork)
+	if err := p.by.overwritten(fork); !p.rebases(err) {
+		return err
+	}
+	p.dst.warn(fork.Error())
+	return errMoved // what is staged is still there
 }

@@ -125,9 +125,14 @@ func (h *head) carriedRoot(ctx context.Context, version int64) ([]byte, error) {
 	title := metadata.Title("root", version)
 	f, ok := h.bundle.File(title)
 	if !ok {
-		return nil, fmt.Errorf("the head lacks root v%d", version)
+		return nil, lacksRoot(version)
 	}
 	return h.file(ctx, title, f.Descriptor.Digest, maxCarriedRoot)
+}
+
+// lacksRoot says that clients are cut off.
+func lacksRoot(version int64) error {
+	return &trust.VerificationError{Kind: trust.ErrMalformed, Role: "root", Version: version, Detail: "the head lacks it: clients with an older root stop before it"}
 }
 
 // metadata is the head as a workspace takes it, nil for no head.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -24,8 +26,14 @@ type MonitorOptions struct {
 	// seen before.
 	MinTimestamp int64
 	// Base is what was published from a workspace last, nil if that is not
-	// known: the head must not be older.
+	// known: the head must not be older, and be built on it.
 	Base *metadata.Head
+	// History is how many of the newest history tags are looked at for forks and
+	// dead claims; 0: none, see [History].
+	History int
+	// ClientsFrom are versions of root: does a client that has one still reach the
+	// head? None may be above the newest.
+	ClientsFrom []int64
 	// Beside says which copies to look at, given the head; nil: none.
 	Beside func(ctx context.Context, view *trust.View) ([]BesideCopy, error)
 	// Concurrency is how many copies are read at the same time; default 5.
@@ -46,6 +54,13 @@ type Health struct {
 	RootSHA256 string
 	Roles      []RoleHealth
 	Beside     []BesideState
+	// Timeline are the newest bundles; nil if they were not asked for, or could not
+	// be read, which is a warning.
+	Timeline *Timeline
+	// Fork: what was published from the workspace last is no ancestor of the head.
+	Fork *ForkError
+	// Clients are those that were asked for, in that order.
+	Clients []ClientHealth
 }
 
 // RoleHealth is the health of one role.
@@ -59,8 +74,25 @@ type RoleHealth struct {
 // Short reports whether the role has too little life left.
 func (r RoleHealth) Short() bool { return r.Left < r.Floor }
 
-// OK reports whether no role is short and no copy lags.
+// Forks are the forks of the history that was read, newest first.
+func (h *Health) Forks() []HistoryEntry {
+	if h.Timeline == nil {
+		return nil
+	}
+	return h.Timeline.Of(StateFork)
+}
+
+// OK reports whether no role is short, no copy lags, nothing was overwritten and no
+// client is cut off.
 func (h *Health) OK() bool {
+	if h.Fork != nil || len(h.Forks()) > 0 {
+		return false
+	}
+	for _, c := range h.Clients {
+		if c.Err != nil {
+			return false
+		}
+	}
 	for _, role := range h.Roles {
 		if role.Short() {
 			return false
@@ -75,8 +107,9 @@ func (h *Health) OK() bool {
 }
 
 // Monitor verifies the head from pin, any root of the repository, and says how
-// long each role will last, and how far the copies next to images are. It
-// writes nothing. An expired head is a result and no error.
+// long each role will last, how far the copies next to images are, what was overwritten
+// and which clients are cut off. It writes nothing. An expired head is a result and no
+// error.
 //
 // Errors: [trust.ErrWrongRoot], [trust.ErrRollback] and whatever else keeps the
 // head from verifying; [ErrForeignTag]; [ociremote.ErrNotFound].
@@ -108,6 +141,12 @@ func Monitor(ctx context.Context, pin []byte, repo ociremote.Repository, o Monit
 		}
 		result.Roles = append(result.Roles, role)
 	}
+	if err := o.past(ctx, pin, repo, h, result); err != nil {
+		return nil, err
+	}
+	if result.Clients, err = clientsFrom(ctx, h, o.ClientsFrom, o.Now()); err != nil {
+		return nil, err
+	}
 	if o.Beside != nil {
 		copies, err := o.Beside(ctx, h.view)
 		if err != nil {
@@ -116,6 +155,41 @@ func Monitor(ctx context.Context, pin []byte, repo ociremote.Repository, o Monit
 		result.Beside = CheckBeside(ctx, h.view, copies, BesideOptions{Concurrency: o.Concurrency, Now: o.Now, Warn: o.Warn})
 	}
 	return result, nil
+}
+
+// past looks at what the head was built on, and at what else is in the history.
+func (o MonitorOptions) past(ctx context.Context, pin []byte, repo ociremote.Repository, h *head, result *Health) error {
+	if o.Base != nil {
+		from, err := newAnchor(pin)
+		if err != nil {
+			return err
+		}
+		p, err := newPublication(nil, from, o.Base, readOnly{repo}, Options{Channel: o.Channel, Now: o.Now, Warn: o.Warn})
+		if err != nil {
+			return err
+		}
+		var ok bool
+		if err := p.checkFork(ctx, h); err != nil {
+			if result.Fork, ok = errors.AsType[*ForkError](err); !ok {
+				return err
+			}
+		}
+	}
+	if o.History == 0 {
+		return nil
+	}
+	timeline, err := historyOf(ctx, pin, repo, h, HistoryOptions{Channel: o.Channel, Max: o.History, Concurrency: o.Concurrency, Now: o.Now})
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		if o.Warn != nil {
+			o.Warn(fmt.Sprintf("forks and dead claims are not known: %v", err))
+		}
+		return nil
+	}
+	result.Timeline = timeline
+	return nil
 }
 
 // monitoredHead reads and verifies the head.

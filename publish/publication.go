@@ -51,6 +51,8 @@ type publication struct {
 	// were found for the newest plan.
 	fold  func([]metadata.Proposal)
 	found *survey
+	// left is what is left of Options.Wait.
+	left time.Duration
 }
 
 func newPublication(by maker, pin anchor, base *metadata.Head, repo ociremote.WritableRepository, o Options) (*publication, error) {
@@ -66,9 +68,18 @@ func newPublication(by maker, pin anchor, base *metadata.Head, repo ociremote.Wr
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &publication{by: by, o: o, pin: pin, dst: newDestination(repo, o.Channel, o.Concurrency, o.Progress, o.Warn)}
+	if o.Sleep == nil {
+		o.Sleep = Sleep
+	}
+	p := &publication{by: by, o: o, pin: pin, dst: newDestination(repo, o.Channel, o.Concurrency, o.Progress, o.Warn), left: o.Wait}
+	return p, p.remember(base)
+}
+
+// remember takes down what was published from here last, nil for nothing.
+func (p *publication) remember(base *metadata.Head) error {
+	p.base, p.held = nil, nil
 	if base == nil {
-		return p, nil
+		return nil
 	}
 	p.held = map[digest.Digest][]byte{}
 	for _, f := range base.Files {
@@ -76,17 +87,26 @@ func newPublication(by maker, pin anchor, base *metadata.Head, repo ociremote.Wr
 	}
 	var err error
 	p.base, err = newPublished(base)
-	return p, err
+	return err
 }
 
 // run makes plans until one is carried out.
 func (p *publication) run(ctx context.Context) (*Result, error) {
-	for range maxReplans + 1 {
+	for plans := 0; plans <= maxReplans; {
 		result, err := p.once(ctx)
-		if !errors.Is(err, errMoved) && !errors.Is(err, errFinished) {
+		switch {
+		case errors.Is(err, errWaited): // for no longer than Options.Wait
+			continue
+		case !errors.Is(err, errMoved) && !errors.Is(err, errFinished):
 			return result, err
 		}
 		p.dst.warn(fmt.Sprintf("planning anew: %v", err))
+		switch waited := p.wait(ctx); {
+		case waited == nil:
+			plans++
+		case !errors.Is(waited, errWaited):
+			return nil, waited
+		}
 	}
 	return nil, fmt.Errorf("%w: %d plans for tag %q were overtaken", ErrMoving, maxReplans+1, p.dst.channel)
 }
@@ -103,12 +123,18 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkFork(ctx, h); err != nil {
-		return nil, err
+	fork := p.checkFork(ctx, h)
+	if fork != nil && !p.rebases(fork) {
+		return nil, fork
 	}
 	known, err := h.metadata(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if fork != nil {
+		if err := p.rebase(ctx, h, known, true); err != nil {
+			return nil, err
+		}
 	}
 
 	if err := p.foldIn(ctx, h, known); err != nil {
@@ -117,10 +143,16 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 
 	// The next state, under a version that is free.
 	r, err := p.assemble(ctx, known, 0)
+	if p.rebases(err) {
+		if err := p.rebase(ctx, h, known, false); err != nil {
+			return nil, err
+		}
+		r, err = p.assemble(ctx, known, 0)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if r.Unchanged {
+	if r.Unchanged && h != nil {
 		return p.unchanged(r, h)
 	}
 	version, dead, err := p.claims(ctx, r.TimestampVersion, h, r)
@@ -167,6 +199,7 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	if err := p.by.record(r, result.Digest, p.dst.channel, p.o.Now()); err != nil {
 		return nil, fmt.Errorf("%s is published, but the workspace could not record it: %w", result.Digest, err)
 	}
+	result.Pruned = p.trim(ctx, c, view)
 	return result, nil
 }
 
@@ -231,10 +264,7 @@ func (p *publication) plan(r *metadata.Release, c candidate, h *head) (*Result, 
 // died before it could write that down, or that others have published.
 func (p *publication) unchanged(r *metadata.Release, h *head) (*Result, error) {
 	result := p.result(r, h)
-	result.Unchanged, result.Digest = true, h.digest()
-	if h != nil {
-		result.View = h.view
-	}
+	result.Unchanged, result.Digest, result.View = true, h.digest(), h.view
 	if p.o.DryRun {
 		return result, nil
 	}

@@ -21,10 +21,26 @@ type Options struct {
 	// DryRun makes the plan and writes nothing, neither to the registry nor
 	// to the workspace.
 	DryRun bool
+	// Rebase makes changes again, where others have published the roles that are
+	// staged or have overwritten what was published from here, and goes on. Without
+	// it that is an ErrConflict or an ErrFork.
+	Rebase bool
+	// Rebased is told what was made again, and on which head, before anything is
+	// signed for it; nil: nobody is.
+	Rebased func(*metadata.Rebased)
+	// Wait is how long to wait for other publishers, whose claim stands above the
+	// head or who keep moving it; then the publish goes on as without. Default: not
+	// at all.
+	Wait time.Duration
+	// Sleep waits, or returns the error of a context that ends; default [Sleep].
+	Sleep func(ctx context.Context, d time.Duration) error
 	// Concurrency is how many blobs are sent at the same time; default 5.
 	Concurrency int
 	// MaxFiles is how many target files a bundle may have; default 512.
 	MaxFiles int
+	// Keep is how many of the newest history tags stay; older ones go a few at a
+	// time, see [Prune]. 0: all stay.
+	Keep int
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Checks are asked before anything is packed; the first error ends the
@@ -66,6 +82,8 @@ type Result struct {
 	Lives []metadata.RoleLife
 	// Proposals are those that were found, of [Refresh] with Proposals.
 	Proposals []ProposalState
+	// Pruned are the history tags that were removed, because they are old.
+	Pruned []string
 	// View is what clients see of the repository now, for copies next to images; with
 	// DryRun what they would see.
 	View *trust.View
@@ -82,8 +100,8 @@ const (
 //
 // The head is read and verified from the first root of the workspace. What
 // others have published since is taken over; if they published a role that is
-// staged here, the error is a [metadata.ErrConflict]. When nothing has changed
-// nothing is sent. A head that moves while the plan is carried out makes a new
+// staged here, the error is a [metadata.ErrConflict], unless Options.Rebase makes
+// the changes again. When nothing has changed nothing is sent. A head that moves while the plan is carried out makes a new
 // plan, three times.
 //
 // Errors: [ErrForeignTag], [ErrFork], [ErrHeadMissing], [ErrMoving],

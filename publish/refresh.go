@@ -42,6 +42,8 @@ type RefreshOptions struct {
 	Concurrency int
 	// MaxFiles is how many target files a bundle may have; default 512.
 	MaxFiles int
+	// Keep is how many of the newest history tags stay, as of [Options]. 0: all stay.
+	Keep int
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Progress is told what is being sent; nil: nobody is.
@@ -73,7 +75,7 @@ func Refresh(ctx context.Context, pin []byte, repo ociremote.WritableRepository,
 	maker := &refreshMaker{pin: from, o: o}
 	p, err := newPublication(maker, from, o.Base, repo, Options{
 		Channel: o.Channel, Layout: o.Layout, DryRun: o.DryRun, Concurrency: o.Concurrency, MaxFiles: o.MaxFiles,
-		Now: o.Now, Progress: o.Progress, Warn: o.Warn,
+		Keep: o.Keep, Now: o.Now, Progress: o.Progress, Warn: o.Warn,
 	})
 	if err != nil {
 		return nil, err

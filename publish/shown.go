@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -81,6 +82,13 @@ func (s *shown) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadClos
 	defer s.mu.Unlock()
 	s.blobs[desc.Digest] = data
 	return io.NopCloser(bytes.NewReader(data)), nil
+}
+
+// kept are the blobs that were read so far.
+func (s *shown) kept() map[digest.Digest][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.blobs)
 }
 
 func (s *shown) held(d digest.Digest) []byte {

@@ -6,3 +6,9 @@ package publish_test
 // costs a registry and three publishes under the race detector. The kinds of death begin
 // at different requests; with the tag e2e every one has its turn.
 const stride = 2
+
+// raceStride is the same for two publishers, where each pair of requests costs three times as much.
+const (
+	raceStride = 12
+	pairStride = 20
+)

@@ -69,6 +69,7 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	_ = os.RemoveAll(templateDir)
 	_ = os.RemoveAll(officeDir)
+	_ = os.RemoveAll(templateDir + "-weeks")
 	os.Exit(code)
 }
 

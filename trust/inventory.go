@@ -28,6 +28,8 @@ type Inventory struct {
 
 // TargetFile is a target file that a verified role lists.
 type TargetFile struct {
+	Path   string            // of the target
+	Hashes map[string]string // by algorithm, in hex
 	// Titles are the names under which clients ask for it: one for each of its
 	// hashes with consistent snapshots, "targets/dir/<hash>.name".
 	Titles []string
@@ -87,7 +89,7 @@ func (v *View) targetFile(t listed) (TargetFile, bool) {
 	if err != nil || len(titles) == 0 || entry.Length < 0 || entry.Length > v.limits.TargetFile {
 		return TargetFile{}, false
 	}
-	f := TargetFile{Titles: titles, Length: entry.Length, listed: t}
+	f := TargetFile{Path: t.name, Hashes: newTarget(t.role, t.name).Hashes, Titles: titles, Length: entry.Length, listed: t}
 	if sum := entry.Hashes["sha256"]; len(sum) == digest.SHA256.Size() {
 		f.Digest = digest.NewDigestFromEncoded(digest.SHA256, sum.String())
 	}

@@ -2,6 +2,7 @@ package tuftest
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -21,7 +22,13 @@ func (r *Repo) AddTargetTo(roleName, name string, data []byte) {
 	r.t.Helper()
 	sum := sha256.Sum256(data)
 	r.AddEntry(roleName, name, int64(len(data)), hex.EncodeToString(sum[:]), nil)
-	r.content[r.targetTitle(name, sum[:])] = data
+	named := sum[:]
+	if r.opts.SHA512 {
+		long := sha512.Sum512(data)
+		named = long[:]
+		r.role(r.holder(roleName, name)).targets[name].Hashes = map[string]string{"sha512": hex.EncodeToString(named)}
+	}
+	r.content[r.targetTitle(name, named)] = data
 }
 
 // AddEntry adds a target without a file, as image targets are: length in

@@ -30,6 +30,8 @@ type RepoOptions struct {
 	KeyType KeyType
 	// BareMeta leaves length and hashes out of snapshot and timestamp.
 	BareMeta bool
+	// SHA512 lists target files by that hash alone, as the first go-tuf did.
+	SHA512 bool
 }
 
 // Repo is a TUF repository in memory: what was published last, and the
@@ -187,7 +189,11 @@ func (r *Repo) Files() map[string][]byte {
 // file is the file behind an entry, if it is one of ours.
 func (r *Repo) file(name string, entry *entry) (title string, data []byte, ok bool) {
 	r.t.Helper()
-	sum, err := hex.DecodeString(entry.Hashes["sha256"])
+	algorithm := "sha256"
+	if r.opts.SHA512 {
+		algorithm = "sha512"
+	}
+	sum, err := hex.DecodeString(entry.Hashes[algorithm])
 	if err != nil {
 		r.t.Fatalf("hash of %q: %v", name, err)
 	}

@@ -4,33 +4,42 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/publish"
 	"github.com/tufoci/tufoci/trust"
 )
 
+// checkedHistory is how many of the newest bundles are looked at for forks: what is
+// made between two looks of a monitor, and no more, since each costs a request.
+const checkedHistory = 12
+
 type checkOptions struct {
 	upkeepFlags
 	validFor    span
+	clientsFrom []int64
 	concurrency int
 }
 
 type checkResult struct {
 	document
 	reading
-	Repository   string        `json:"repository"`
-	Tag          string        `json:"tag"`
-	Digest       string        `json:"digest"`
-	RootChecksum string        `json:"rootChecksum"`
-	Healthy      bool          `json:"healthy"`
-	Roles        []roleHealth  `json:"roles"`
-	Beside       []besideState `json:"beside"`
-	Proposals    []proposal    `json:"proposals"`
+	Repository   string          `json:"repository"`
+	Tag          string          `json:"tag"`
+	Digest       string          `json:"digest"`
+	RootChecksum string          `json:"rootChecksum"`
+	Healthy      bool            `json:"healthy"`
+	Roles        []roleHealth    `json:"roles"`
+	Overwritten  *overwritten    `json:"overwritten"`
+	Forks        []historyBundle `json:"forks"`
+	DeadClaims   []historyBundle `json:"deadClaims"`
+	Clients      []clientHealth  `json:"clients"`
+	Beside       []besideState   `json:"beside"`
+	Proposals    []proposal      `json:"proposals"`
 }
 
 // roleHealth says how long one role lasts.
@@ -74,14 +83,19 @@ func (a *app) newCheck() *cobra.Command {
 exit with 20 when one has less than it should: offline roles what tufoci.yaml
 calls renewWithin, online ones 5/6 of that. Copies next to images raise the
 alarm when they are missing, do not verify, or lag by more than half the life
-of the timestamp. Nothing is written, not even the state of the trust.`,
+of the timestamp. Exit code 40 says that what was published was overwritten, by
+the newest of the history, and in a workspace by what it published last.
+--client-from walks as a client does that has an old root. Nothing is written,
+not even the state of the trust.`,
 		Example: `  tufoci check
   tufoci check acme --valid-for 3d
+  tufoci check acme --client-from 1 --client-from 4
   tufoci check registry.acme.io/trust/tuf --root 1.root.json --format json`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	o.add(cmd)
 	cmd.Flags().Var(&o.validFor, "valid-for", "every role must have this `DURATION` left (default: by its renewal window)")
+	cmd.Flags().Int64SliceVar(&o.clientsFrom, "client-from", nil, "does a client that has root `VERSION` still reach the present? (several times)")
 	cmd.Flags().IntVar(&o.concurrency, "concurrency", 5, "read `N` copies at the same time")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		if o.concurrency < 1 {
@@ -114,6 +128,7 @@ func (a *app) runCheck(ctx context.Context, k *kept, o *checkOptions) (*checkRes
 	}
 	health, err := publish.Monitor(ctx, k.root, repo, publish.MonitorOptions{
 		Channel: k.ref.Tag, ValidFor: time.Duration(o.validFor), MinTimestamp: seen, Base: k.base,
+		History: checkedHistory, ClientsFrom: o.clientsFrom,
 		Beside: func(ctx context.Context, view *trust.View) ([]publish.BesideCopy, error) {
 			return beside.copies(ctx, a, view)
 		},
@@ -135,10 +150,7 @@ func (a *app) newCheckResult(k *kept, h *publish.Health, names map[string]string
 		RootChecksum: "sha256:" + h.RootSHA256, Healthy: h.OK(),
 		Roles: make([]roleHealth, 0, len(h.Roles)), Beside: make([]besideState, 0, len(h.Beside)),
 	}
-	r.Source = "home"
-	if k.ref.Kind != ociremote.KindRegistry {
-		r.Source = "layout"
-	}
+	r.Source = k.source()
 	for _, role := range h.Roles {
 		out := roleHealth{
 			Role: role.Role, Version: role.Version, Expires: moment{role.Expires}, Left: seconds(role.Left), Wanted: seconds(role.Floor),
@@ -152,6 +164,7 @@ func (a *app) newCheckResult(k *kept, h *publish.Health, names map[string]string
 		}
 		r.Roles = append(r.Roles, out)
 	}
+	a.addPast(r, h)
 	for _, c := range h.Beside {
 		out := besideState{Repository: c.Name, Tag: c.Tag, Version: c.Version, Expires: moment{c.Expires}, Status: statusOK}
 		switch {
@@ -183,9 +196,43 @@ type besideError struct {
 
 func (e *besideError) Error() string { return e.what }
 
-// alarm is the error for what is not as it should be: what lapses first, then copies
-// of which nothing is known.
+// alarm is the error for what is not as it should be: what lapses first, then what was
+// overwritten, clients that are cut off, and copies, at last those of which nothing is
+// known.
 func (r *checkResult) alarm(h *publish.Health) error {
+	lapsing, overwritten, behind := r.lapsing(), r.overwrites(), ""
+	var lagging []string
+	for _, c := range r.Beside {
+		if c.Status == statusLags || c.Status == statusMissing {
+			behind = first(behind, c.Repository)
+			lagging = append(lagging, fmt.Sprintf("the copy beside %s %s", c.Repository, map[string]string{statusLags: "lags", statusMissing: "is missing"}[c.Status]))
+		}
+	}
+	stranded, err := strandedClients(h)
+	parts := slices.Concat(lapsing, overwritten, stranded, lagging)
+	if len(parts) > maxChanges {
+		parts = append(parts[:maxChanges], fmt.Sprintf("%d more", len(parts)-maxChanges))
+	}
+	switch what := strings.Join(parts, "; "); {
+	case len(lapsing) > 0:
+		return &unhealthyError{what}
+	case len(overwritten) > 0:
+		return &overwrittenError{what}
+	case len(stranded) > 0:
+		return &strandedError{what, err}
+	case len(lagging) > 0:
+		return &besideError{what, behind}
+	}
+	for _, c := range h.Beside {
+		if c.Err != nil {
+			return fmt.Errorf("the copy beside %s: %w", c.Name, c.Err)
+		}
+	}
+	return nil
+}
+
+// lapsing are the roles that have too little life left.
+func (r *checkResult) lapsing() []string {
 	var parts []string
 	for _, role := range r.Roles {
 		switch role.Status {
@@ -196,29 +243,7 @@ func (r *checkResult) alarm(h *publish.Health) error {
 				formatSpan(time.Duration(role.Left)*time.Second), formatSpan(time.Duration(role.Wanted)*time.Second)))
 		}
 	}
-	roles, behind := len(parts), ""
-	for _, c := range r.Beside {
-		if c.Status == statusLags || c.Status == statusMissing {
-			behind = first(behind, c.Repository)
-			parts = append(parts, fmt.Sprintf("the copy beside %s %s", c.Repository, map[string]string{statusLags: "lags", statusMissing: "is missing"}[c.Status]))
-		}
-	}
-	copies := roles == 0 && len(parts) > 0
-	if len(parts) > maxChanges {
-		parts = append(parts[:maxChanges], fmt.Sprintf("%d more", len(parts)-maxChanges))
-	}
-	switch what := strings.Join(parts, "; "); {
-	case copies:
-		return &besideError{what, behind}
-	case len(parts) > 0:
-		return &unhealthyError{what}
-	}
-	for _, c := range h.Beside {
-		if c.Err != nil {
-			return fmt.Errorf("the copy beside %s: %w", c.Name, c.Err)
-		}
-	}
-	return nil
+	return parts
 }
 
 func (r *checkResult) text(w io.Writer, a *app) {
@@ -236,6 +261,7 @@ func (r *checkResult) text(w io.Writer, a *app) {
 	}
 	table(w, []string{"ROLE", "VERSION", "EXPIRES", "WANTED", "STATUS", "WHO CAN RENEW"}, rows)
 	writeProposals(w, r.Proposals, a.world.Now())
+	r.pastText(w)
 	if len(r.Beside) == 0 {
 		return
 	}

@@ -76,13 +76,19 @@ type contents interface {
 func newDiffResult(w contents, diffs []metadata.RoleDiff) *diffResult {
 	r := &diffResult{Roles: make([]roleDiff, 0, len(diffs))}
 	for _, d := range diffs {
-		out := roleDiff{Role: d.Role, BaseVersion: d.BaseVersion, StagedVersion: d.StagedVersion, Changes: make([]change, 0, len(d.Changes))}
-		for _, c := range d.Changes {
-			out.Changes = append(out.Changes, change{Kind: c.Kind, Subject: c.Subject, Old: c.Old, New: c.New, Details: changeDetails(w, c)})
-		}
-		r.Roles = append(r.Roles, out)
+		r.Roles = append(r.Roles, roleDiff{
+			Role: d.Role, BaseVersion: d.BaseVersion, StagedVersion: d.StagedVersion, Changes: newChanges(w, d.Changes),
+		})
 	}
 	return r
+}
+
+func newChanges(w contents, in []metadata.Change) []change {
+	out := make([]change, 0, len(in))
+	for _, c := range in {
+		out = append(out, change{Kind: c.Kind, Subject: c.Subject, Old: c.Old, New: c.New, Details: changeDetails(w, c)})
+	}
+	return out
 }
 
 func (r *diffResult) text(w io.Writer, _ *app) {
@@ -91,11 +97,15 @@ func (r *diffResult) text(w io.Writer, _ *app) {
 	}
 	for _, d := range r.Roles {
 		fmt.Fprintf(w, "%s %s -> %s\n", printable(d.Role), formatVersion(d.BaseVersion), formatVersion(d.StagedVersion))
-		for _, c := range d.Changes {
-			fmt.Fprintf(w, "  %s\n", printable(c.String()))
-			for _, detail := range c.Details {
-				fmt.Fprintf(w, "      %s\n", printable(detail))
-			}
+		writeChanges(w, d.Changes)
+	}
+}
+
+func writeChanges(w io.Writer, changes []change) {
+	for _, c := range changes {
+		fmt.Fprintf(w, "  %s\n", printable(c.String()))
+		for _, detail := range c.Details {
+			fmt.Fprintf(w, "      %s\n", printable(detail))
 		}
 	}
 }

@@ -66,6 +66,7 @@ type subject struct {
 	until   string // how long what was refused would last
 	file    string // of a ceremony
 	wanted  string // who is to sign, by each rule
+	head    string // version of a role that others published
 }
 
 // usageError is a wrong command line, or a question that cannot be asked.
@@ -131,7 +132,7 @@ func (s subject) fill(template string) string {
 	for placeholder, value := range map[string]string{
 		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
 		"{target}": s.target, "{key}": s.key, "{host}": s.host, "{keys}": s.keys,
-		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until, "{copy}": s.copy, "{file}": s.file, "{wanted}": s.wanted,
+		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until, "{copy}": s.copy, "{file}": s.file, "{wanted}": s.wanted, "{head}": s.head,
 	} {
 		if !strings.Contains(template, placeholder) {
 			continue

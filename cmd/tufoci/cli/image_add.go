@@ -17,6 +17,8 @@ type imageAddOptions struct {
 	as           string
 	role         string
 	fromFile     string
+	fromDCT      string
+	dct          dctOptions
 	allPlatforms bool
 	replace      bool
 	exitCode     bool
@@ -38,9 +40,13 @@ that the tag was moved on purpose. The old digest then stays allowed by its own
 entry, until image rm.
 
 --from-file reads what ko --image-refs writes: HOST/REPOSITORY[:TAG]@sha256:HEX,
-one a line.`,
+one a line. --from-dct reads what Docker Content Trust has signed: a directory
+with the metadata of Notary v1, verified from --root or --root-key, or a file
+with what docker trust inspect prints. A tag of it is staged if the registry
+serves exactly what was signed; the others are listed.`,
 		Example: `  tufoci image add registry.acme.io/shop/api:1.4.2 --role apps-shop
-  tufoci image add --from-file digests.txt --all-platforms`,
+  tufoci image add --from-file digests.txt --all-platforms
+  tufoci image add --from-dct inspect.json`,
 		Args: func(_ *cobra.Command, args []string) error { return o.check(args) },
 	}
 	o.registry.add(cmd, "")
@@ -48,13 +54,23 @@ one a line.`,
 	f.StringVar(&o.as, "as", "", "stage the one image as `NAME:TAG`, without a host")
 	f.StringVar(&o.role, "role", "", "`ROLE` that lists the entries (default: that of the tag, else targets or the right bin)")
 	f.StringVar(&o.fromFile, "from-file", "", "`FILE` with a list of images by digest")
+	f.StringVar(&o.fromDCT, "from-dct", "", "`PATH` of the data of Docker Content Trust")
+	f.StringVar(&o.dct.root, "root", "", "verify Docker Content Trust from the root.json in `FILE`")
+	addRootKey(cmd, &o.dct.rootKeys)
 	f.BoolVar(&o.allPlatforms, "all-platforms", false, "allow the manifests of an index by their digests too")
 	f.BoolVar(&o.replace, "replace", false, "a tag may be signed with another digest, which it leaves")
 	f.IntVar(&o.concurrency, "concurrency", 5, "read `N` images at the same time")
 	addExitCodeFlag(cmd, &o.exitCode)
-	cmd.MarkFlagsMutuallyExclusive("from-file", "as")
+	cmd.MarkFlagsMutuallyExclusive("from-file", "as", "from-dct")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		return a.withWorkspace(ctx, false, func(w *metadata.Workspace) error {
+			if o.fromDCT != "" {
+				r, err := a.runImageAddDCT(ctx, w, &o)
+				if err != nil {
+					return err
+				}
+				return a.printChange(r, o.exitCode && len(r.Added) == 0)
+			}
 			change, err := a.runImageAdd(ctx, w, args, &o)
 			if err != nil {
 				return err
@@ -69,8 +85,10 @@ func (o *imageAddOptions) check(args []string) error {
 	switch {
 	case o.concurrency < 1:
 		return usagef("--concurrency is a number above 0")
-	case (o.fromFile == "") == (len(args) == 0):
-		return usagef("give IMAGE..., or --from-file")
+	case (o.fromFile == "" && o.fromDCT == "") == (len(args) == 0):
+		return usagef("give IMAGE..., --from-file or --from-dct")
+	case o.fromDCT == "" && (o.dct.root != "" || o.dct.rootKeys != nil):
+		return usagef("--root and --root-key go with --from-dct")
 	case o.as != "" && len(args) != 1:
 		return usagef("--as names one image")
 	}

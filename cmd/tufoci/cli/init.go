@@ -21,6 +21,7 @@ type initOptions struct {
 	images      string
 	layout      string
 	noSpareKey  bool
+	from        initFromOptions
 }
 
 type initResult struct {
@@ -46,18 +47,46 @@ func (a *app) newInit() *cobra.Command {
 unsigned version of every role. Nothing is sent.
 
 The profile dev makes one key, encrypted with TUFOCI_PASSPHRASE, that signs
-every role; standard and strict leave the keys to you.`,
+every role; standard and strict leave the keys to you.
+
+--from makes the workspace of a repository that exists, verified from --root or
+from the trust that has it: the one in REPO itself (REPO can then be left out),
+whose workspace was lost, or one from elsewhere, in a registry, a layout, an
+archive, a directory or on a web server. Its metadata is taken byte for byte and
+its chain of roots goes on, so that clients keep the root that they have; what
+is next is published to REPO. tufoci.yaml gets its keys and periods; --key says
+where private keys are, each of a key that the role has.
+
+--from dct:PATH makes a new workspace, with roots and keys of its own, in which
+the tags are staged that Docker Content Trust has signed. PATH is a directory
+with the metadata of Notary v1, as docker keeps it in ~/.docker/trust/tuf,
+verified from --root or --root-key; or a file with what docker trust inspect
+prints. A tag is staged if the registry serves exactly what was signed.`,
 		Example: `  tufoci init localhost:5000/trust/tuf --profile dev -y
-  tufoci init registry.acme.io/trust/tuf --threshold root=2`,
-		Args: cobra.ExactArgs(1),
-		RunE: a.run(func(ctx context.Context, args []string) error {
-			r, err := a.runInit(ctx, args[0], o)
-			if err != nil {
+  tufoci init registry.acme.io/trust/tuf --threshold root=2
+  tufoci init --from registry.acme.io/trust/tuf --root 1.root.json --key timestamp=online.pem
+  tufoci init registry.acme.io/trust/tuf --from https://tuf.acme.io/metadata/ --root 1.root.json
+  tufoci init registry.acme.io/trust/tuf --from dct:inspect.json`,
+	}
+	cmd.Args = func(_ *cobra.Command, args []string) error { return o.check(cmd, args) }
+	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
+		if o.profile == metadata.ProfileDev {
+			if err := a.confirm(ctx, "profile dev keeps every role, root too, under one key. Go on?"); err != nil {
 				return err
 			}
-			return a.print(r)
-		}),
-	}
+		}
+		if path, ok := o.from.dct(); ok {
+			r, err := a.runInitDCT(ctx, path, args[0], o)
+			return printAlso(a, r, err)
+		}
+		if o.from.source != "" {
+			r, err := a.runInitFrom(ctx, args, o)
+			return printAlso(a, r, err)
+		}
+		r, err := a.runInit(ctx, args[0], o)
+		return printAlso(a, r, err)
+	})
+	o.from.add(cmd)
 	f := cmd.Flags()
 	f.Var(&o.keys, "key", "key name or URI of a role (several times)")
 	f.Var(&o.thresholds, "threshold", "signatures that a role needs")
@@ -70,15 +99,21 @@ every role; standard and strict leave the keys to you.`,
 	return cmd
 }
 
+func (o *initOptions) check(cmd *cobra.Command, args []string) error {
+	if _, isDCT := o.from.dct(); len(args) > 1 || len(args) == 0 && (o.from.source == "" || isDCT) {
+		return usagef("give one REPO, or --from a repository in a registry")
+	}
+	return o.from.check(cmd)
+}
+
 func (a *app) runInit(ctx context.Context, repository string, o initOptions) (*initResult, error) {
-	opts, err := a.initLibraryOptions(ctx, repository, o)
+	ref, err := homeReference(repository)
 	if err != nil {
 		return nil, err
 	}
-	if o.profile == "dev" {
-		if err := a.confirm(ctx, "profile dev keeps every role, root too, under one key. Go on?"); err != nil {
-			return nil, err
-		}
+	opts, err := a.initLibraryOptions(ctx, ref, o)
+	if err != nil {
+		return nil, err
 	}
 	w, err := metadata.Init(a.global.workspace, opts)
 	if err != nil {
@@ -98,14 +133,16 @@ func (a *app) runInit(ctx context.Context, repository string, o initOptions) (*i
 	}, nil
 }
 
-func (a *app) initLibraryOptions(ctx context.Context, repository string, o initOptions) (metadata.InitOptions, error) {
+// homeReference reads the repository and the channel to which a workspace publishes.
+func homeReference(repository string) (ociremote.Reference, error) {
 	ref, err := ociremote.ParseReference(repository)
-	if err != nil {
-		return metadata.InitOptions{}, err
+	if err == nil && (ref.Kind != ociremote.KindRegistry || ref.Digest != "") {
+		err = usagef("%s: want a repository of a registry, HOST/REPOSITORY[:TAG]", repository)
 	}
-	if ref.Kind != ociremote.KindRegistry || ref.Digest != "" {
-		return metadata.InitOptions{}, usagef("%s: want a repository of a registry, HOST/REPOSITORY[:TAG]", repository)
-	}
+	return ref, err
+}
+
+func (a *app) initLibraryOptions(ctx context.Context, ref ociremote.Reference, o initOptions) (metadata.InitOptions, error) {
 	opts := metadata.InitOptions{
 		Repository: ref.Host + "/" + ref.Repository,
 		Channel:    ref.Tag,
@@ -130,6 +167,7 @@ func (a *app) initLibraryOptions(ctx context.Context, repository string, o initO
 		}
 		opts.Thresholds[kv[0]] = n
 	}
+	var err error
 	if opts.Expires, err = o.expires.spans(); err != nil {
 		return opts, err
 	}

@@ -2,11 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"crypto"
 	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/youmark/pkcs8"
 
 	"github.com/tufoci/tufoci/internal/kmstest"
 	"github.com/tufoci/tufoci/metadata"
@@ -135,12 +138,13 @@ func TestImportForeignKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := metadata.EncodePrivateKey(key, []byte("of notary"))
+	der, err := pkcs8.MarshalPrivateKey(key, []byte("of notary"), &pkcs8.Opts{
+		Cipher: pkcs8.AES256CBC, KDFOpts: pkcs8.PBKDF2Opts{SaltSize: 8, IterationCount: 2048, HMACHash: crypto.SHA1},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, _ := pem.Decode(data)
-	block.Headers = map[string]string{"role": "root", "gun": "docker.io/acme/shop"}
+	block := &pem.Block{Type: "ENCRYPTED PRIVATE KEY", Headers: map[string]string{"role": "root", "gun": "docker.io/acme/shop"}, Bytes: der}
 	file := filepath.Join(h.dir, "notary.key")
 	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
 		t.Fatal(err)
@@ -149,5 +153,15 @@ func TestImportForeignKey(t *testing.T) {
 	h.run(exitKey, "key", "import", "dct", file)
 	h.env["TUFOCI_PASSPHRASE_DCT"] = "of notary"
 	h.run(exitOK, "key", "import", "dct", file)
-	h.run(exitOK, "key", "test", "dct")
+	public, err := metadata.PublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := public.ID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stdout, _ := h.run(exitOK, "key", "show", "dct"); !strings.Contains(stdout, id) {
+		t.Errorf("another key: %s", stdout)
+	}
 }

@@ -87,6 +87,7 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"untag":     s.cmdUntag,
 		"forge":     s.cmdForge,
 		"image":     s.cmdImage,
+		"notary":    s.cmdNotary,
 		"index":     s.cmdIndex,
 		"artifact":  s.cmdArtifact,
 		"digest":    s.cmdDigest,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,8 +19,11 @@ type publishOptions struct {
 	registry    registryFlags
 	dryRun      bool
 	exitCode    bool
+	rebase      bool
+	wait        span
 	concurrency int
 	maxFiles    int
+	keep        int
 	beside      besideFlags
 	attach      bool
 	propose     proposeFlags
@@ -30,9 +32,12 @@ type publishOptions struct {
 type publishResult struct {
 	document
 	published
-	Beside   []besideCopy `json:"beside"`
-	Attached []attachment `json:"attached"`
+	Rebased  []rebasedRole `json:"rebased"`
+	Beside   []besideCopy  `json:"beside"`
+	Attached []attachment  `json:"attached"`
 	rootFile string
+	// unpublished: changes were made again, and an error has the rest.
+	unpublished bool
 }
 
 // published is what was sent, or with --dry-run would be.
@@ -48,6 +53,7 @@ type published struct {
 	Blobs        []sentBlob   `json:"blobs"`
 	Bytes        int64        `json:"bytes"`
 	ManifestSize int64        `json:"manifestSize"`
+	Pruned       []string     `json:"pruned"`
 }
 
 // roleChange is one role that a publish or a copy moves.
@@ -76,6 +82,12 @@ verify the result in memory with the code of a client, push what the registry
 does not have and move the tag last. With nothing staged and nothing due,
 nothing is sent.
 
+Where others have published a role that is staged here (exit 40), --rebase makes the
+changes again on theirs, entry by entry, also those that were published from here
+and then overwritten (a fork). What contradicts what they did is listed, and nothing
+changes. Roles that come out changed are to be signed again: publish goes on if it
+can sign them, else exit 31 says who must.
+
 --beside, and beside: in tufoci.yaml, keep copies in repositories of images,
 under the same tag: HOST/REPOSITORY, or a pattern such as 'shop/*' over those in
 which images are signed. --attach renews what is attached to images if more than
@@ -88,6 +100,7 @@ clients read: it pushes the signed file of the role, with the target files that
 are new with it, for the next refresh to verify and fold in.`,
 		Example: `  tufoci publish --dry-run
   tufoci publish -y
+  tufoci publish --rebase --wait 10m
   tufoci publish --beside 'shop/*' --attach
   tufoci publish --role apps-shop --propose`,
 		Args: cobra.NoArgs,
@@ -95,17 +108,21 @@ are new with it, for the next refresh to verify and fold in.`,
 	o.registry.add(cmd, "")
 	f := cmd.Flags()
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
+	f.BoolVar(&o.rebase, "rebase", false, "make changes again on what others have published, where that is needed")
+	f.Var(&o.wait, "wait", "wait up to `DURATION`, within --timeout, for another publisher, or another tufoci in this workspace")
 	f.IntVar(&o.concurrency, "concurrency", 5, "send `N` blobs at the same time")
 	f.IntVar(&o.maxFiles, "max-files", 512, "refuse more than `N` target files")
+	addKeepFlag(cmd, &o.keep)
 	o.beside.add(cmd)
 	f.BoolVar(&o.attach, "attach", false, "renew what is attached to images, and attach to those that are newly signed")
 	addExitCodeFlag(cmd, &o.exitCode)
 	o.propose.add(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
-		if o.concurrency < 1 || o.maxFiles < 1 {
-			return usagef("--concurrency and --max-files are numbers above 0")
+		if o.concurrency < 1 || o.maxFiles < 1 || o.keep < 0 {
+			return usagef("--concurrency and --max-files are numbers above 0, and --keep is none below")
 		}
-		return a.withWorkspace(ctx, false, func(w *metadata.Workspace) error {
+		return a.withWorkspaceWithin(ctx, time.Duration(o.wait), func(w *metadata.Workspace, left time.Duration) error {
+			o.wait = span(left)
 			if o.propose.propose {
 				r, err := a.runPropose(ctx, w, &o)
 				if err != nil {
@@ -136,29 +153,42 @@ func (a *app) runPublish(ctx context.Context, w *metadata.Workspace, o *publishO
 	if err != nil {
 		return nil, err
 	}
-	if err := a.confirmSigning(ctx, w, o.dryRun); err != nil {
+	if err := a.confirmSigning(ctx, w, o); err != nil {
 		return nil, err
 	}
 	repo, err := openWritable(ctx, clients.own, home)
 	if err != nil {
 		return nil, err
 	}
+	r := &publishResult{
+		published: published{Repository: w.Config().Repository, Tag: home.Tag, DryRun: o.dryRun, Roles: []roleChange{}, Blobs: []sentBlob{}},
+		Rebased:   []rebasedRole{}, Beside: []besideCopy{}, Attached: []attachment{},
+	}
 	bars := a.newBars()
 	defer bars.close()
 	res, err := publish.Publish(ctx, w, repo, publish.Options{
 		DryRun:      o.dryRun,
+		Rebase:      o.rebase,
+		Rebased:     func(rebased *metadata.Rebased) { r.rebase(w, rebased) },
+		Wait:        time.Duration(o.wait),
+		Sleep:       a.world.Sleep,
 		Concurrency: o.concurrency,
 		MaxFiles:    o.maxFiles,
+		Keep:        o.keep,
 		Now:         a.world.Now,
 		Progress:    bars.progress(),
 		Warn:        a.warn,
 	})
 	bars.close()
-	if err != nil {
+	switch {
+	case err != nil && len(r.Rebased) == 0:
 		return nil, err
+	case err != nil:
+		r.unpublished = true
+		return r, err
 	}
-	r := &publishResult{published: newPublished(res, w.Config().Repository, o.dryRun), Beside: []besideCopy{}, Attached: []attachment{}}
-	r.rootFile = filepath.Join(w.Dir(), ".tufoci", "base", "1.root.json")
+	r.published = newPublished(res, w.Config().Repository, o.dryRun)
+	r.rootFile = w.Root1File()
 	return r, next.carryOut(ctx, a, w, res, r)
 }
 
@@ -187,8 +217,9 @@ func openWritable(ctx context.Context, client *ociremote.Client, ref ociremote.R
 
 // confirmSigning asks before a publish signs roles that carry decisions and
 // that nobody has signed: as with the profile dev, where every key is at hand.
-func (a *app) confirmSigning(ctx context.Context, w *metadata.Workspace, dryRun bool) error {
-	if dryRun {
+// With --rebase more can come out staged than is now.
+func (a *app) confirmSigning(ctx context.Context, w *metadata.Workspace, o *publishOptions) error {
+	if o.dryRun {
 		return nil
 	}
 	st, err := w.Status()
@@ -198,14 +229,18 @@ func (a *app) confirmSigning(ctx context.Context, w *metadata.Workspace, dryRun 
 	var roles []string
 	for _, r := range st.Roles {
 		isDecision := r.Role != "snapshot" && r.Role != "timestamp" && r.Bins == 0
-		if isDecision && r.Online && r.StagedVersion > 0 && r.Signed < r.Need {
+		if isDecision && r.Online && (o.rebase || r.StagedVersion > 0 && r.Signed < r.Need) {
 			roles = append(roles, r.Role)
 		}
 	}
 	if len(roles) == 0 {
 		return nil
 	}
-	return a.confirm(ctx, fmt.Sprintf("sign %s with the keys at hand and publish?", joinWords(roles)))
+	question := "sign %s with the keys at hand and publish?"
+	if o.rebase {
+		question = "make changes of %s again on what others published, sign with the keys at hand and publish?"
+	}
+	return a.confirm(ctx, fmt.Sprintf(question, joinWords(roles)))
 }
 
 func newPublished(res *publish.Result, repository string, dryRun bool) published {
@@ -214,6 +249,7 @@ func newPublished(res *publish.Result, repository string, dryRun bool) published
 		DryRun: dryRun, Unchanged: res.Unchanged, RootChecksum: "sha256:" + res.RootSHA256,
 		Roles: roleChanges(res.Plan.Roles), Blobs: sentBlobs(res.Plan.Blobs),
 		Bytes: res.Plan.Bytes, ManifestSize: res.Plan.Size,
+		Pruned: append([]string{}, res.Pruned...),
 	}
 }
 
@@ -240,6 +276,10 @@ func sentBlobs(in []publish.BlobPlan) []sentBlob {
 }
 
 func (r *publishResult) text(w io.Writer, a *app) {
+	writeRebased(w, r.Rebased, r.DryRun)
+	if r.unpublished {
+		return
+	}
 	if r.Unchanged {
 		fmt.Fprintf(w, "✓ nothing to publish: tag %s -> %s is current\n", r.Tag, r.Digest)
 	} else {
@@ -266,6 +306,7 @@ func (r *published) changes(w io.Writer, a *app) {
 	fmt.Fprintf(w, "✓ lint   ✓ verified in memory as a client, from nothing   ✓ %s   ✓ claim %s   ✓ head unchanged\n",
 		count(len(r.Blobs), "blob"), r.HistoryTag)
 	fmt.Fprintf(w, "✓ tag %s -> %s   ✓ read back: equal\n", r.Tag, r.Digest)
+	writePruned(w, r.Pruned)
 }
 
 // maxChanges is how many roles changeLine names: there can be 256 hash bins.

@@ -23,6 +23,7 @@ type refreshOptions struct {
 	dryRun      bool
 	exitCode    bool
 	concurrency int
+	keep        int
 	every       span
 	listen      string
 	forever     bool // every is given
@@ -87,6 +88,7 @@ under way.`,
 	f.IntVar(&o.concurrency, "concurrency", 5, "send `N` blobs, and write N copies, at the same time")
 	f.Var(&o.every, "every", "go on until a signal ends it, and refresh each `DURATION`")
 	f.StringVar(&o.listen, "listen", "", "with --every: serve /healthz and /metrics at `ADDRESS`")
+	addKeepFlag(cmd, &o.keep)
 	addExitCodeFlag(cmd, &o.exitCode)
 	cmd.MarkFlagsMutuallyExclusive("within", "force")
 	for _, once := range []string{"force", "dry-run", "exit-code"} {
@@ -96,6 +98,9 @@ under way.`,
 	cmd.RunE = a.runUnless(&o.forever, func(ctx context.Context, args []string) error {
 		if o.concurrency < 1 {
 			return usagef("--concurrency is a number above 0")
+		}
+		if o.keep < 0 {
+			return usagef("--keep is a number, and none below 0")
 		}
 		if o.every != 0 {
 			return a.every(ctx, args, &o)
@@ -173,7 +178,7 @@ func (k *kept) repository() string {
 func (a *app) refreshOptions(ctx context.Context, k *kept, o *refreshOptions) (*publish.RefreshOptions, error) {
 	opts := &publish.RefreshOptions{
 		Force: o.force, Proposals: true, Base: k.base, Channel: k.ref.Tag, DryRun: o.dryRun, Concurrency: o.concurrency,
-		Now: a.world.Now, Warn: a.warn,
+		Keep: o.keep, Now: a.world.Now, Warn: a.warn,
 	}
 	var err error
 	if o.within != "" {

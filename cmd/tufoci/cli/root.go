@@ -89,7 +89,10 @@ func (a *app) addCommands(root *cobra.Command) {
 		{groupContent, []*cobra.Command{
 			a.newTarget(), a.newImage(), a.newCert(), a.newCRL(), a.newPolicy(), a.newRevoke(), a.newStatus(), a.newDiff(), a.newReset(),
 		}},
-		{groupOperate, []*cobra.Command{a.newSign(), a.newCeremony(), a.newPayload(), a.newSignPayload(), a.newAddSignature(), a.newPublish(), a.newRefresh(), a.newCheck(), a.newAttach(), a.newDiscover()}},
+		{groupOperate, []*cobra.Command{
+			a.newSign(), a.newCeremony(), a.newPayload(), a.newSignPayload(), a.newAddSignature(), a.newPublish(), a.newRefresh(), a.newCheck(),
+			a.newLog(), a.newPrune(), a.newRollback(), a.newRotate(), a.newDoctor(), a.newAttach(), a.newDiscover(),
+		}},
 		{groupClient, []*cobra.Command{a.newTrust(), a.newVerify(), a.newResolve(), a.newGet(), a.newLs(), a.newInspect()}},
 		{groupMirror, []*cobra.Command{a.newMirror(), a.newCp(), a.newServe()}},
 		{groupEverybody, []*cobra.Command{a.newDemo(), a.newLogin(), a.newLogout(), a.newVersion(), a.newCompletion()}},

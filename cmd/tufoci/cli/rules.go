@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/tufoci/tufoci/ceremony"
+	"github.com/tufoci/tufoci/dct"
+	"github.com/tufoci/tufoci/doctor"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/keys"
 	"github.com/tufoci/tufoci/material"
@@ -102,12 +104,18 @@ var rules = []rule{
 	{as[*unpinnedError], exitNoTrust, "no root is pinned for this source and none was given", []string{"`tufoci trust add NAME {source} --root FILE`, with a root file from its publisher"}},
 	{is(trust.ErrExpired), exitStale, "the publisher has not renewed it; nothing newer was offered", []string{"ask a holder of its keys to run `tufoci publish`"}},
 	{as[*unhealthyError], exitStale, "whoever renews it has not, or not in time", []string{"a holder of its keys: `tufoci refresh {source} --key FILE`; what people sign: `tufoci publish`"}},
+	{as[*overwrittenError], exitConflict, "two publishers were at work, or somebody has the keys: consumers see the head, and not what it does not have", []string{"`tufoci log {source}` shows both; whose changes they are makes them again"}},
 	{as[*besideError], exitStale, "whoever renews the copies does not know this one, or could not write it", []string{"a holder of its keys: `tufoci refresh {source} --key FILE --beside {copy}`"}},
 	{is(trust.ErrStaleCopy), exitStale, "this copy is older than what was seen before, and lacks a file that is needed", []string{"`tufoci trust update {trust}`, when the copy has been renewed", "ask the operator of the copy to run `tufoci mirror copy`"}},
 	{is(trust.ErrClock), exitStale, "the clock of this machine was set back, or was wrong when it last succeeded", []string{"set the clock, then `tufoci trust update {trust}`", "set the clock, then `{command}` again"}},
 	{is(publish.ErrUnverified), exitStale, "what is copied has to be verified", []string{"`{command} --help`"}},
 	{is(trust.ErrNoState), exitStale, "nothing has been verified for this trust yet", []string{"`tufoci trust update {trust}`"}},
 	{is(trust.ErrMismatch), exitDiffers, "the source holds other bytes than those that are signed", []string{"`tufoci inspect {source}` shows what the source offers; tell its operator"}},
+	{is(dct.ErrExpired), exitStale, "the keys of Docker Content Trust have not signed again, as is common where it is no longer in use", []string{"let docker fetch what is current, or give a list of its tags instead: `{command} --help`"}},
+	{is(dct.ErrSignature), exitThreshold, "the keys that must vouch for it have not signed these bytes", []string{"`{command} --help`"}},
+	{is(dct.ErrRoot), exitNoTrust, "a root is never taken from the data itself: it comes from whoever holds its key", []string{"with its root.json or the id of its root key: `{command} --help`"}},
+	{is(dct.ErrFormat), exitMalformed, "what was read is neither metadata of Notary v1 nor what docker trust inspect prints", []string{"`{command} --help`"}},
+	{is(publish.ErrAdopt), exitRefused, "a workspace is made of a whole repository, which has to be one that a bundle can hold", []string{"`tufoci inspect {source}` shows what it offers"}},
 	{is(publish.ErrNotSigned), exitNotVouched, "no role that may speak for this name has signed it", []string{"`tufoci image add {image}`, then `tufoci publish`"}},
 	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial, serve.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
@@ -124,6 +132,10 @@ var rules = []rule{
 	{is(notationdir.ErrScopeClash, notationdir.ErrPolicy), exitRefused, "Notation has one statement for a repository, in a form of its own", []string{"what each trust speaks for: `tufoci trust list`"}},
 	{is(notationdir.ErrForeign), exitRefused, "it is not overwritten in passing", []string{"look at it; into another directory: `tufoci trust sync {trust} --to notation --dir DIR`", "`{command} --help`"}},
 	{is(notationdir.ErrLocked), exitLocked, "another tufoci syncs into this directory", []string{"`{command}` again, when it is done"}},
+
+	// What a doctor found, where the errors further down do not say it.
+	{is(doctor.ErrUnfit), exitRefused, "publishing would fail there", []string{"what each ✗ above says; then `tufoci doctor`"}},
+	{is(doctor.ErrClock, doctor.ErrState), exitStale, "consumers, or this machine, would refuse it", []string{"what each ✗ above says; then `tufoci doctor`"}},
 
 	// Ceremonies, and signatures that were made elsewhere.
 	{is(ceremony.ErrNewerFormat), exitMalformed, "who started the ceremony has a newer tufoci", []string{"ask for the version that wrote it; this is `tufoci version`"}},
@@ -148,10 +160,12 @@ var rules = []rule{
 	{is(publish.ErrNoImage), exitAbsent, "the registry does not have what was asked for", []string{"compare the name with the one in the registry: `{command} --help`"}},
 	{is(publish.ErrImageHost), exitUsage, "names in metadata have no host: they stand for the one that tufoci.yaml calls images", []string{"`{command} --help`"}},
 	{is(metadata.ErrNeedSignatures), exitNeedSignatures, "can be signed by: {keys}", []string{"a holder of one of the keys: `tufoci sign {role}`, with --key FILE where tufoci.yaml does not say where the key is"}},
-	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; the changes that lost are still in this workspace", []string{"`tufoci status` shows what is staged; agree with the other publisher"}},
-	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; what you staged is still here", []string{"`tufoci diff {role}` shows your changes; to make them again on what is published: `tufoci reset {role}` drops them, and `tufoci publish` takes over what others did"}},
+	{is(metadata.ErrLastVersion), exitRefused, "whoever had the online key drove the versions up to the end", []string{"`tufoci rotate online --key URI`, point the tag at the last good bundle of its history, then `tufoci publish`"}},
+	{is(publish.ErrFork), exitConflict, "two publishers were at work, or somebody has the keys; what was overwritten is still known in this workspace", []string{"`tufoci publish --rebase` makes it again on what is there now; `tufoci publish --rebase --dry-run` shows what"}},
+	{as[*metadata.RebaseConflictError], exitConflict, "others have changed the same things to something else; your workspace is unchanged", []string{"agree with them; `tufoci reset {target}` drops what you staged of it, then `tufoci publish --rebase` makes the rest again", "agree with them; `tufoci reset --all` drops your changes, `tufoci publish` takes over what others did, and what is still wanted is staged again"}},
+	{is(metadata.ErrConflict, publish.ErrConflict), exitConflict, "somebody else published the role; your workspace is unchanged", []string{"`tufoci publish --rebase` makes your changes again on {head} and asks for new signatures; `tufoci reset {role}` drops them, and `tufoci publish` takes over what others did"}},
 	{is(publish.ErrPending), exitConflict, "somebody else of the team was faster; what you staged is still here", []string{"`tufoci check` shows what is proposed; agree with whoever did"}},
-	{is(publish.ErrMoving), exitConflict, "another publisher is at work", []string{"`tufoci publish`, when it is done"}},
+	{is(publish.ErrMoving), exitConflict, "other publishers are at work; your workspace is unchanged", []string{"when they are done, or to wait for them: `tufoci publish --wait 5m`"}},
 	{is(metadata.ErrPassphrase), exitKey, "the passphrase does not open the key", []string{"set the right TUFOCI_PASSPHRASE; which keys there are: `tufoci key list`"}},
 	{as[*brokenKeysError], exitKey, "what it needs is not here, or does not answer as it should", []string{"when that is mended: `tufoci key test`"}},
 	{as[*keys.PINError], exitKey, "tokens lock after a few wrong PINs, so none is tried twice; nothing that is staged was lost", []string{"with the right PIN in TUFOCI_PKCS11_PIN, in a file that pin-source= of the URI names, or typed: `tufoci key test`"}},
@@ -178,6 +192,13 @@ var rules = []rule{
 	{is(metadata.ErrDamaged), exitOther, "somebody or something else wrote it; nothing was changed", []string{"restore the workspace from its backup, then `tufoci status`"}},
 	{as[*noRoleError], exitOther, "roles are named as in the list", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`"}},
 	{as[*noVersionError], exitOther, "a bundle holds the current version of each role, and every root", []string{"name the bundle of that time by its history tag: `tufoci inspect --help`"}},
+
+	// The history.
+	{is(metadata.ErrStaged), exitRefused, "what is staged would be lost", []string{"`tufoci diff {role}` shows it; `tufoci publish` keeps it, `tufoci reset {role}` drops it"}},
+	{is(publish.ErrNoVersion), exitAbsent, "it never was, or is not kept any more", []string{"which versions there are: `tufoci log`"}},
+	{is(publish.ErrNoRoot), exitUsage, "root versions go from 1 to the newest", []string{"`tufoci inspect {trust}`", "`tufoci inspect {source}`", "`{command} --help`"}},
+	{is(publish.ErrNoDelete), exitOther, "the registry, or how it is set up, lets nobody remove tags", []string{"a rule of the registry can keep the newest; which would go: `tufoci prune {source} --dry-run`", "a rule of the registry can keep the newest; which would go: `tufoci prune --dry-run`"}},
+	{is(publish.ErrTooManyTags), exitMalformed, "what a registry lists without an end is not read to one", []string{"tell the operator of the registry, and which tufoci refused it: `tufoci version`"}},
 
 	// The registry's and the network's.
 	{as[*ociremote.AuthError], exitAuth, "the registry wants credentials, or refuses those that it was given", []string{"`tufoci login {host}`"}},
@@ -210,11 +231,17 @@ func (s *subject) learn(err error) {
 	if e, ok := errors.AsType[*metadata.NoKeysError](err); ok && len(e.Roles) > 0 {
 		s.role, s.keys = e.Roles[0].Role, missingKeys(metadata.RoleSignatures{Rules: e.Roles[0].Rules})
 	}
+	if e, ok := errors.AsType[*metadata.StagedError](err); ok {
+		s.role = strings.Join(e.Roles, " ")
+	}
 	if e, ok := errors.AsType[*besideError](err); ok {
 		s.copy = e.first
 	}
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
-		s.role = e.Roles[0].Role
+		s.role, s.head = e.Roles[0].Role, formatVersion(e.Roles[0].HeadVersion)
+	}
+	if e, ok := errors.AsType[*metadata.RebaseConflictError](err); ok {
+		s.target = resettable(e)
 	}
 	if e, ok := errors.AsType[*metadata.FrozenError](err); ok {
 		s.file = first(e.Freeze.File, ceremony.Short(e.Freeze.ID))
@@ -225,6 +252,25 @@ func (s *subject) learn(err error) {
 	if e, ok := errors.AsType[*metadata.ImageInUseError](err); ok && len(e.Tags) > 0 {
 		s.target = strings.Join(e.Tags, " ")
 	}
+}
+
+// resettable names the staged changes that contradict what others did; "" if some
+// of them are not staged.
+func resettable(e *metadata.RebaseConflictError) string {
+	var names []string
+	for _, c := range e.Conflicts {
+		name := shellWord(c.Role)
+		if c.Kind == "target" {
+			name = shellWord(c.Subject)
+		}
+		switch {
+		case !c.Staged:
+			return ""
+		case !slices.Contains(names, name):
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // learnScope names a trust that speaks for no image yet. One that speaks for others

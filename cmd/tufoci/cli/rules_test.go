@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +17,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tufoci/tufoci/ceremony"
+	"github.com/tufoci/tufoci/dct"
+	"github.com/tufoci/tufoci/doctor"
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/metadata"
@@ -43,8 +47,36 @@ func TestNextLinesNameWhatExists(t *testing.T) {
 			checkNext(t, root, next)
 		}
 	}
-	// A warning names a command too.
+	// A warning names a command too, and what follows a rotation.
+	for _, next := range []string{nextSeveral, nextSign, nextPublish, unusedKey("{key}")} {
+		checkNext(t, root, next)
+	}
 	checkNext(t, root, "`tufoci trust add --min-timestamp`")
+}
+
+// What a doctor advises exists too.
+func TestDoctorNamesWhatExists(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../../doctor/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	root := newApp(World{}).newRoot()
+	ours := regexp.MustCompile("`tufoci [^`]*`")
+	found := 0
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, next := range ours.FindAllString(string(data), -1) {
+			found++
+			checkNext(t, root, next)
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d commands found", found)
+	}
 }
 
 func checkNext(t *testing.T, root *cobra.Command, next string) {
@@ -104,6 +136,13 @@ func TestExitCodes(t *testing.T) {
 		{ociremote.ErrForeign, 11},
 		{publish.ErrHeadMissing, 11},
 		{publish.ErrNoImage, 11},
+		{publish.ErrNoVersion, 11},
+		{publish.ErrNoRoot, 2},
+		{fmt.Errorf("%w: %w", publish.ErrNoDelete, &ociremote.TransportError{Host: "h", Status: 405}), 1},
+		{publish.ErrTooManyTags, 25},
+		{&metadata.StagedError{Roles: []string{"targets"}}, 33},
+		{&overwrittenError{}, 40},
+		{&strandedError{err: trust.ErrThreshold}, 22},
 		{trust.ErrMismatch, 12},
 		{&metadata.ImageDiffersError{}, 12},
 		{trust.ErrExpired, 20},
@@ -112,6 +151,17 @@ func TestExitCodes(t *testing.T) {
 		{mirror.ErrCargo, 25},
 		{mirror.ErrConfig, 2},
 		{mirror.ErrLocked, 41},
+		{&dct.ExpiredError{}, 20},
+		{dct.ErrSignature, 22},
+		{dct.ErrRoot, 23},
+		{dct.ErrFormat, 25},
+		{publish.ErrPartial, 25},
+		{publish.ErrAdopt, 33},
+		{fmt.Errorf("%w: %w", publish.ErrAdopt, trust.ErrThreshold), 22},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrUnfit}}}, 33},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrClock}}}, 20},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: doctor.ErrState}}}, 20},
+		{&doctor.UnwellError{Failed: []doctor.Check{{Err: &ociremote.AuthError{Host: "h", Status: 401}}}}, 51},
 		{trust.ErrStaleCopy, 20},
 		{trust.ErrClock, 20},
 		{trust.ErrNoHome, 2},
@@ -172,6 +222,7 @@ func TestExitCodes(t *testing.T) {
 		{metadata.ErrKeyInUse, 33},
 		{metadata.ErrKeyExists, 2},
 		{metadata.ErrLint, 33},
+		{metadata.ErrLastVersion, 33},
 		{&metadata.ImageInUseError{}, 33},
 		{material.ErrInvalid, 33},
 		{material.ErrIssuer, 33},
@@ -186,6 +237,8 @@ func TestExitCodes(t *testing.T) {
 		{notationdir.ErrState, 25},
 		{notationdir.ErrLocked, 41},
 		{&metadata.ConflictError{}, 40},
+		{&metadata.RebaseConflictError{}, 40},
+		{publish.ErrMoving, 40},
 		{&publish.ForkError{}, 40},
 		{&publish.PendingError{}, 40},
 		{metadata.ErrProposal, 33},

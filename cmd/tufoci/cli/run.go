@@ -22,6 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tufoci/tufoci/metadata"
+	"github.com/tufoci/tufoci/publish"
 )
 
 // World is what a command line meets outside itself.
@@ -43,6 +44,9 @@ type World struct {
 
 	// Now is the clock. Nothing in the environment and no flag moves it.
 	Now func() time.Time
+
+	// Sleep waits for a time, or until ctx ends. Nil: in real time.
+	Sleep func(ctx context.Context, d time.Duration) error
 
 	// StdinIsTerminal says that questions can be asked, StderrIsTerminal that
 	// progress can be drawn.
@@ -146,6 +150,9 @@ func newApp(w World) *app {
 	}
 	if w.Now == nil {
 		w.Now = time.Now
+	}
+	if w.Sleep == nil {
+		w.Sleep = publish.Sleep
 	}
 	if w.LookupEnv == nil {
 		w.LookupEnv = func(string) (string, bool) { return "", false }

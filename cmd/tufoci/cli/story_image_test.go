@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -12,6 +14,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/tufoci/tufoci/internal/notationsign"
+	"github.com/tufoci/tufoci/internal/period"
 	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
@@ -29,6 +32,32 @@ func (s *story) cmdImage(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	s.plain.PutBlob(args[0], []byte("{}"))
 	s.plain.PutManifest(args[0], args[1], imageManifest(append(args, "")[2]))
+}
+
+// cmdNotary is "notary VARIABLE DIR REPOSITORY LIFE TAG=TEXT...": docker has signed tags
+// with Docker Content Trust, each for the image with a text, and keeps that in DIR. The
+// variable is set to the id of its root key.
+func (s *story) cmdNotary(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 5 {
+		ts.Fatalf("usage: notary VARIABLE DIR REPOSITORY LIFE TAG=TEXT...")
+	}
+	gun := s.plain.Host() + "/" + args[2]
+	life, err := period.Parse(args[3])
+	ts.Check(err)
+	n := tuftest.NewNotary(s.t, gun, time.Now())
+	n.Expires["timestamp"] = time.Now().Add(life)
+	n.Keys["targets/alice"] = tuftest.NewNotaryKey(s.t, "", time.Now())
+	for _, arg := range args[4:] {
+		tag, text, _ := strings.Cut(arg, "=")
+		n.Sign("targets/releases", tag, imageManifest(text))
+		n.Sign("targets/alice", tag, imageManifest(text))
+	}
+	for name, data := range n.Files() {
+		file := filepath.Join(ts.MkAbs(args[1]), filepath.FromSlash(gun), "metadata", filepath.FromSlash(name))
+		ts.Check(os.MkdirAll(filepath.Dir(file), 0o755))
+		ts.Check(os.WriteFile(file, data, 0o600))
+	}
+	ts.Setenv(args[0], n.Keys["root"].CanonicalID)
 }
 
 // cmdIndex is "index REPOSITORY TAG TEXT...": an index with an image for each

@@ -84,7 +84,7 @@ func (s *story) cmdTufRepo(ts *testscript.TestScript, neg bool, args []string) {
 
 // keyVariables hold private keys in the clear: tests that are not about
 // passphrases need not wait for what makes guessing them slow.
-var keyVariables = []string{"DEV", "KEY2", "KEY3", "KEY4"}
+var keyVariables = []string{"DEV", "KEY2", "KEY3", "KEY4", "KEY5"}
 
 // setKeys sets the variables, and writes a private key and a public one.
 func setKeys(env *testscript.Env) error {

@@ -21,10 +21,15 @@ type upkeepFlags struct {
 }
 
 func (u *upkeepFlags) add(cmd *cobra.Command) {
-	u.registry.add(cmd, "")
-	cmd.Flags().StringVar(&u.root, "root", "", "verify from the root in `FILE`, without a stored trust")
+	u.addHome(cmd)
 	u.beside.add(cmd)
 	u.beside.addFrom(cmd)
+}
+
+// addHome adds the flags of a command that looks at no copies.
+func (u *upkeepFlags) addHome(cmd *cobra.Command) {
+	u.registry.add(cmd, "")
+	cmd.Flags().StringVar(&u.root, "root", "", "verify from the root in `FILE`, without a stored trust")
 }
 
 // besidePlan is where copies of it are kept.
