@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,7 +85,8 @@ func TestSchedule(t *testing.T) {
 	}{
 		"nothing happens": {upkeep.Options{Every: time.Hour}, []upkeep.Run{fine, fine, fine}, []time.Duration{0, time.Hour, 2 * time.Hour}},
 		"failures, doubled up to every, and back": {
-			upkeep.Options{Every: 5 * time.Minute}, []upkeep.Run{down, down, down, down, down, fine, fine, down, fine},
+			upkeep.Options{Every: 5 * time.Minute},
+			[]upkeep.Run{down, down, down, down, down, fine, fine, down, fine},
 			[]time.Duration{0, 1 * time.Minute, 3 * time.Minute, 7 * time.Minute, 12 * time.Minute, 17 * time.Minute, 22 * time.Minute, 27 * time.Minute, 28 * time.Minute},
 		},
 		"retry is not above every": {upkeep.Options{Every: 10 * time.Second}, []upkeep.Run{down, down}, []time.Duration{0, 10 * time.Second}},
@@ -94,23 +96,28 @@ func TestSchedule(t *testing.T) {
 			[]time.Duration{0, time.Minute},
 		},
 		"earlier than what ends": {
-			upkeep.Options{Every: 30 * day}, []upkeep.Run{finds(role("timestamp", 7*day, 7*day, true), role("targets", 60*day, 180*day, true)), fine},
+			upkeep.Options{Every: 30 * day},
+			[]upkeep.Run{finds(role("timestamp", 7*day, 7*day, true), role("targets", 60*day, 180*day, true)), fine},
 			[]time.Duration{0, 7 * day / 3},
 		},
 		"what others renew, and root, cause no haste": {
-			upkeep.Options{Every: day}, []upkeep.Run{finds(role("targets", time.Hour, 180*day, false), role("root", time.Hour, 365*day, true)), fine},
+			upkeep.Options{Every: day},
+			[]upkeep.Run{finds(role("targets", time.Hour, 180*day, false), role("root", time.Hour, 365*day, true)), fine},
 			[]time.Duration{0, day},
 		},
 		"in an outage what ends comes before the backoff": {
-			upkeep.Options{Every: day, Retry: 6 * time.Hour}, []upkeep.Run{finds(role("timestamp", 36*time.Hour, 7*day, true)), down, down, down},
+			upkeep.Options{Every: day, Retry: 6 * time.Hour},
+			[]upkeep.Run{finds(role("timestamp", 36*time.Hour, 7*day, true)), down, down, down},
 			[]time.Duration{0, 12 * time.Hour, 18 * time.Hour, 24 * time.Hour},
 		},
 		"what has ended is not asked for without end": {
-			upkeep.Options{Every: day}, []upkeep.Run{finds(role("timestamp", -time.Hour, 7*day, true)), down, down},
+			upkeep.Options{Every: day},
+			[]upkeep.Run{finds(role("timestamp", -time.Hour, 7*day, true)), down, down},
 			[]time.Duration{0, time.Minute, 2 * time.Minute},
 		},
 		"jitter makes it earlier, never later": {
-			upkeep.Options{Every: time.Hour, Jitter: 0.5, Random: func() float64 { return 0.5 }}, []upkeep.Run{fine, fine},
+			upkeep.Options{Every: time.Hour, Jitter: 0.5, Random: func() float64 { return 0.5 }},
+			[]upkeep.Run{fine, fine},
 			[]time.Duration{0, 45 * time.Minute},
 		},
 	} {
@@ -317,18 +324,18 @@ func TestClockIsSet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
-				var jumped time.Duration
+				var jumped atomic.Int64 // nanoseconds
 				var runs []time.Time
 				var late time.Duration
 				loop := upkeep.New(func(context.Context) (*upkeep.Outcome, error) {
 					if runs = append(runs, time.Now()); len(runs) == 2 {
 						cancel()
 					} else {
-						time.AfterFunc(30*time.Minute+30*time.Second, func() { jumped = tt.jump })
+						time.AfterFunc(30*time.Minute+30*time.Second, func() { jumped.Store(int64(tt.jump)) })
 					}
 					return &upkeep.Outcome{}, nil
 				}, upkeep.Options{
-					Every: time.Hour, Now: func() time.Time { return time.Now().Add(jumped) },
+					Every: time.Hour, Now: func() time.Time { return time.Now().Add(time.Duration(jumped.Load())) },
 					OnRun: func(r upkeep.Report) { late = r.Late },
 				})
 				if err := loop.Run(ctx); !errors.Is(err, context.Canceled) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,7 +18,7 @@ import (
 	"github.com/tufoci/tufoci/metadata"
 )
 
-// kept is a repository of profile standard that a daemon refreshes: one key signs
+// keeping is a repository of profile standard that a daemon refreshes: one key signs
 // snapshot and timestamp, others the rest.
 type keeping struct {
 	t         *testing.T
@@ -41,6 +42,9 @@ func newKeeping(t *testing.T) *keeping {
 		}
 		k.env[variable] = string(private)
 	}
+	if err := os.WriteFile(k.onlineKey(), []byte(k.env["ONLINE"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	k.reference = k.registry.Host() + "/acme/trust"
 	k.must("init", k.reference, "--profile", "standard", "--threshold", "root=1", "--no-spare-key",
 		"--key", "root=env:PEOPLE", "--key", "targets=env:PEOPLE", "--key", "snapshot=env:ONLINE", "--key", "timestamp=env:ONLINE")
@@ -50,6 +54,8 @@ func newKeeping(t *testing.T) *keeping {
 }
 
 func (k *keeping) workspace() string { return filepath.Join(k.dir, "workspace") }
+
+func (k *keeping) onlineKey() string { return filepath.Join(k.dir, "online.pem") }
 
 func (k *keeping) setAhead(d time.Duration) {
 	k.mu.Lock()
@@ -83,7 +89,7 @@ func (k *keeping) everySecond(inWorkspace bool, flags ...string) *running {
 	k.t.Helper()
 	line := []string{"refresh", "--every", "1s", "--listen", "127.0.0.1:0", "--plain-http"}
 	if !inWorkspace {
-		line = append(line, k.reference, "--root", filepath.Join(k.workspace(), ".tufoci", "base", "1.root.json"), "--key", "env:ONLINE")
+		line = append(line, k.reference, "--root", filepath.Join(k.workspace(), ".tufoci", "base", "1.root.json"), "--key", k.onlineKey())
 	}
 	ctx, interrupt := context.WithCancel(k.t.Context())
 	r := &running{watched: &watched{t: k.t}, interrupt: interrupt, ended: make(chan int, 1)}
@@ -129,6 +135,9 @@ func TestRefreshEvery(t *testing.T) {
 	if k.registry.Digest("shop/api", "tuf") == "" {
 		t.Error("there is no copy")
 	}
+	if err := os.Remove(k.onlineKey()); err != nil { // it was opened, once
+		t.Fatal(err)
+	}
 	k.setAhead(2 * day)
 	eventually(t, "a new timestamp", r.says("tufoci_refresh_role_version", `role="timestamp"`, "2"))
 
@@ -170,17 +179,17 @@ func TestRefreshEvery(t *testing.T) {
 func TestRefreshEveryInWorkspace(t *testing.T) {
 	t.Parallel()
 	k := newKeeping(t)
-	r := k.everySecond(true)
-	eventually(t, "healthy", r.status(200))
 	ws, err := metadata.Open(k.workspace(), metadata.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.setAhead(2 * day)
+	r := k.everySecond(true)
 	eventually(t, "a run finds the workspace locked", func() bool { return strings.Contains(r.stderr.String(), "failed (1 in a row)") })
 	if err := ws.Close(); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "healthy", r.status(200))
+	k.setAhead(2 * day)
 	eventually(t, "a new timestamp", r.says("tufoci_refresh_role_version", `role="timestamp"`, "2"))
 	if code := r.stop(); code != exitInterrupted {
 		t.Errorf("exit %d\n%s", code, r.stderr.String())
