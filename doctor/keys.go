@@ -46,7 +46,7 @@ func checkKey(ws *metadata.Workspace, k metadata.Key, here bool) Check {
 		c.Means = "whatever it signs has to be signed where it is"
 		c.Next = "bring it, or sign elsewhere; if it is lost: `tufoci rotate key OLD NEW`"
 	default:
-		c.Found = fmt.Sprintf("%s is at hand; whether it opens, it was not asked", k.URI)
+		c.Found = fmt.Sprintf("%s is at hand; whether it signs, `tufoci key test` tries", k.URI)
 	}
 	if path, ok := ws.KeyFile(k.Name); ok && here {
 		loose(&c, path, 0o600)

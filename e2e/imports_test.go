@@ -35,8 +35,10 @@ var layers = map[string][]string{
 	"mirror":             {"publish", "trust", "ociremote", "material", "verify", "internal/syncdir", "internal/period"},
 	"serve":              {"trust", "fetcher", "ociremote"},
 	"doctor":             {"metadata", "ociremote", "publish"},
+	"upkeep":             {"metadata"},
 	"cmd/tufoci/cli": {
-		"metadata", "ociremote", "fetcher", "trust", "publish", "material", "verify", "verify/notationdir", "mirror", "serve", "dct", "keys", "keys/token", "ceremony", "internal/period", "internal/syncdir", "internal/notationsign", "doctor",
+		"metadata", "keys", "keys/token", "ceremony", "dct", "ociremote", "fetcher", "trust", "publish", "upkeep", "doctor",
+		"material", "verify", "verify/notationdir", "mirror", "serve", "internal/period", "internal/syncdir", "internal/notationsign",
 	},
 	"cmd/sigstore-kms-pkcs11": {"keys/token"},
 	"internal/kmstest":        {"keys/token"},
@@ -45,7 +47,7 @@ var layers = map[string][]string{
 	"internal/tuftest":        {},
 	"e2e/bench":               {"ociremote", "trust"},
 	"e2e": {
-		"metadata", "ociremote", "trust", "publish", "material", "verify/notationdir", "doctor",
+		"metadata", "ociremote", "trust", "publish", "material", "verify/notationdir", "doctor", "upkeep",
 		"cmd/tufoci/cli", "internal/tuftest", "internal/notationsign",
 	},
 }
@@ -74,6 +76,7 @@ var homes = map[string][]string{
 	"github.com/spf13/cobra":                            {"cmd/tufoci/cli"},
 	"github.com/spf13/pflag":                            {"cmd/tufoci/cli"},
 	"github.com/schollz/progressbar/v3":                 {"cmd/tufoci/cli"},
+	"github.com/prometheus/client_golang":               {"upkeep", "cmd/tufoci/cli"},
 	"github.com/olareg/olareg":                          {"internal/tuftest"},
 	"github.com/google/go-containerregistry":            {"cmd/tufoci/cli"}, // the registry of the demo
 }
@@ -92,6 +95,7 @@ var testOnly = []string{
 	"github.com/sigstore/sigstore",
 	"golang.org/x/sync",
 	"github.com/spf13/cobra",
+	"go.yaml.in/yaml/v3",
 	"oras.land/oras-go/v2",
 }
 

@@ -67,9 +67,6 @@ const (
 	maxTargetsSize   = 5_000_000
 )
 
-// ruleSpareKey is the rule that root has a key more than it needs.
-const ruleSpareKey = "spare-key"
-
 // Lint finds what other clients choke on, and what weakens trust. Errors come first, then warnings, each by role.
 func Lint(in LintInput) []Finding {
 	l := &linter{in: in}
@@ -156,7 +153,7 @@ func (l *linter) root(role string, md *tuf.Metadata[tuf.RootType]) {
 		r := md.Signed.Roles[name]
 		l.threshold(role, name, r.KeyIDs, r.Threshold, md.Signed.Keys)
 		if name == tuf.ROOT && len(r.KeyIDs) <= r.Threshold && !l.in.NoSpareKey {
-			l.error(role, ruleSpareKey, "root needs %d of %d keys: the loss of one key would end the repository; add a spare key, or decide for none with --no-spare-key", r.Threshold, len(r.KeyIDs))
+			l.error(role, "spare-key", "root needs %d of %d keys: the loss of one key would end the repository; add a spare key, or decide for none with --no-spare-key", r.Threshold, len(r.KeyIDs))
 		}
 	}
 }

@@ -214,15 +214,5 @@ func (r *refresh) waitingRole(role string) (WaitingRole, error) {
 		return WaitingRole{}, err
 	}
 	f := r.head.role(role)
-	w := WaitingRole{Role: role, Version: f.version, Expires: f.expires}
-	for _, rule := range rules {
-		hands := map[string]bool{}
-		for _, k := range r.o.Keys {
-			for _, id := range rule.idsOf(k.Key()) {
-				hands[id] = true
-			}
-		}
-		w.Rules = append(w.Rules, rule.describe(hands, anonymous))
-	}
-	return w, nil
+	return WaitingRole{Role: role, Version: f.version, Expires: f.expires, Rules: describeAtHand(rules, r.o.Keys)}, nil
 }

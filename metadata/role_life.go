@@ -35,11 +35,55 @@ func (r RoleLife) Floor() time.Duration {
 // Lives describes the roles of a verified repository: root, targets and the roles that it delegates to, in the order of
 // the walk, snapshot, timestamp. ErrHead.
 func Lives(head *Head) ([]RoleLife, error) {
-	h, err := newHeadState(head, nil)
+	_, lives, err := livesOf(head)
+	return lives, err
+}
+
+// LivesAtHand is Lives for a holder of keys: Have and Signed count the keys at hand in place of the signatures.
+func LivesAtHand(head *Head, keys []SigningKey) ([]RoleLife, error) {
+	v, lives, err := livesOf(head)
 	if err != nil {
 		return nil, err
 	}
+	for i := range lives {
+		rules, err := v.rules(lives[i].Role)
+		if err != nil {
+			return nil, err
+		}
+		lives[i].Rules = describeAtHand(rules, keys)
+	}
+	return lives, nil
+}
+
+// AtHand reports, of a role of LivesAtHand, whether the keys at hand can renew it.
+func (r RoleLife) AtHand() bool { return RoleSignatures{Rules: r.Rules}.Complete() }
+
+// describeAtHand describes rules: Have counts the keys at hand, which are Signed.
+func describeAtHand(rules []rule, keys []SigningKey) []SignatureRule {
+	var out []SignatureRule
+	for _, rule := range rules {
+		hands := map[string]bool{}
+		for _, k := range keys {
+			for _, id := range rule.idsOf(k.Key()) {
+				hands[id] = true
+			}
+		}
+		out = append(out, rule.describe(hands, anonymous))
+	}
+	return out
+}
+
+func livesOf(head *Head) (*view, []RoleLife, error) {
+	h, err := newHeadState(head, nil)
+	if err != nil {
+		return nil, nil, err
+	}
 	v := newParsedFiles().viewOf(h.role)
+	lives, err := v.lives(h)
+	return v, lives, err
+}
+
+func (v *view) lives(h *headState) ([]RoleLife, error) {
 	roles, err := v.targetRoles()
 	if err != nil {
 		return nil, err

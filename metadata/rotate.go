@@ -23,7 +23,7 @@ type KeyRotation struct {
 //
 // old is a name of tufoci.yaml or a key id; new a name, a key URI or the file of a public key, which comes into
 // tufoci.yaml under the name of its file. ErrInvalid if the new key signs one of the roles already or the old one does
-// not; ErrLint if root would have no spare key; ErrNoRole, ErrKeyMissing.
+// not; ErrNoSpareKey if root has none; ErrNoRole, ErrKeyMissing.
 func (w *Workspace) RotateKey(old, new string, roles ...string) (*KeyRotation, error) {
 	e, err := w.newEdit()
 	if err != nil {
@@ -59,7 +59,7 @@ func (w *Workspace) RotateKey(old, new string, roles ...string) (*KeyRotation, e
 // keys. The private half must be at hand where the publish runs.
 //
 // new is as in RotateKey. ErrInvalid if the key signs them alone already, or if one of them needs several signatures;
-// ErrNoRole if bins is set and there are none; ErrLint as in RotateKey; ErrKeyMissing.
+// ErrNoRole if bins is set and there are none; ErrKeyMissing.
 func (w *Workspace) RotateOnline(new string, bins bool) (*KeyRotation, error) {
 	e, err := w.newEdit()
 	if err != nil {
@@ -124,9 +124,6 @@ func (r *rotation) run(names []string, change func(keyHolder) error) (*KeyRotati
 	if err := r.e.setKeys(names, change); err != nil {
 		return nil, err
 	}
-	if err := r.spare(); err != nil {
-		return nil, err
-	}
 	if err := r.e.commit(); err != nil {
 		return nil, err
 	}
@@ -155,6 +152,9 @@ func (r *rotation) replace(h keyHolder, goes func(*tuf.Key) bool) error {
 	}
 	if !placed || slices.Equal(ids, *h.ids) {
 		return nil
+	}
+	if h.name == tuf.ROOT && len(ids) <= *h.threshold && !r.e.cfg.NoSpareKey {
+		return fmt.Errorf("%.0wit needs %d of its %d keys, and the loss of one would end the repository: add a spare key first", ErrNoSpareKey, *h.threshold, len(ids))
 	}
 	h.keys[r.key.id], *h.ids = r.key.key, ids
 	r.changed = append(r.changed, h.name)
@@ -267,24 +267,6 @@ func (r *rotation) othersIn(names []string) ([]*tuf.Key, error) {
 		}
 	}
 	return out, nil
-}
-
-// spare refuses a changed root that the loss of one key would end, as lint will before it is published.
-func (r *rotation) spare() error {
-	if !slices.Contains(r.changed, tuf.ROOT) {
-		return nil
-	}
-	i := slices.IndexFunc(r.e.files, func(f *roleFile) bool { return f.role == tuf.ROOT })
-	data, err := bytesOf(r.e.files[i])
-	if err != nil {
-		return err
-	}
-	findings := Lint(LintInput{Roles: map[string][]byte{tuf.ROOT: data}, NoSpareKey: r.e.cfg.NoSpareKey})
-	lacks := slices.DeleteFunc(findings, func(f Finding) bool { return f.Rule != ruleSpareKey })
-	if len(lacks) > 0 {
-		return &LintError{Findings: lacks}
-	}
-	return nil
 }
 
 func (r *rotation) result() (*KeyRotation, error) {

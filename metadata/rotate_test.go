@@ -177,7 +177,7 @@ func TestRotateRootWithoutSpare(t *testing.T) {
 	w.publish(ws)
 	w.must(ws.UpdateConfig(func(c *Config) error { c.NoSpareKey = false; return nil }))
 	_, err := ws.RotateKey("root-a", w.uri("root-d"))
-	wantErr(t, err, ErrLint, "spare key")
+	wantErr(t, err, ErrNoSpareKey, `role "root": it needs 2 of its 2 keys`)
 	if len(ws.staged) > 0 || ws.cfg.Keys["root-d"].Public != "" {
 		t.Error("what was refused left something behind")
 	}
@@ -247,6 +247,17 @@ func TestRotatedRoleMoved(t *testing.T) {
 	w.sign(ws)
 	_, err = w.assemble(ws)
 	wantErr(t, err, ErrConflict, "apps-shop moved from v1 to v2")
+
+	// Made again on what is live, the new key has that to sign.
+	_, err = ws.Rebase(w.head(), RebaseOptions{})
+	w.must(err)
+	if ws.staged["apps-shop"] == nil {
+		t.Fatal("nobody is asked to sign the role anew")
+	}
+	w.sign(ws)
+	w.publish(ws)
+	_, _, err = w.find(ws).get("images/shop/api:2")
+	w.must(err)
 }
 
 // driveUp publishes timestamp and snapshot of a head under any version, as who has the online key and no scruples.
@@ -308,9 +319,8 @@ func TestFastForwardEndsWithTheKey(t *testing.T) {
 		published bool
 		want      int64
 	}{
-		"shown to one client":     {1 << 40, false, 2},
-		"published":               {1 << 40, true, 1<<40 + 1},
-		"shown, the last version": {1<<53 - 1, false, 2},
+		"shown to one client": {1<<53 - 1, false, 2},
+		"published":           {1 << 40, true, 1<<40 + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -337,5 +347,19 @@ func TestFastForwardEndsWithTheKey(t *testing.T) {
 				t.Errorf("the victim has v%d", got)
 			}
 		})
+	}
+}
+
+// While people sign a root, no rotation changes it, nor tufoci.yaml.
+func TestRotateFrozenRole(t *testing.T) {
+	t.Parallel()
+	w, ws := standard(t)
+	w.must(ws.SetRole([]string{"root"}, RoleEdit{Expires: 300 * day}))
+	w.must(ws.Freeze(Freeze{ID: checksum([]byte("a")), Message: "a"}, "root"))
+	sum := ws.staged["root"].sum
+	_, err := ws.RotateOnline(w.uri("online2"), false)
+	wantErr(t, err, ErrFrozen)
+	if ws.staged["root"].sum != sum || ws.cfg.Keys["online2"].Public != "" {
+		t.Error("what was refused left something behind")
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-
-	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
 // Question is one request to a repository in a registry.
@@ -33,7 +31,7 @@ type Answer struct {
 
 // Ask makes one request of any kind, for who wants to know what a registry does: with
 // the credentials, retries and bounds of the client, a token that covers deleting
-// where that is asked for, and answers of at most [MaxManifest] bytes. A status that
+// wants one for, and answers of at most [MaxManifest] bytes. A status that
 // says no is an answer; an error is that there was none. The repository has to be in
 // a registry.
 func Ask(ctx context.Context, repo Repository, q Question) (*Answer, error) {
@@ -45,11 +43,7 @@ func Ask(ctx context.Context, repo Repository, q Question) (*Answer, error) {
 	if q.Body != nil {
 		body = bytes.NewReader(q.Body)
 	}
-	ctx = r.prepare(ctx)
-	if q.Method == http.MethodDelete {
-		ctx = auth.WithScopesForHost(ctx, r.host(), auth.ScopeRepository(r.repo.Reference.Repository, auth.ActionPull, auth.ActionPush, auth.ActionDelete))
-	}
-	req, err := http.NewRequestWithContext(ctx, q.Method, r.base+q.Path, body)
+	req, err := http.NewRequestWithContext(r.prepare(ctx), q.Method, r.base+q.Path, body)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrInvalidReference, err)
 	}

@@ -77,6 +77,9 @@ type Result struct {
 	FirstPublish bool
 	// Waiting are roles that are due and were left as they are, of [Refresh].
 	Waiting []metadata.WaitingRole
+	// Lives are the roles as they are now, of [Refresh]: when each ends, and whether
+	// the keys at hand can renew it.
+	Lives []metadata.RoleLife
 	// Proposals are those that were found, of [Refresh] with Proposals.
 	Proposals []ProposalState
 	// Pruned are the history tags that were removed, because they are old.

@@ -84,9 +84,13 @@ func Refresh(ctx context.Context, pin []byte, repo ociremote.WritableRepository,
 		p.fold = func(proposals []metadata.Proposal) { maker.proposals = proposals }
 	}
 	result, err := p.run(ctx)
-	if err == nil && !result.Unchanged && !o.DryRun {
+	if err != nil {
+		return nil, err
+	}
+	if !result.Unchanged && !o.DryRun {
 		p.tidy(ctx)
 	}
+	result.Lives, err = metadata.LivesAtHand(&metadata.Head{Files: maker.made.Files}, o.Keys)
 	return result, err
 }
 
@@ -96,16 +100,19 @@ type refreshMaker struct {
 	pin       anchor
 	o         RefreshOptions
 	proposals []metadata.Proposal
+	made      *metadata.Release // what was assembled last
 }
 
 func (m *refreshMaker) assemble(ctx context.Context, head *metadata.Head, o metadata.AssembleOptions) (*metadata.Release, error) {
 	if head == nil {
 		return nil, noHead(m.o.Channel)
 	}
-	return metadata.Refresh(ctx, head, metadata.RefreshOptions{
+	var err error
+	m.made, err = metadata.Refresh(ctx, head, metadata.RefreshOptions{
 		Keys: m.o.Keys, Now: o.Now, TimestampVersion: o.TimestampVersion, Above: o.Above, Within: m.o.Within, Force: m.o.Force, Leave: m.o.Leave,
 		Proposals: m.proposals,
 	})
+	return m.made, err
 }
 
 // record: nobody remembers. A workspace takes the head over when it publishes,

@@ -192,6 +192,13 @@ func registry(t testing.TB) *tuftest.Registry {
 func duplicate(t testing.TB, g *tuftest.Registry) *tuftest.Registry {
 	t.Helper()
 	to := registry(t)
+	duplicateTo(t, g, to, repository)
+	return to
+}
+
+// duplicateTo copies a repository from one registry to another.
+func duplicateTo(t testing.TB, g, to *tuftest.Registry, repository string) {
+	t.Helper()
 	for _, tag := range g.Tags(repository) {
 		manifest, _ := g.Manifest(repository, tag)
 		var m ocispec.Manifest
@@ -207,7 +214,6 @@ func duplicate(t testing.TB, g *tuftest.Registry) *tuftest.Registry {
 		}
 		to.PutManifest(repository, tag, manifest)
 	}
-	return to
 }
 
 // published is a registry and an author after the first publish, which made

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"encoding/pem"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,9 +16,35 @@ import (
 	"github.com/tufoci/tufoci/metadata"
 )
 
-func TestMain(m *testing.M) {
-	kmstest.Main()
-	os.Exit(m.Run())
+// buildPlugins builds the plugin programs of the service and of the token. All
+// their code is also in this binary, so that a cached result is never that of
+// other code.
+func buildPlugins(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	program := filepath.Join(dir, "sigstore-kms-acme")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./testdata/kms").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := os.Symlink(program, filepath.Join(dir, "sigstore-kms-pkcs11")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestKeysElsewhere(t *testing.T) {
+	t.Parallel()
+	plugins := buildPlugins(t)
+	for name, test := range map[string]func(*testing.T, *keyHolder){
+		"of services and tokens": testKeysOfServicesAndTokens,
+		"PIN is asked for once":  testPINIsAskedForOnce,
+		"foreign file":           testImportForeignKey,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newKeyHolder(t, plugins))
+		})
+	}
 }
 
 // keyHolder is a person with a workspace, a service acme, and a token.
@@ -29,9 +56,9 @@ type keyHolder struct {
 	terminal string // what is typed; "" is no terminal
 }
 
-func newKeyHolder(t *testing.T) *keyHolder {
+func newKeyHolder(t *testing.T, plugins string) *keyHolder {
 	t.Helper()
-	h := &keyHolder{t: t, dir: t.TempDir(), plugins: kmstest.Install(t, "acme", "pkcs11"), env: map[string]string{}}
+	h := &keyHolder{t: t, dir: t.TempDir(), plugins: plugins, env: map[string]string{}}
 	h.run(exitOK, "init", "registry.example/trust/tuf")
 	return h
 }
@@ -63,9 +90,7 @@ func (h *keyHolder) run(want int, args ...string) (stdout, stderr string) {
 
 // Keys of a service and of a token sign, are tested and shown like others; one
 // that is broken does not keep the others from their test.
-func TestKeysOfServicesAndTokens(t *testing.T) {
-	t.Parallel()
-	h := newKeyHolder(t)
+func testKeysOfServicesAndTokens(t *testing.T, h *keyHolder) {
 	service, _ := h.key("rel", metadata.KeyECDSAP256)
 	_, token := h.key("private-root", metadata.KeyEd25519)
 	h.env["TUFOCI_PKCS11_PIN"] = kmstest.PIN
@@ -102,9 +127,7 @@ func TestKeysOfServicesAndTokens(t *testing.T) {
 // Without an answer and a terminal the PIN is a usage error that names its
 // variable. It is typed once for all keys of a token, and a wrong one is tried
 // once for all of them.
-func TestPINIsAskedForOnce(t *testing.T) {
-	t.Parallel()
-	h := newKeyHolder(t)
+func testPINIsAskedForOnce(t *testing.T, h *keyHolder) {
 	_, a := h.key("private-a", metadata.KeyEd25519)
 	_, b := h.key("private-b", metadata.KeyEd25519)
 	if _, stderr := h.run(exitUsage, "key", "add", "a", "--uri", a); !strings.Contains(stderr, "TUFOCI_PKCS11_PIN") {
@@ -131,9 +154,7 @@ func TestPINIsAskedForOnce(t *testing.T) {
 }
 
 // A key file of another program becomes one of ours, under the same passphrase.
-func TestImportForeignKey(t *testing.T) {
-	t.Parallel()
-	h := newKeyHolder(t)
+func testImportForeignKey(t *testing.T, h *keyHolder) {
 	key, err := metadata.GenerateKey(metadata.KeyECDSAP256)
 	if err != nil {
 		t.Fatal(err)

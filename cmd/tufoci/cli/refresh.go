@@ -24,6 +24,11 @@ type refreshOptions struct {
 	exitCode    bool
 	concurrency int
 	keep        int
+	every       span
+	listen      string
+	forever     bool // every is given
+	keyring     *keyring
+	seen        int64 // timestamp version that the run before left
 }
 
 type refreshResult struct {
@@ -32,6 +37,10 @@ type refreshResult struct {
 	Waiting   []waitingRole `json:"waiting"`
 	Proposals []proposal    `json:"proposals"`
 	Beside    []besideCopy  `json:"beside"`
+
+	waiting []metadata.WaitingRole
+	lives   []metadata.RoleLife
+	keys    int // at hand
 }
 
 // waitingRole is a role that is due and was left as it is.
@@ -58,10 +67,16 @@ not good is left out, with a warning.
 
 In a workspace it takes the keys of tufoci.yaml that are at hand and leaves the
 workspace as it is. Elsewhere the repository is verified by the trust that has
-it, or from --root; only a trust remembers what was seen before.`,
+it, or from --root; only a trust remembers what was seen before.
+
+With --every it goes on: now, then each DURATION, earlier where something would
+end before, and again soon after a failure. Keys are opened once, at the start.
+--listen serves /healthz and /metrics. It ends by a signal, after the run that is
+under way.`,
 		Example: `  tufoci refresh
   tufoci refresh registry.acme.io/trust/tuf --key env:TIMESTAMP_KEY
-  tufoci refresh acme --key online.pem --beside registry.acme.io/shop/api`,
+  tufoci refresh acme --key online.pem --beside registry.acme.io/shop/api
+  tufoci refresh acme --key online.pem --every 1h --listen 127.0.0.1:9100`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	o.add(cmd)
@@ -72,14 +87,26 @@ it, or from --root; only a trust remembers what was seen before.`,
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan and change nothing")
 	f.IntVar(&o.concurrency, "concurrency", 5, "send `N` blobs, and write N copies, at the same time")
 	addKeepFlag(cmd, &o.keep)
+	f.Var(&o.every, "every", "go on until a signal ends it, and refresh each `DURATION`")
+	f.StringVar(&o.listen, "listen", "", "with --every: serve /healthz and /metrics at `ADDRESS`")
 	addExitCodeFlag(cmd, &o.exitCode)
 	cmd.MarkFlagsMutuallyExclusive("within", "force")
-	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
+	for _, once := range []string{"force", "dry-run", "exit-code"} {
+		cmd.MarkFlagsMutuallyExclusive("every", once)
+	}
+	cmd.PreRun = func(*cobra.Command, []string) { o.forever = o.every != 0 }
+	cmd.RunE = a.runUnless(&o.forever, func(ctx context.Context, args []string) error {
 		if o.concurrency < 1 {
 			return usagef("--concurrency is a number above 0")
 		}
 		if o.keep < 0 {
 			return usagef("--keep is a number, and none below 0")
+		}
+		if o.every != 0 {
+			return a.every(ctx, args, &o)
+		}
+		if o.listen != "" {
+			return usagef("--listen goes with --every")
 		}
 		return a.withKept(ctx, args, &o.upkeepFlags, func(k *kept) error {
 			r, err := a.runRefresh(ctx, k, &o)
@@ -115,6 +142,7 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 	if opts.MinTimestamp, err = a.remember(ctx, k); err != nil {
 		return nil, err
 	}
+	opts.MinTimestamp = max(opts.MinTimestamp, o.seen)
 	bars := a.newBars()
 	defer bars.close()
 	opts.Progress = bars.progress()
@@ -126,7 +154,11 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 	if err != nil {
 		return nil, err
 	}
-	r := &refreshResult{published: newPublished(res, k.repository(), o.dryRun), Waiting: make([]waitingRole, 0, len(res.Waiting)), Proposals: newProposals(res.Proposals)}
+	o.seen = res.Versions.Timestamp
+	r := &refreshResult{
+		published: newPublished(res, k.repository(), o.dryRun), Waiting: make([]waitingRole, 0, len(res.Waiting)), Proposals: newProposals(res.Proposals),
+		waiting: res.Waiting, lives: res.Lives, keys: len(opts.Keys),
+	}
 	for _, w := range res.Waiting {
 		r.Waiting = append(r.Waiting, waitingRole{Role: w.Role, Version: w.Version, Expires: moment{w.Expires}, Rules: heldRules(w.Rules, names)})
 	}
@@ -154,17 +186,10 @@ func (a *app) refreshOptions(ctx context.Context, k *kept, o *refreshOptions) (*
 			return nil, err
 		}
 	}
-	if k.ws == nil {
-		if len(o.keys) == 0 {
-			return nil, usagef("without a workspace nothing says where the keys are: give --key")
-		}
-		opts.Keys, err = a.openKeys(ctx, o.keys)
+	if opts.Keys, err = a.refreshKeys(ctx, k, o); err != nil || k.ws == nil {
 		return opts, err
 	}
 	opts.Layout = ociremote.Layout(k.ws.Config().Layout)
-	if opts.Keys, err = k.ws.SigningKeys(o.keys...); err != nil {
-		return nil, err
-	}
 	st, err := k.ws.Status()
 	if err != nil {
 		return nil, err
@@ -175,6 +200,21 @@ func (a *app) refreshOptions(ctx context.Context, k *kept, o *refreshOptions) (*
 		}
 	}
 	return opts, nil
+}
+
+// refreshKeys are the keys that sign what is due. With a keyring they stay open.
+func (a *app) refreshKeys(ctx context.Context, k *kept, o *refreshOptions) ([]metadata.SigningKey, error) {
+	if k.ws != nil {
+		keys, err := k.ws.SigningKeys(o.keys...)
+		if err != nil {
+			return nil, err
+		}
+		return keys, o.keyring.hold(k.ws, keys)
+	}
+	if len(o.keys) == 0 {
+		return nil, usagef("without a workspace nothing says where the keys are: give --key")
+	}
+	return o.keyring.open(func() ([]metadata.SigningKey, error) { return a.openKeys(ctx, o.keys) })
 }
 
 // remember reads the repository as a client of the trust does, which notes what it

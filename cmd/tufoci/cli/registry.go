@@ -29,10 +29,11 @@ type registryFlags struct {
 	config             string
 	resolve            []string
 	headers            []string
+	secret             *string // from standard input, which can be read once; copies of the flags share it
 }
 
 func (r *registryFlags) add(cmd *cobra.Command, side string) {
-	r.side = side
+	r.side, r.secret = side, new(string)
 	short := func(letter string) string {
 		if side != "" {
 			return "" // one letter cannot say which side
@@ -84,14 +85,16 @@ func (a *app) clientOptions(ctx context.Context, r *registryFlags) (ociremote.Op
 		Warn:           a.warn,
 	}
 	if r.passwordStdin || r.identityTokenStdin {
-		secret, err := a.stdinLine(ctx)
-		if err != nil {
-			return o, err
+		if *r.secret == "" {
+			var err error
+			if *r.secret, err = a.stdinLine(ctx); err != nil {
+				return o, err
+			}
 		}
 		if r.passwordStdin {
-			o.Password = secret
+			o.Password = *r.secret
 		} else {
-			o.IdentityToken = secret
+			o.IdentityToken = *r.secret
 		}
 	}
 	// With two registries the environment cannot say whose credentials it holds.

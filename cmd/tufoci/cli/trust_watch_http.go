@@ -1,12 +1,13 @@
 package cli
 
 import (
-	"fmt"
-	"io"
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/tufoci/tufoci/trust"
+	"github.com/tufoci/tufoci/upkeep"
 )
 
 // agentMetrics counts for Prometheus.
@@ -27,8 +28,14 @@ func (m *agentMetrics) succeeded(now time.Time, timestamp trust.RoleStatus, drif
 	m.drift += drift
 }
 
-// write writes the text format of Prometheus, version 0.0.4.
-func (m *agentMetrics) write(w io.Writer) {
+// Describe implements [prometheus.Collector]; what there is is said by Collect.
+func (w *agent) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements [prometheus.Collector].
+func (w *agent) Collect(out chan<- prometheus.Metric) {
+	w.seen.Lock()
+	m := w.metrics
+	w.seen.Unlock()
 	seconds := func(t time.Time) int64 {
 		if t.IsZero() {
 			return 0
@@ -37,39 +44,24 @@ func (m *agentMetrics) write(w io.Writer) {
 	}
 	flag := map[bool]int64{true: 1}
 	for _, v := range []struct {
-		name, kind, help string
-		value            int64
+		name  string
+		kind  prometheus.ValueType
+		help  string
+		value int64
 	}{
-		{"tufoci_sync_last_success_timestamp_seconds", "gauge", "Time of the last sync that succeeded.", seconds(m.success)},
-		{"tufoci_sync_syncs_total", "counter", "Syncs that succeeded.", int64(m.syncs)},
-		{"tufoci_sync_failures_total", "counter", "Refreshes and syncs that failed.", int64(m.failures)},
-		{"tufoci_sync_drift_total", "counter", "Files that somebody else had changed or removed.", int64(m.drift)},
-		{"tufoci_sync_healthy", "gauge", "1 if the newest view is the one that is synced.", flag[m.healthy]},
-		{"tufoci_sync_closed", "gauge", "1 if nothing verifies, since the trust is staler than it may be.", flag[m.closed]},
-		{"tufoci_trust_timestamp_version", "gauge", "Version of the timestamp that was synced last.", m.timestamp.Version},
-		{"tufoci_trust_timestamp_expires_timestamp_seconds", "gauge", "Expiry of the timestamp that was synced last.", seconds(m.timestamp.Expires)},
+		{"tufoci_sync_last_success_timestamp_seconds", prometheus.GaugeValue, "Time of the last sync that succeeded.", seconds(m.success)},
+		{"tufoci_sync_syncs_total", prometheus.CounterValue, "Syncs that succeeded.", int64(m.syncs)},
+		{"tufoci_sync_failures_total", prometheus.CounterValue, "Refreshes and syncs that failed.", int64(m.failures)},
+		{"tufoci_sync_drift_total", prometheus.CounterValue, "Files that somebody else had changed or removed.", int64(m.drift)},
+		{"tufoci_sync_healthy", prometheus.GaugeValue, "1 if the newest view is the one that is synced.", flag[m.healthy]},
+		{"tufoci_sync_closed", prometheus.GaugeValue, "1 if nothing verifies, since the trust is staler than it may be.", flag[m.closed]},
+		{"tufoci_trust_timestamp_version", prometheus.GaugeValue, "Version of the timestamp that was synced last.", m.timestamp.Version},
+		{"tufoci_trust_timestamp_expires_timestamp_seconds", prometheus.GaugeValue, "Expiry of the timestamp that was synced last.", seconds(m.timestamp.Expires)},
 	} {
-		// The name of a trust is a-z, 0-9 and "-".
-		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s{trust=%q} %d\n", v.name, v.help, v.name, v.kind, v.name, m.trust, v.value)
+		desc := prometheus.NewDesc(v.name, v.help, []string{"trust"}, nil)
+		out <- prometheus.MustNewConstMetric(desc, v.kind, float64(v.value), m.trust)
 	}
 }
 
 // handler answers /healthz and /metrics.
-func (w *agent) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(out http.ResponseWriter, _ *http.Request) {
-		if err := w.fresh(); err != nil {
-			http.Error(out, printable(oneLine(err.Error())), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(out, "ok")
-	})
-	mux.HandleFunc("GET /metrics", func(out http.ResponseWriter, _ *http.Request) {
-		w.seen.Lock()
-		metrics := w.metrics
-		w.seen.Unlock()
-		out.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		metrics.write(out)
-	})
-	return mux
-}
+func (w *agent) handler() http.Handler { return upkeep.Handler(w.fresh, w) }
