@@ -94,6 +94,40 @@ func TestFrozenRoleMoves(t *testing.T) {
 	}
 }
 
+// A rebase leaves what people are signing as it is, or is refused: also one that is only tried.
+func TestRebaseOfFrozenRole(t *testing.T) {
+	t.Parallel()
+	w, ws := handover(t)
+	w.must(freeze(ws, "1"))
+	root := ws.staged["root"].sum
+	w.other(add("theirs", "theirs"))
+	add("mine", "mine")(w, ws)
+	if _, err := w.rebase(ws, RebaseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if ws.staged["root"].sum != root || len(ws.Frozen()) != 1 {
+		t.Errorf("root has changed, or is frozen no more: %v", ws.Frozen())
+	}
+
+	w.must(ws.Unfreeze(checksum([]byte("1"))))
+	w.other(func(w *world, ws *Workspace) {
+		w.must(ws.Reset("root"))
+		role("root", RoleEdit{Expires: 90 * day})(w, ws)
+	})
+	w.must(freeze(ws, "1"))
+	before := w.files()
+	for _, o := range []RebaseOptions{{DryRun: true}, {}} {
+		_, err := w.rebase(ws, o)
+		wantErr(t, err, ErrFrozen)
+	}
+	if !equalFiles(before, w.files()) {
+		t.Error("a refusal has changed the workspace")
+	}
+	w.must(ws.Unfreeze(checksum([]byte("1"))))
+	_, err := w.rebase(ws, RebaseOptions{})
+	w.must(err)
+}
+
 // Killed at any step, what lets people sign elsewhere leaves a workspace that opens, with all signatures that it had, in
 // which the same can be done again.
 func TestSigningElsewhereKilledAtAnyStep(t *testing.T) {

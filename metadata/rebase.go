@@ -84,7 +84,8 @@ func (e *RebaseConflictError) Is(target error) bool { return target == ErrConfli
 //
 // The head was verified by the caller, as for Assemble. All or nothing, also when killed: one rename commits it.
 //
-// Errors: *RebaseConflictError, ErrForeignHead, ErrHead, ErrInvalid for an ancestor that is not known.
+// Errors: *RebaseConflictError; *FrozenError if what people are signing would come out changed; ErrForeignHead, ErrHead,
+// ErrInvalid for an ancestor that is not known.
 func (w *Workspace) Rebase(head *Head, o RebaseOptions) (*Rebased, error) {
 	if err := w.writable(); err != nil {
 		return nil, err
@@ -109,6 +110,9 @@ func (w *Workspace) Rebase(head *Head, o RebaseOptions) (*Rebased, error) {
 	}
 	if len(r.conflicts) > 0 {
 		return nil, &RebaseConflictError{Head: h.digest, Conflicts: r.conflicts}
+	}
+	if err := w.thawed(r.changes()); err != nil {
+		return nil, err
 	}
 	return &Rebased{Head: h.digest, Roles: r.roles}, r.commit()
 }
@@ -369,6 +373,17 @@ func (r *rebasing) stage(role string, content *roleFile) error {
 	f, err := r.nextVersion(role, data, l)
 	r.next[role] = f
 	return err
+}
+
+// changes are the files that will be staged, and the roles of which nothing will be though the head does not have the
+// version that is.
+func (r *rebasing) changes() (files []*roleFile, drop []string) {
+	for role, f := range r.w.staged {
+		if r.next[role] == nil && r.head.version(role) < f.version {
+			drop = append(drop, role)
+		}
+	}
+	return slices.Collect(maps.Values(r.next)), drop
 }
 
 // nextVersion makes the next version of a role on the head.

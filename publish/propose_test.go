@@ -321,6 +321,19 @@ func TestProposeRefuses(t *testing.T) {
 	late.now = now
 	o.refuse(late, "team-a", publish.ErrConflict)
 
+	// One that people are signing.
+	frozen := o.team("TEAM_A")
+	frozen.change("team-a", "frozen")
+	id := strings.Repeat("f", 64)
+	if err := frozen.ws.Freeze(metadata.Freeze{ID: id, Message: "why"}, "team-a"); err != nil {
+		t.Fatal(err)
+	}
+	o.refuse(frozen, "team-a", metadata.ErrFrozen)
+	if err := frozen.ws.Unfreeze(id); err != nil {
+		t.Fatal(err)
+	}
+	o.propose(frozen, "team-a")
+
 	// A policy that clients would refuse.
 	o.owner.stage("", "notation/trustpolicy.json", "{")
 	if _, err := o.owner.ws.Sign(t.Context(), []string{"targets"}, nil); err != nil {

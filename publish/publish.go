@@ -101,8 +101,8 @@ const (
 // The head is read and verified from the first root of the workspace. What
 // others have published since is taken over; if they published a role that is
 // staged here, the error is a [metadata.ErrConflict], unless Options.Rebase makes
-// the changes again. When nothing has changed nothing is sent. A head that moves while the plan is carried out makes a new
-// plan, three times.
+// the changes again. When nothing has changed nothing is sent. A head that moves
+// while the plan is carried out makes a new plan, three times.
 //
 // Errors: [ErrForeignTag], [ErrFork], [ErrHeadMissing], [ErrMoving],
 // [ErrTooManyClaims]; of package metadata ErrConflict, ErrNeedSignatures and
