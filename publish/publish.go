@@ -110,6 +110,15 @@ const (
 // verifying; of package ociremote those of the registry. After any of them
 // readers see the old state or the new one, and Publish can be called again.
 func Publish(ctx context.Context, ws *metadata.Workspace, repo ociremote.WritableRepository, o Options) (*Result, error) {
+	p, err := fromWorkspace(ws, repo, o)
+	if err != nil {
+		return nil, err
+	}
+	return p.run(ctx)
+}
+
+// fromWorkspace prepares a run that publishes, or proposes, what is staged in a workspace.
+func fromWorkspace(ws *metadata.Workspace, repo ociremote.WritableRepository, o Options) (*publication, error) {
 	if o.Channel == "" {
 		o.Channel = ws.Config().Channel
 	}
@@ -128,11 +137,7 @@ func Publish(ctx context.Context, ws *metadata.Workspace, repo ociremote.Writabl
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPublication(workspaceMaker{ws}, pin, base, repo, o)
-	if err != nil {
-		return nil, err
-	}
-	return p.run(ctx)
+	return newPublication(workspaceMaker{ws}, pin, base, repo, o)
 }
 
 // workspaceMaker makes what is staged in a workspace the next state.
