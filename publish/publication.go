@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/tufoci/tufoci/internal/pause"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 )
@@ -69,7 +70,7 @@ func newPublication(by maker, pin anchor, base *metadata.Head, repo ociremote.Wr
 		o.Now = time.Now
 	}
 	if o.Sleep == nil {
-		o.Sleep = Sleep
+		o.Sleep = pause.For
 	}
 	p := &publication{by: by, o: o, pin: pin, dst: newDestination(repo, o.Channel, o.Concurrency, o.Progress, o.Warn), left: o.Wait}
 	return p, p.remember(base)

@@ -32,7 +32,7 @@ type Options struct {
 	// head or who keep moving it; then the publish goes on as without. Default: not
 	// at all.
 	Wait time.Duration
-	// Sleep waits, or returns the error of a context that ends; default [Sleep].
+	// Sleep waits, or returns the error of a context that ends; default: in real time.
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Concurrency is how many blobs are sent at the same time; default 5.
 	Concurrency int
