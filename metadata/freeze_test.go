@@ -21,8 +21,16 @@ func TestFrozen(t *testing.T) {
 	ws = w.open()
 	before := w.files()
 	for name, change := range map[string]func() error{
-		"keys":      func() error { return ws.SetRole([]string{"root"}, RoleEdit{AddKeys: []string{"rel"}}) },
-		"period":    func() error { return ws.SetRole([]string{"root"}, RoleEdit{Expires: 90 * day}) },
+		"keys":   func() error { return ws.SetRole([]string{"root"}, RoleEdit{AddKeys: []string{"rel"}}) },
+		"period": func() error { return ws.SetRole([]string{"root"}, RoleEdit{Expires: 90 * day}) },
+		"rotate key": func() error {
+			_, err := ws.RotateKey("root-b", "rel", "root")
+			return err
+		},
+		"rotate online": func() error {
+			_, err := ws.RotateOnline("rel", false)
+			return err
+		},
 		"reset":     func() error { return ws.Reset("root") },
 		"reset all": ws.ResetAll,
 		"another":   func() error { return freeze(ws, "2") },

@@ -358,6 +358,37 @@ func TestProposeRefuses(t *testing.T) {
 	o.refuse(one, "team-b", publish.ErrHeadMissing)
 }
 
+// A key that was rotated proposes nothing any more, what it had proposed is not folded in,
+// and whoever staged it is told that the role has moved.
+func TestProposeUnderARotatedKey(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	a := o.team("TEAM_A")
+	a.change("team-a", "by the old key")
+	o.propose(a, "team-a")
+	if _, err := o.owner.ws.RotateKey("a", "b", "team-a"); err != nil {
+		t.Fatal(err)
+	}
+	o.publish()
+	if result := o.refresh(); len(result.Proposals) > 0 || !result.Unchanged {
+		t.Errorf("%+v", result)
+	}
+	o.refuse(a, "team-a", publish.ErrConflict)
+	next := o.team("TEAM_A")
+	next.change("team-a", "by the old key")
+	o.refuse(next, "team-a", metadata.ErrNeedSignatures)
+	next = o.team("TEAM_B")
+	next.change("team-a", "by the new key")
+	o.propose(next, "team-a")
+	o.refresh()
+	wantTarget(t, see(t, o.owner.root1(), o.dst), "team-a/file", "by the new key")
+	for _, tag := range tagsOf(t, o.dst) {
+		if strings.HasPrefix(tag, "tuf.in.") {
+			t.Errorf("tag %s is left", tag)
+		}
+	}
+}
+
 // Killed before or after the tag was written, a workspace knows its own proposal.
 func TestProposeAfterAKill(t *testing.T) {
 	t.Parallel()
