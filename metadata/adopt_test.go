@@ -200,3 +200,49 @@ func TestFileHash(t *testing.T) {
 		t.Errorf("sha256: %q", sum)
 	}
 }
+
+// The root that an adopted repository is verified from stays the pin, whatever the base is replaced by.
+func TestAdoptedPinStays(t *testing.T) {
+	t.Parallel()
+	w := grown(t)
+	o := w.adoptOptions()
+	o.Keys = map[string][]string{
+		"root": {w.uri("root-b")}, "targets": {w.uri("rel")}, "snapshot": {w.uri("online")}, "team": {w.uri("team")}, "bins": {w.uri("bins")},
+	}
+	from := w.origin(w.head().Digest)
+	from.Pin = 2
+	ws, _, err := w.adopt(from, o)
+	w.must(err)
+	w.dir = ws.Dir()
+	pinned, err := bytesOf(ws.base.roots[1])
+	w.must(err)
+	check := func(after string) {
+		t.Helper()
+		if root, err := ws.Root1(); err != nil || string(root) != string(pinned) || filepath.Base(ws.Root1File()) != "2.root.json" {
+			t.Errorf("after %s the pin is %s, %v", after, ws.Root1File(), err)
+		}
+	}
+	check("the adoption")
+	add("mine", "mine")(w, ws)
+	w.sign(ws)
+	w.publish(ws)
+	check("a publish")
+	w.must(ws.Close())
+	ws = w.open()
+	w.other(add("theirs", "theirs"))
+	add("more", "more")(w, ws)
+	_, err = w.rebase(ws, RebaseOptions{})
+	w.must(err)
+	check("a rebase")
+	w.must(ws.ResetAll())
+	check("a reset")
+	w.other(add("others", "others"))
+	w.must(ws.TakeOver(w.head(), "tuf", w.now))
+	check("taking over a head")
+	w.must(ws.Close())
+	ws = w.open()
+	add("again", "again")(w, ws)
+	_, err = w.rebase(ws, RebaseOptions{DryRun: true})
+	w.must(err)
+	check("a rebase that is only tried")
+}

@@ -21,8 +21,16 @@ func TestFrozen(t *testing.T) {
 	ws = w.open()
 	before := w.files()
 	for name, change := range map[string]func() error{
-		"keys":      func() error { return ws.SetRole([]string{"root"}, RoleEdit{AddKeys: []string{"rel"}}) },
-		"period":    func() error { return ws.SetRole([]string{"root"}, RoleEdit{Expires: 90 * day}) },
+		"keys":   func() error { return ws.SetRole([]string{"root"}, RoleEdit{AddKeys: []string{"rel"}}) },
+		"period": func() error { return ws.SetRole([]string{"root"}, RoleEdit{Expires: 90 * day}) },
+		"rotate key": func() error {
+			_, err := ws.RotateKey("root-b", "rel", "root")
+			return err
+		},
+		"rotate online": func() error {
+			_, err := ws.RotateOnline("rel", false)
+			return err
+		},
 		"reset":     func() error { return ws.Reset("root") },
 		"reset all": ws.ResetAll,
 		"another":   func() error { return freeze(ws, "2") },
@@ -92,6 +100,40 @@ func TestFrozenRoleMoves(t *testing.T) {
 	if len(w.open().Frozen()) > 0 {
 		t.Error("what is published is frozen when the workspace is opened again")
 	}
+}
+
+// A rebase leaves what people are signing as it is, or is refused: also one that is only tried.
+func TestRebaseOfFrozenRole(t *testing.T) {
+	t.Parallel()
+	w, ws := handover(t)
+	w.must(freeze(ws, "1"))
+	root := ws.staged["root"].sum
+	w.other(add("theirs", "theirs"))
+	add("mine", "mine")(w, ws)
+	if _, err := w.rebase(ws, RebaseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if ws.staged["root"].sum != root || len(ws.Frozen()) != 1 {
+		t.Errorf("root has changed, or is frozen no more: %v", ws.Frozen())
+	}
+
+	w.must(ws.Unfreeze(checksum([]byte("1"))))
+	w.other(func(w *world, ws *Workspace) {
+		w.must(ws.Reset("root"))
+		role("root", RoleEdit{Expires: 90 * day})(w, ws)
+	})
+	w.must(freeze(ws, "1"))
+	before := w.files()
+	for _, o := range []RebaseOptions{{DryRun: true}, {}} {
+		_, err := w.rebase(ws, o)
+		wantErr(t, err, ErrFrozen)
+	}
+	if !equalFiles(before, w.files()) {
+		t.Error("a refusal has changed the workspace")
+	}
+	w.must(ws.Unfreeze(checksum([]byte("1"))))
+	_, err := w.rebase(ws, RebaseOptions{})
+	w.must(err)
 }
 
 // Killed at any step, what lets people sign elsewhere leaves a workspace that opens, with all signatures that it had, in

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/secure-systems-lab/go-securesystemslib/cjson"
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
@@ -112,5 +111,5 @@ func signedPart[T tuf.Roles](data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cjson.EncodeCanonical(json.RawMessage(signed))
+	return envelope{Signed: signed}.payload()
 }

@@ -48,8 +48,8 @@ type RoleProposal struct {
 // Propose judges what is staged of a role against the head, as whoever folds it in does: together with what this
 // workspace has proposed of other roles and the head does not have yet. Nothing is written.
 //
-// Errors: ErrInvalid with nothing staged, *ConflictError if the head has moved the role, ErrProposal, ErrForeignHead,
-// *NeedSignaturesError, *LintError, ErrNoRole, ErrNotDelegated.
+// Errors: ErrInvalid with nothing staged, *ConflictError if the head has moved the role, *FrozenError while people are
+// signing it, ErrProposal, ErrForeignHead, *NeedSignaturesError, *LintError, ErrNoRole, ErrNotDelegated.
 func (w *Workspace) Propose(ctx context.Context, head *Head, role string, now time.Time) (*RoleProposal, error) {
 	if err := checkProposable(role); err != nil {
 		return nil, err
@@ -73,6 +73,9 @@ func (w *Workspace) Propose(ctx context.Context, head *Head, role string, now ti
 		return nil, &ConflictError{Roles: []RoleConflict{{
 			Role: role, BaseVersion: w.base.version(role), StagedVersion: f.version, HeadVersion: p.From,
 		}}}
+	}
+	if freeze := w.frozen(role); freeze != nil {
+		return nil, &FrozenError{role, *freeze} // a publish leaves it out too
 	}
 	if err := w.judge(ctx, h, p, f, now); err != nil {
 		return nil, err

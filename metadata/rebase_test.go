@@ -368,6 +368,21 @@ func TestRebaseDoubtsItsCaller(t *testing.T) {
 	if v := ws.staged["targets"].version; v != 5 {
 		t.Errorf("staged as v%d: versions that were lost are not used again", v)
 	}
+
+	// Versions that were lost are left out, also for those who sign it elsewhere.
+	c, err := ws.Changeset("targets")
+	w.must(err)
+	files, err := c.Files()
+	w.must(err)
+	if _, err := NewChangeset(files); err != nil {
+		t.Error(err)
+	}
+	for _, skipped := range []string{"2", "200", "9007199254740991"} {
+		far := files
+		far.Next = []RoleData{{"targets", []byte(strings.Replace(string(files.Next[0].Data), `"version":5`, `"version":`+skipped, 1))}}
+		_, err := NewChangeset(far)
+		wantErr(t, err, ErrInvalid, "does not follow")
+	}
 }
 
 // A root and a role that the head has left alone keep their signatures; a role whose new key is staged is to be signed

@@ -1,16 +1,13 @@
 package metadata
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"slices"
 	"strings"
@@ -66,13 +63,8 @@ func ParseDetachedSignature(data []byte) (*DetachedSignature, error) {
 		return nil, fmt.Errorf("%w: %v", ErrSignature, err)
 	}
 	var s DetachedSignature
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
+	if err := decodeStrict(data, &s); err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrSignature, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: data behind the signature", ErrSignature)
 	}
 	return &s, s.check()
 }

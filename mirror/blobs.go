@@ -16,6 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry"
 
+	"github.com/tufoci/tufoci/internal/pause"
 	"github.com/tufoci/tufoci/ociremote"
 )
 
@@ -136,18 +137,16 @@ func (c *copying) transfer(ctx context.Context, from ociremote.Repository, to *p
 	}
 	defer func() { <-c.slots }()
 	t := &transfer{from: from, to: to, desc: ocispec.Descriptor{MediaType: desc.MediaType, Digest: desc.Digest, Size: desc.Size}, data: carried(desc)}
-	pause := firstPause
+	wait := firstPause
 	for n := 1; ; n++ {
 		err := t.try(ctx, c.blobs.elsewhere(blobAt{to, desc.Digest}))
 		if err == nil || n == attempts || desc.Size <= maxHeld || !passing(err) {
 			return t.sent, err
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return 0, ctx.Err()
+		if err := pause.For(ctx, wait); err != nil {
+			return 0, err
 		}
-		pause *= 2
+		wait *= 2
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/tufoci/tufoci/internal/pause"
 )
 
 const (
@@ -38,7 +40,7 @@ type retrier struct {
 func newRetrier(base http.RoundTripper, o Options) *retrier {
 	return &retrier{
 		base: base, retries: cmp.Or(o.Retries, defaultRetries), wait: cmp.Or(o.RetryWait, defaultRetryWait),
-		within: o.Connect, now: time.Now, sleep: sleep,
+		within: o.Connect, now: time.Now, sleep: pause.For,
 	}
 }
 
@@ -144,15 +146,4 @@ func rewind(req *http.Request) (*http.Request, bool) {
 	again := req.Clone(req.Context())
 	again.Body = body
 	return again, true
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

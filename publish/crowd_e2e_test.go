@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tufoci/tufoci/internal/pause"
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/publish"
@@ -66,7 +67,7 @@ type member struct {
 
 // rest lets others go first, the longer the more often one has lost.
 func (m *member) rest(ctx context.Context, lost int) {
-	_ = publish.Sleep(ctx, time.Duration(m.pause.IntN(100*min(lost, 8)))*time.Millisecond)
+	_ = pause.For(ctx, time.Duration(m.pause.IntN(100*min(lost, 8)))*time.Millisecond)
 }
 
 // entryName is the n-th change of a member: an image that is signed.
@@ -88,7 +89,7 @@ func (m *member) publishAll(ctx context.Context, t *testing.T, g *tuftest.Regist
 		m.sign(t, n)
 		m.rest(t.Context(), 1)
 		o := publish.Options{Now: m.clock, Wait: crowdWait, Sleep: func(ctx context.Context, d time.Duration) error {
-			return publish.Sleep(ctx, d/crowdHaste)
+			return pause.For(ctx, d/crowdHaste)
 		}}
 		for try := 0; ; try++ {
 			_, err := publish.Publish(ctx, m.ws, repo, o)

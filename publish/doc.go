@@ -2,6 +2,9 @@
 // workspace has signed, [Refresh] renews what is due without one, and [Monitor]
 // says what will lapse. [Propose] leaves the next version of one role, signed by
 // a team, for a refresh to fold in, and [Proposals] lists what waits for that.
+// [History] says what became of each bundle that was published, [Rollback] stages
+// an old one again, [Prune] removes old history tags. [ReadOrigin] reads a
+// repository of which a workspace is to be made.
 // [Mirror] copies a verified repository byte for byte to another registry, layout
 // directory or archive.
 //
@@ -24,7 +27,7 @@
 // read back; this narrows the race of two publishers and detects it, but does
 // not close it. Serialise publishers. A change that was overwritten is
 // reported as [ErrFork], by the publish that lost or by the next one from the
-// same workspace.
+// same workspace, which makes it again with Options.Rebase.
 //
 // The package never moves or deletes a tag that tufoci did not write.
 package publish

@@ -167,8 +167,10 @@ func (p *proposed) digestOr(none string) string {
 }
 
 // tidy removes the proposals that the head has, or has left behind, where the registry
-// deletes. A tag goes with its manifest, so that one that another tag names too stays.
-// What is no proposal stays as well. None of that is needed: what fails is left.
+// deletes. It removes manifests, which take their tags along, and not tags as a [remover]
+// does: under the tag there can be another proposal by now. A manifest that another tag
+// names too stays, and so does what is no proposal. None of that is needed: what fails is
+// left.
 func (p *publication) tidy(ctx context.Context) {
 	deleter, ok := p.dst.repo.(content.Deleter)
 	if !ok || p.found == nil {
@@ -192,39 +194,14 @@ func (p *publication) tidy(ctx context.Context) {
 	if len(done) == 0 {
 		return
 	}
-	shared, err := p.namedByOthers(ctx, done)
+	named, err := namedBy(ctx, p.dst.repo, maxTagsCompared)
 	if err != nil {
 		return
 	}
 	for _, there := range done {
-		if desc := there.Descriptor(); !shared[desc.Digest] {
+		desc := there.Descriptor()
+		if !slices.ContainsFunc(named[desc.Digest], func(tag string) bool { return done[tag] == nil }) {
 			_ = deleter.Delete(ctx, *bare(desc))
 		}
 	}
-}
-
-// errManyTags says that it would take too many requests to compare all tags.
-var errManyTags = errors.New("too many tags")
-
-// namedByOthers are the manifests that tags name, some aside.
-func (p *publication) namedByOthers(ctx context.Context, but map[string]*ociremote.Proposal) (map[digest.Digest]bool, error) {
-	tags, err := listTags(ctx, p.dst.repo, "")
-	if err != nil {
-		return nil, err
-	}
-	if len(tags) > maxTagsCompared {
-		return nil, errManyTags
-	}
-	tags = slices.DeleteFunc(tags, func(tag string) bool { return but[tag] != nil })
-	shared := map[digest.Digest]bool{}
-	for some := range slices.Chunk(tags, 2*defaultConcurrency) {
-		digests, err := p.dst.tagged(ctx, some...)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range digests {
-			shared[d] = true
-		}
-	}
-	return shared, nil
 }

@@ -97,25 +97,7 @@ func (e *PendingError) Is(target error) bool { return target == ErrPending }
 // no part of a tag; those of [metadata.Workspace.Propose]; [ErrForeignTag], [ErrFork],
 // [ErrHeadMissing]; of package trust whatever keeps the head from verifying.
 func Propose(ctx context.Context, ws *metadata.Workspace, repo ociremote.WritableRepository, role string, o ProposeOptions) (*Proposed, error) {
-	if o.Channel == "" {
-		o.Channel = ws.Config().Channel
-	}
-	if o.Layout == "" {
-		o.Layout = ociremote.Layout(ws.Config().Layout)
-	}
-	root1, err := ws.Root1()
-	if err != nil {
-		return nil, err
-	}
-	base, err := ws.Base()
-	if err != nil {
-		return nil, err
-	}
-	pin, err := newAnchor(root1)
-	if err != nil {
-		return nil, err
-	}
-	p, err := newPublication(workspaceMaker{ws}, pin, base, repo, Options{
+	p, err := fromWorkspace(ws, repo, Options{
 		Channel: o.Channel, Layout: o.Layout, DryRun: o.DryRun, Concurrency: o.Concurrency, MaxFiles: o.MaxFiles,
 		Now: o.Now, Progress: o.Progress, Warn: o.Warn,
 	})

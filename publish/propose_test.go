@@ -321,6 +321,19 @@ func TestProposeRefuses(t *testing.T) {
 	late.now = now
 	o.refuse(late, "team-a", publish.ErrConflict)
 
+	// One that people are signing.
+	frozen := o.team("TEAM_A")
+	frozen.change("team-a", "frozen")
+	id := strings.Repeat("f", 64)
+	if err := frozen.ws.Freeze(metadata.Freeze{ID: id, Message: "why"}, "team-a"); err != nil {
+		t.Fatal(err)
+	}
+	o.refuse(frozen, "team-a", metadata.ErrFrozen)
+	if err := frozen.ws.Unfreeze(id); err != nil {
+		t.Fatal(err)
+	}
+	o.propose(frozen, "team-a")
+
 	// A policy that clients would refuse.
 	o.owner.stage("", "notation/trustpolicy.json", "{")
 	if _, err := o.owner.ws.Sign(t.Context(), []string{"targets"}, nil); err != nil {
@@ -343,6 +356,37 @@ func TestProposeRefuses(t *testing.T) {
 	// Nothing to propose to.
 	o.dst = ociremote.NewMemory()
 	o.refuse(one, "team-b", publish.ErrHeadMissing)
+}
+
+// A key that was rotated proposes nothing any more, what it had proposed is not folded in,
+// and whoever staged it is told that the role has moved.
+func TestProposeUnderARotatedKey(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	a := o.team("TEAM_A")
+	a.change("team-a", "by the old key")
+	o.propose(a, "team-a")
+	if _, err := o.owner.ws.RotateKey("a", "b", "team-a"); err != nil {
+		t.Fatal(err)
+	}
+	o.publish()
+	if result := o.refresh(); len(result.Proposals) > 0 || !result.Unchanged {
+		t.Errorf("%+v", result)
+	}
+	o.refuse(a, "team-a", publish.ErrConflict)
+	next := o.team("TEAM_A")
+	next.change("team-a", "by the old key")
+	o.refuse(next, "team-a", metadata.ErrNeedSignatures)
+	next = o.team("TEAM_B")
+	next.change("team-a", "by the new key")
+	o.propose(next, "team-a")
+	o.refresh()
+	wantTarget(t, see(t, o.owner.root1(), o.dst), "team-a/file", "by the new key")
+	for _, tag := range tagsOf(t, o.dst) {
+		if strings.HasPrefix(tag, "tuf.in.") {
+			t.Errorf("tag %s is left", tag)
+		}
+	}
 }
 
 // Killed before or after the tag was written, a workspace knows its own proposal.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/tufoci/tufoci/internal/pause"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 )
@@ -72,7 +73,7 @@ func newPublication(by maker, pin anchor, base *metadata.Head, repo ociremote.Wr
 		o.Now = time.Now
 	}
 	if o.Sleep == nil {
-		o.Sleep = Sleep
+		o.Sleep = pause.For
 	}
 	p := &publication{by: by, o: o, pin: pin, dst: newDestination(repo, o.Channel, o.Concurrency, o.Progress, o.Warn), left: o.Wait}
 	return p, p.remember(base)
@@ -150,37 +151,16 @@ func (p *publication) source() *shown {
 
 // once makes one plan and carries it out.
 func (p *publication) once(ctx context.Context) (*Result, error) {
-	// The head, as a client sees it.
-	h, err := p.readHead(ctx)
+	h, known, err := p.takeHead(ctx)
 	if err != nil {
 		return nil, err
 	}
-	fork := p.checkFork(ctx, h)
-	if fork != nil && !p.rebases(fork) {
-		return nil, fork
-	}
-	known, err := h.metadata(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if fork != nil {
-		if err := p.rebase(ctx, h, known, true); err != nil {
-			return nil, err
-		}
-	}
-
 	if err := p.foldIn(ctx, h, known); err != nil {
 		return nil, err
 	}
 
 	// The next state, under a version that is free.
-	r, err := p.assemble(ctx, known, 0)
-	if p.rebases(err) {
-		if err := p.rebase(ctx, h, known, false); err != nil {
-			return nil, err
-		}
-		r, err = p.assemble(ctx, known, 0)
-	}
+	r, err := p.nextState(ctx, h, known)
 	if err != nil {
 		return nil, err
 	}
@@ -233,6 +213,37 @@ func (p *publication) once(ctx context.Context) (*Result, error) {
 	}
 	result.Pruned = p.trim(ctx, c, view)
 	return result, nil
+}
+
+// takeHead reads the head, as a client sees it. One that has overwritten what was
+// published from here is refused, or the changes are made again on it.
+func (p *publication) takeHead(ctx context.Context) (*head, *metadata.Head, error) {
+	h, err := p.readHead(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	fork := p.checkFork(ctx, h)
+	if fork != nil && !p.rebases(fork) {
+		return nil, nil, fork
+	}
+	known, err := h.metadata(ctx)
+	if err == nil && fork != nil {
+		err = p.rebase(ctx, h, known, true)
+	}
+	return h, known, err
+}
+
+// nextState assembles the next state. Roles that others have published are a conflict,
+// or the changes are made again on theirs.
+func (p *publication) nextState(ctx context.Context, h *head, known *metadata.Head) (*metadata.Release, error) {
+	r, err := p.assemble(ctx, known, 0)
+	if !p.rebases(err) {
+		return r, err
+	}
+	if err := p.rebase(ctx, h, known, false); err != nil {
+		return nil, err
+	}
+	return p.assemble(ctx, known, 0)
 }
 
 func (p *publication) assemble(ctx context.Context, known *metadata.Head, version int64) (*metadata.Release, error) {

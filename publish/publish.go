@@ -32,7 +32,7 @@ type Options struct {
 	// head or who keep moving it; then the publish goes on as without. Default: not
 	// at all.
 	Wait time.Duration
-	// Sleep waits, or returns the error of a context that ends; default [Sleep].
+	// Sleep waits, or returns the error of a context that ends; default: in real time.
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Concurrency is how many blobs are sent at the same time; default 5.
 	Concurrency int
@@ -101,8 +101,8 @@ const (
 // The head is read and verified from the first root of the workspace. What
 // others have published since is taken over; if they published a role that is
 // staged here, the error is a [metadata.ErrConflict], unless Options.Rebase makes
-// the changes again. When nothing has changed nothing is sent. A head that moves while the plan is carried out makes a new
-// plan, three times.
+// the changes again. When nothing has changed nothing is sent. A head that moves
+// while the plan is carried out makes a new plan, three times.
 //
 // Errors: [ErrForeignTag], [ErrFork], [ErrHeadMissing], [ErrMoving],
 // [ErrTooManyClaims]; of package metadata ErrConflict, ErrNeedSignatures and
@@ -110,6 +110,15 @@ const (
 // verifying; of package ociremote those of the registry. After any of them
 // readers see the old state or the new one, and Publish can be called again.
 func Publish(ctx context.Context, ws *metadata.Workspace, repo ociremote.WritableRepository, o Options) (*Result, error) {
+	p, err := fromWorkspace(ws, repo, o)
+	if err != nil {
+		return nil, err
+	}
+	return p.run(ctx)
+}
+
+// fromWorkspace prepares a run that publishes, or proposes, what is staged in a workspace.
+func fromWorkspace(ws *metadata.Workspace, repo ociremote.WritableRepository, o Options) (*publication, error) {
 	if o.Channel == "" {
 		o.Channel = ws.Config().Channel
 	}
@@ -128,11 +137,7 @@ func Publish(ctx context.Context, ws *metadata.Workspace, repo ociremote.Writabl
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPublication(workspaceMaker{ws}, pin, base, repo, o)
-	if err != nil {
-		return nil, err
-	}
-	return p.run(ctx)
+	return newPublication(workspaceMaker{ws}, pin, base, repo, o)
 }
 
 // workspaceMaker makes what is staged in a workspace the next state.

@@ -36,7 +36,7 @@ func newRemover(ctx context.Context, repo ociremote.WritableRepository, channel 
 	}
 	r := &remover{repo: repo, channel: channel}
 	r.tags, _ = repo.(content.Untagger)
-	r.named = sync.OnceValues(func() (map[digest.Digest][]string, error) { return namedBy(ctx, repo) })
+	r.named = sync.OnceValues(func() (map[digest.Digest][]string, error) { return namedBy(ctx, repo, maxOtherTags) })
 	return r, nil
 }
 
@@ -92,12 +92,13 @@ func cannot(err error) bool {
 		ok && slices.Contains([]int{http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotImplemented}, e.Status)
 }
 
-// namedBy are the tags of each manifest of a repository, which must not have too many.
-func namedBy(ctx context.Context, repo ociremote.WritableRepository) (map[digest.Digest][]string, error) {
+// namedBy are the tags of each manifest of a repository, which must not have more than
+// most: each costs a request.
+func namedBy(ctx context.Context, repo ociremote.WritableRepository, most int) (map[digest.Digest][]string, error) {
 	var all []string
 	err := repo.Tags(ctx, "", func(tags []string) error {
-		if all = append(all, tags...); len(all) > maxOtherTags {
-			return fmt.Errorf("%w: each of more than %d would have to be looked at", ErrTooManyTags, maxOtherTags)
+		if all = append(all, tags...); len(all) > most {
+			return fmt.Errorf("%w: each of more than %d would have to be looked at", ErrTooManyTags, most)
 		}
 		return nil
 	})

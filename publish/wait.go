@@ -25,18 +25,6 @@ func Pause(left time.Duration) time.Duration {
 	return max(0, min(left, pollEvery/2+rand.N(pollEvery)))
 }
 
-// Sleep waits for a time, or until ctx ends.
-func Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
 // wait lets another publisher go on, and returns errWaited; nil if there is no
 // time left, or for a plan that is only shown.
 func (p *publication) wait(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/internal/pause"
 	"github.com/tufoci/tufoci/ociremote"
 )
 
@@ -31,12 +32,8 @@ func openUnverified(ctx context.Context, o Options) (contents, error) {
 func (u *unverified) follow(ctx context.Context) {
 	for {
 		wait := u.o.Refresh + time.Duration(float64(u.o.Refresh)*jitter*(2*rand.Float64()-1))
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if pause.For(ctx, wait) != nil {
 			return
-		case <-timer.C:
 		}
 		if changed, err := u.open(ctx); ctx.Err() == nil {
 			u.o.OnRefresh(Refreshed{Changed: changed, Err: err})

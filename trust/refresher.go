@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/tufoci/tufoci/internal/pause"
 )
 
 // RefresherOptions of [NewRefresher]. The zero value works.
@@ -94,12 +96,8 @@ func (r *Refresher) run(ctx context.Context) {
 	defer close(r.done)
 	var err error
 	for {
-		timer := time.NewTimer(spread(r.wait(err), r.opts.Jitter, rand.Float64()))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if pause.For(ctx, spread(r.wait(err), r.opts.Jitter, rand.Float64())) != nil {
 			return
-		case <-timer.C:
 		}
 		err = r.refresh(ctx)
 	}

@@ -3,6 +3,8 @@ package upkeep
 import (
 	"context"
 	"time"
+
+	"github.com/tufoci/tufoci/internal/pause"
 )
 
 // longestSleep is how often a sleeper looks at the clock: a machine that was
@@ -23,11 +25,6 @@ func (s sleeper) wait(ctx context.Context, until time.Time) error {
 		if ctx.Err() != nil || left <= 0 {
 			return ctx.Err()
 		}
-		timer := time.NewTimer(left)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-		case <-timer.C:
-		}
+		_ = pause.For(ctx, left)
 	}
 }

@@ -155,10 +155,15 @@ func (r *logResult) text(w io.Writer, a *app) {
 		rows = append(rows, []string{first(b.Tag, "-"), formatVersion(b.Version), b.State, made, shorten(b.Digest, 19), b.what()})
 	}
 	table(w, []string{"TAG", "TIMESTAMP", "STATE", "MADE", "DIGEST", "CHANGED"}, rows)
+	forks := false
 	for _, b := range r.Bundles {
 		if b.State == string(publish.StateFork) {
+			forks = true
 			fmt.Fprintf(w, "fork: %s (%s) is no ancestor of the head %s%s\n", first(b.Tag, "-"), b.Digest, r.Digest, printable(b.lost()))
 		}
+	}
+	if forks {
+		fmt.Fprintf(w, "Next:  %s\n", nextRebase)
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", printable(note))

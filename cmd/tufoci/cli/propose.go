@@ -23,7 +23,7 @@ func (p *proposeFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.role, "role", "", "with --propose: the `ROLE` that is proposed")
 	cmd.Flags().BoolVar(&p.propose, "propose", false, "push only the signed file of --role, for a refresh to fold in")
 	cmd.MarkFlagsRequiredTogether("role", "propose")
-	for _, other := range []string{"beside", "attach"} {
+	for _, other := range []string{"attach", "beside", "keep", "rebase"} {
 		cmd.MarkFlagsMutuallyExclusive("propose", other)
 	}
 }

@@ -56,6 +56,9 @@ func isNoCopyForHome(err error) bool {
 	return errors.Is(err, verify.ErrNoCopy) && trust.IsUnreachable(err)
 }
 
+// nextRebase is the way out of a fork.
+const nextRebase = "`tufoci publish --rebase`, in the workspace that published what was lost, makes it again"
+
 // rules is looked through from the top; the first match decides. What says
 // most about the way out stands first: a refused signature inside a failed
 // publish is about the signature.
@@ -104,7 +107,7 @@ var rules = []rule{
 	{as[*unpinnedError], exitNoTrust, "no root is pinned for this source and none was given", []string{"`tufoci trust add NAME {source} --root FILE`, with a root file from its publisher"}},
 	{is(trust.ErrExpired), exitStale, "the publisher has not renewed it; nothing newer was offered", []string{"ask a holder of its keys to run `tufoci publish`"}},
 	{as[*unhealthyError], exitStale, "whoever renews it has not, or not in time", []string{"a holder of its keys: `tufoci refresh {source} --key FILE`; what people sign: `tufoci publish`"}},
-	{as[*overwrittenError], exitConflict, "two publishers were at work, or somebody has the keys: consumers see the head, and not what it does not have", []string{"`tufoci log {source}` shows both; whose changes they are makes them again"}},
+	{as[*overwrittenError], exitConflict, "two publishers were at work, or somebody has the keys: consumers see the head, and not what it does not have", []string{nextRebase + "; `tufoci log {source}` shows both", nextRebase + "; `tufoci log` shows both"}},
 	{as[*besideError], exitStale, "whoever renews the copies does not know this one, or could not write it", []string{"a holder of its keys: `tufoci refresh {source} --key FILE --beside {copy}`"}},
 	{is(trust.ErrStaleCopy), exitStale, "this copy is older than what was seen before, and lacks a file that is needed", []string{"`tufoci trust update {trust}`, when the copy has been renewed", "ask the operator of the copy to run `tufoci mirror copy`"}},
 	{is(trust.ErrClock), exitStale, "the clock of this machine was set back, or was wrong when it last succeeded", []string{"set the clock, then `tufoci trust update {trust}`", "set the clock, then `{command}` again"}},
@@ -133,7 +136,7 @@ var rules = []rule{
 	{is(notationdir.ErrForeign), exitRefused, "it is not overwritten in passing", []string{"look at it; into another directory: `tufoci trust sync {trust} --to notation --dir DIR`", "`{command} --help`"}},
 	{is(notationdir.ErrLocked), exitLocked, "another tufoci syncs into this directory", []string{"`{command}` again, when it is done"}},
 
-	// What a doctor found, where the errors further down do not say it.
+	// What a doctor found, where no error of another kind says it.
 	{is(doctor.ErrUnfit), exitRefused, "publishing would fail there", []string{"what each ✗ above says; then `tufoci doctor`"}},
 	{is(doctor.ErrClock, doctor.ErrState), exitStale, "consumers, or this machine, would refuse it", []string{"what each ✗ above says; then `tufoci doctor`"}},
 

@@ -48,7 +48,7 @@ func TestNextLinesNameWhatExists(t *testing.T) {
 		}
 	}
 	// A warning names a command too, and what follows a rotation.
-	for _, next := range []string{nextSeveral, nextSign, nextPublish, unusedKey("{key}")} {
+	for _, next := range []string{nextSeveral, nextSign, nextPublish, nextRebase, unusedKey("{key}")} {
 		checkNext(t, root, next)
 	}
 	checkNext(t, root, "`tufoci trust add --min-timestamp`")

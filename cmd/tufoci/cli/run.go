@@ -21,8 +21,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tufoci/tufoci/internal/pause"
 	"github.com/tufoci/tufoci/metadata"
-	"github.com/tufoci/tufoci/publish"
 )
 
 // World is what a command line meets outside itself.
@@ -152,7 +152,7 @@ func newApp(w World) *app {
 		w.Now = time.Now
 	}
 	if w.Sleep == nil {
-		w.Sleep = publish.Sleep
+		w.Sleep = pause.For
 	}
 	if w.LookupEnv == nil {
 		w.LookupEnv = func(string) (string, bool) { return "", false }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tufoci/tufoci/internal/pause"
 	"github.com/tufoci/tufoci/trust"
 )
 
@@ -77,10 +78,8 @@ func (w *agent) start(ctx context.Context, pace time.Duration) (*trust.Refresher
 			w.seen.Unlock()
 			return refresher, nil
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(pace):
+		if err := pause.For(ctx, pace); err != nil {
+			return nil, err
 		}
 	}
 }
