@@ -46,6 +46,8 @@ var (
 	ErrImageInUse = errors.New("digest has a tag")
 	// ErrInvalid: a name, path, pattern or value that a caller gave is refused.
 	ErrInvalid = errors.New("invalid")
+	// ErrNotStaged: a role has nothing staged that could be signed, frozen or proposed. Also an ErrInvalid.
+	ErrNotStaged = fmt.Errorf("%w: nothing is staged", ErrInvalid)
 	// ErrReserved: a pattern or path touches the reserved names, which only the top-level targets role may list.
 	ErrReserved = errors.New("reserved name")
 	// ErrNotDelegated: the role is not allowed to sign the path.

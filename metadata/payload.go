@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
@@ -28,20 +29,25 @@ func ReadPayload(payload []byte) (PayloadInfo, error) {
 	file := fileOf(payload)
 	h, err := readHeader(file)
 	if err != nil {
-		return PayloadInfo{}, fmt.Errorf("%w: %v", ErrPayload, err)
+		return PayloadInfo{}, notPayload(err)
 	}
 	f, err := newRoleFile(h.Type, file)
 	if err != nil {
-		return PayloadInfo{}, fmt.Errorf("%w: %v", ErrPayload, err)
+		return PayloadInfo{}, notPayload(err)
 	}
 	e, err := f.saysAll()
 	if err != nil {
-		return PayloadInfo{}, fmt.Errorf("%w: %v", ErrPayload, err)
+		return PayloadInfo{}, notPayload(err)
 	}
 	if again, err := e.payload(); err != nil || !bytes.Equal(again, payload) {
 		return PayloadInfo{}, fmt.Errorf("%w: it is not how the same metadata is written to be signed", ErrPayload)
 	}
 	return PayloadInfo{Type: h.Type, Version: h.Version, Expires: h.Expires, SHA256: checksum(payload)}, nil
+}
+
+// notPayload says why bytes are not those to sign. They are in no workspace that could be damaged.
+func notPayload(err error) error {
+	return fmt.Errorf("%w: %s", ErrPayload, strings.TrimPrefix(err.Error(), ErrDamaged.Error()+": "))
 }
 
 // fileOf makes a metadata file without signatures of the bytes to sign. Their canonical form is not quite JSON: strings

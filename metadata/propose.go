@@ -48,8 +48,8 @@ type RoleProposal struct {
 // Propose judges what is staged of a role against the head, as whoever folds it in does: together with what this
 // workspace has proposed of other roles and the head does not have yet. Nothing is written.
 //
-// Errors: ErrInvalid with nothing staged, *ConflictError if the head has moved the role, *FrozenError while people are
-// signing it, ErrProposal, ErrForeignHead, *NeedSignaturesError, *LintError, ErrNoRole, ErrNotDelegated.
+// Errors: ErrNotStaged, *ConflictError if the head has moved the role, *FrozenError while people are signing it,
+// ErrProposal, ErrForeignHead, *NeedSignaturesError, *LintError, ErrNoRole, ErrNotDelegated.
 func (w *Workspace) Propose(ctx context.Context, head *Head, role string, now time.Time) (*RoleProposal, error) {
 	if err := checkProposable(role); err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (w *Workspace) Propose(ctx context.Context, head *Head, role string, now ti
 	}
 	f := w.staged[role]
 	if f == nil {
-		return nil, fmt.Errorf("%w: nothing is staged in role %q", ErrInvalid, role)
+		return nil, fmt.Errorf("%w in role %q", ErrNotStaged, role)
 	}
 	p := &RoleProposal{From: h.version(role), Version: f.version}
 	if p.Published, err = w.draftOf(h).superseded(f, w.base.role(role), h.role(role)); err != nil || p.Published {
@@ -94,7 +94,10 @@ func (w *Workspace) judge(ctx context.Context, h *headState, p *RoleProposal, f 
 		return err
 	}
 	p.Role, p.Data = f.role, data
-	if _, err := j.one(p.Proposal); err != nil {
+	switch _, err := j.one(p.Proposal); {
+	case errors.Is(err, ErrNoRole):
+		return fmt.Errorf("%w: nothing that is published, or was proposed from here, delegates to it: %w", ErrProposal, err)
+	case err != nil:
 		return err
 	}
 	j.accept(f)

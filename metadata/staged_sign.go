@@ -100,14 +100,14 @@ func (w *Workspace) stagedRoles(roles []string) ([]string, error) {
 	}
 	for _, role := range roles {
 		if !slices.Contains(all, role) {
-			return nil, fmt.Errorf("%w: nothing is staged in role %q", ErrInvalid, role)
+			return nil, fmt.Errorf("%w in role %q", ErrNotStaged, role)
 		}
 	}
 	switch {
 	case len(roles) > 0:
 		return roles, nil
 	case len(all) == 0:
-		return nil, fmt.Errorf("%w: nothing is staged", ErrInvalid)
+		return nil, ErrNotStaged
 	}
 	return all, nil
 }

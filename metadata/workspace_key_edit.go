@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
@@ -119,7 +120,7 @@ func (w *Workspace) RemoveKey(name string) (*Key, error) {
 		return nil, err
 	}
 	if len(key.Roles) > 0 {
-		return nil, fmt.Errorf("%w: %q may sign %v", ErrKeyInUse, name, key.Roles)
+		return nil, fmt.Errorf("%w: %q may sign %s", ErrKeyInUse, name, strings.Join(key.Roles, ", "))
 	}
 	return key, w.UpdateConfig(func(c *Config) error {
 		delete(c.Keys, name)

@@ -310,6 +310,7 @@ func TestProposeRefuses(t *testing.T) {
 	// A role that the head does not delegate to.
 	a.delegate("mine", 0)
 	o.refuse(a, "mine", metadata.ErrNoRole)
+	o.refuse(a, "mine", metadata.ErrProposal)
 
 	// One that has expired, and one that has moved.
 	late := o.team("TEAM_A")

@@ -151,3 +151,15 @@ func TestDockerfile(t *testing.T) {
 		}
 	}
 }
+
+// cron looks for programs in few places, and the units say where tufoci is.
+func TestCronFindsTheProgram(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(filepath.Join(top, "deploy", "cron", "tufoci"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^PATH=/usr/local/bin:`).Match(data) {
+		t.Error("PATH lacks /usr/local/bin")
+	}
+}

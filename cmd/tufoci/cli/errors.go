@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/tufoci/tufoci/internal/period"
 )
 
@@ -69,7 +71,7 @@ type subject struct {
 	head    string // version of a role that others published
 }
 
-// usageError is a wrong command line, or a question that cannot be asked.
+// usageError is a wrong command line.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
@@ -77,6 +79,19 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error {
 	return &usageError{err: fmt.Errorf(format, args...)}
+}
+
+// unaskedError is a question that cannot be asked, since there is no terminal. It names
+// the flag or variable that answers it.
+type unaskedError struct{ usageError }
+
+func unaskedf(format string, args ...any) error {
+	return &unaskedError{usageError{err: fmt.Errorf(format, args...)}}
+}
+
+// numberError is a flag that wants a number and was given something else.
+func numberError(flag *pflag.InvalidValueError) error {
+	return fmt.Errorf("invalid argument %q for \"--%s\" flag: want a whole number", flag.GetValue(), flag.GetFlag().Name)
 }
 
 // declinedError is a question that was answered with something else than yes.

@@ -222,7 +222,7 @@ func (b historyBundle) fate() string {
 // lost says which changes of a fork are in no ancestor.
 func (b historyBundle) lost() string {
 	if len(b.Lost) == 0 {
-		return ""
+		return ", and nothing of it is lost"
 	}
 	return ", which lacks its " + strings.Join(b.Lost, ", ")
 }

@@ -19,7 +19,7 @@ func (a *app) confirm(ctx context.Context, question string) error {
 		return nil
 	}
 	if !a.canAsk() {
-		return usagef("%s needs a yes and there is no terminal: give --yes", question)
+		return unaskedf("%s needs a yes and there is no terminal: give --yes", question)
 	}
 	fmt.Fprintf(a.world.Stderr, "%s [y/N] ", printable(question))
 	line, err := ask(ctx, func() ([]byte, error) { return a.stdin.ReadBytes('\n') })
@@ -40,7 +40,7 @@ func (a *app) confirm(ctx context.Context, question string) error {
 // where there is no terminal.
 func (a *app) secret(ctx context.Context, prompt, variable string) ([]byte, error) {
 	if !a.canAsk() {
-		return nil, usagef("%s is needed and there is no terminal: set %s", prompt, variable)
+		return nil, unaskedf("%s is needed and there is no terminal: set %s", prompt, variable)
 	}
 	fmt.Fprintf(a.world.Stderr, "%s: ", printable(prompt))
 	read := a.world.ReadPassword

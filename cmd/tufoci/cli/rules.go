@@ -59,12 +59,18 @@ func isNoCopyForHome(err error) bool {
 // nextRebase is the way out of a fork.
 const nextRebase = "`tufoci publish --rebase`, in the workspace that published what was lost, makes it again"
 
+// isUndelegated reports whether a role was to be proposed to which nothing delegates yet.
+func isUndelegated(err error) bool {
+	return errors.Is(err, metadata.ErrProposal) && errors.Is(err, metadata.ErrNoRole)
+}
+
 // rules is looked through from the top; the first match decides. What says
 // most about the way out stands first: a refused signature inside a failed
 // publish is about the signature.
 var rules = []rule{
 	{as[*interruptedError], exitInterrupted, "a signal ended the command; nothing is half written", nil},
 	{as[nothingError], exitNothingToDo, "", nil},
+	{as[*unaskedError], exitUsage, "a person has to answer, and nobody can be asked here; nothing was changed", []string{"`{command} --help`"}},
 	{as[*usageError], exitUsage, "the command line is not complete or not right", []string{"`{command} --help`"}},
 	{as[*declinedError], exitOther, "the answer was not yes; nothing was changed", nil},
 	{as[*timeoutError], exitRegistry, "the registry or the network is slow, or the limit is short", []string{"again, with more time: `{command} --timeout 30m`"}},
@@ -105,7 +111,7 @@ var rules = []rule{
 	{is(trust.ErrExists), exitNoTrust, "a pin is not replaced in passing", []string{"compare with the checksum that the publisher gives: `tufoci trust show {trust}`"}},
 	{is(trust.ErrNoTrust), exitNoTrust, "trusts are named with trust add", []string{"`tufoci trust list`"}},
 	{as[*unpinnedError], exitNoTrust, "no root is pinned for this source and none was given", []string{"`tufoci trust add NAME {source} --root FILE`, with a root file from its publisher"}},
-	{is(trust.ErrExpired), exitStale, "the publisher has not renewed it; nothing newer was offered", []string{"ask a holder of its keys to run `tufoci publish`"}},
+	{is(trust.ErrExpired), exitStale, "the publisher has not renewed it; nothing newer was offered", []string{"ask a holder of its keys to run `tufoci refresh {source} --key FILE`; what people sign: `tufoci publish`", "ask a holder of its keys to run `tufoci publish`"}},
 	{as[*unhealthyError], exitStale, "whoever renews it has not, or not in time", []string{"a holder of its keys: `tufoci refresh {source} --key FILE`; what people sign: `tufoci publish`"}},
 	{as[*overwrittenError], exitConflict, "two publishers were at work, or somebody has the keys: consumers see the head, and not what it does not have", []string{nextRebase + "; `tufoci log {source}` shows both", nextRebase + "; `tufoci log` shows both"}},
 	{as[*besideError], exitStale, "whoever renews the copies does not know this one, or could not write it", []string{"a holder of its keys: `tufoci refresh {source} --key FILE --beside {copy}`"}},
@@ -170,8 +176,8 @@ var rules = []rule{
 	{is(publish.ErrPending), exitConflict, "somebody else of the team was faster; what you staged is still here", []string{"`tufoci check` shows what is proposed; agree with whoever did"}},
 	{is(publish.ErrMoving), exitConflict, "other publishers are at work; your workspace is unchanged", []string{"when they are done, or to wait for them: `tufoci publish --wait 5m`"}},
 	{is(metadata.ErrPassphrase), exitKey, "the passphrase does not open the key", []string{"set the right TUFOCI_PASSPHRASE; which keys there are: `tufoci key list`"}},
-	{as[*brokenKeysError], exitKey, "what it needs is not here, or does not answer as it should", []string{"when that is mended: `tufoci key test`"}},
 	{as[*keys.PINError], exitKey, "tokens lock after a few wrong PINs, so none is tried twice; nothing that is staged was lost", []string{"with the right PIN in TUFOCI_PKCS11_PIN, in a file that pin-source= of the URI names, or typed: `tufoci key test`"}},
+	{as[*brokenKeysError], exitKey, "what it needs is not here, or does not answer as it should", []string{"when that is mended: `tufoci key test`"}},
 	{as[*keys.PlaceError], exitKey, "the token, the agent, the service or the program that reaches it is not here, or refuses; nothing that is staged was lost", []string{"when it is here: `tufoci key test`; other keys that would do: `tufoci key list`"}},
 	{is(metadata.ErrUnsignable), exitKey, "no TUF client would count its signature, so it was dropped", []string{"`tufoci key test`"}},
 	{is(metadata.ErrNoSpareKey), exitRefused, "a root whose threshold is the number of its keys cannot survive the loss of one", []string{"add a key in the same step: `tufoci role set root --add-key NAME`"}},
@@ -185,10 +191,12 @@ var rules = []rule{
 	{is(material.ErrIssuer), exitRefused, "clients believe a CRL through the CA of a store: its issuer, or one above it", []string{"add the CA first: `tufoci cert add -t ca -s STORE FILE`, or give --cert a file with the certificates between"}},
 	{is(material.ErrOlder), exitRefused, "an old CRL lacks what was revoked since", []string{"`tufoci crl list` shows what there is; get the newest from its issuer"}},
 	{is(material.ErrInvalid), exitRefused, "clients would refuse it, and with it everything that it goes with", []string{"`{command} --help`"}},
+	{isUndelegated, exitRefused, "a role is folded in once the role that delegates to it is published", []string{"who signs that one: `tufoci publish`; the first version of a role goes along: `tufoci payload ROLE -o FILE`, `tufoci sign-payload FILE`, `tufoci add-signature ROLE`"}},
 	{is(metadata.ErrProposal), exitRefused, "whoever folds it in would refuse it", []string{"`tufoci diff {role}` shows what is staged", "which roles there are: `tufoci role list`"}},
 	{is(metadata.ErrLint), exitRefused, "clients would choke on it, or it would weaken trust", []string{"`tufoci diff` shows what is staged"}},
 	{is(metadata.ErrNoWorkspace), exitUsage, "this directory is not a workspace", []string{"`tufoci init REPO`, or name the workspace with -C"}},
 	{is(metadata.ErrWorkspaceExists), exitUsage, "a workspace is never written over", []string{"`tufoci status`"}},
+	{is(metadata.ErrNotStaged), exitUsage, "what is signed or sent is staged first, by a command that edits", []string{"`tufoci status` shows what is staged"}},
 	{is(metadata.ErrInvalid), exitUsage, "a name, path, pattern or value is refused", []string{"`{command} --help`"}},
 	{is(metadata.ErrNoRole, metadata.ErrRoleExists), exitUsage, "roles are named as in the list", []string{"`tufoci role list`"}},
 	{is(metadata.ErrNoTarget), exitUsage, "they are named as in the list", []string{"`tufoci {noun} list`"}},
@@ -215,9 +223,9 @@ var rules = []rule{
 	{is(publish.ErrTooManyClaims), exitConflict, "publishers have died on the way, or several are at work", []string{"`tufoci publish`, when no other is at work"}},
 
 	{as[*listenError], exitOther, "another program has the address, or it is not one of this machine", []string{"with another address: `{command} --help`"}},
-	{is(fs.ErrExist), exitOther, "it is there already and is not overwritten", nil},
+	{is(fs.ErrExist), exitOther, "it is there already and is not overwritten", []string{"with another name: `{command} --help`"}},
 	{is(fs.ErrNotExist), exitOther, "there is no such file", []string{"`{command} --help`"}},
-	{is(fs.ErrPermission), exitOther, "the file system refuses it", nil},
+	{is(fs.ErrPermission), exitOther, "the file system refuses it", []string{"as whoever owns the file, or somewhere else: `{command} --help`"}},
 }
 
 // learn takes names from the evidence in an error.

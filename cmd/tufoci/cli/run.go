@@ -15,10 +15,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/tufoci/tufoci/internal/pause"
@@ -125,6 +127,9 @@ func Run(ctx context.Context, args []string, w World) int {
 	}
 	a.subject.command = cmd.CommandPath() + a.subject.flags
 	a.subject.noun = nounOf(cmd)
+	if flag, ok := errors.AsType[*pflag.InvalidValueError](err); ok && as[*strconv.NumError](err) {
+		err = numberError(flag)
+	}
 	if !a.started {
 		err = &usageError{err: err}
 	}
