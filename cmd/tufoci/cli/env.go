@@ -53,7 +53,10 @@ func (e environment) get(name string) string {
 	if !slices.Contains(allowedEnv, name) && !strings.HasPrefix(name, envPassphrase+"_") {
 		return ""
 	}
-	v, _ := e.lookup(name)
+	v, ok := e.lookup(name)
+	if !ok {
+		return ""
+	}
 	return v
 }
 
