@@ -18,8 +18,12 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/cjson"
 )
 
-// minRSABits is the shortest RSA key that Notary takes.
-const minRSABits = 2048
+// minRSABits is the shortest RSA key that Notary takes. With one longer than maxRSABits a
+// signature can take hours to verify.
+const (
+	minRSABits = 2048
+	maxRSABits = 8192
+)
 
 // publicKey is a key as Notary's metadata has it: base64 of PKIX, of the 32 bytes of an
 // ed25519 key or, for the types that end in -x509, of certificates in PEM.
@@ -71,7 +75,7 @@ func (k publicKey) parse() (*parsedKey, error) {
 	return p, p.fits()
 }
 
-// fits reports a key that is not of the type that the metadata says, or too short.
+// fits reports a key that is not of the type that the metadata says, too short or too long.
 func (p *parsedKey) fits() error {
 	switch key := p.public.(type) {
 	case *ecdsa.PublicKey:
@@ -79,11 +83,11 @@ func (p *parsedKey) fits() error {
 			return nil
 		}
 	case *rsa.PublicKey:
-		if p.kind == "rsa" && key.N.BitLen() >= minRSABits {
+		if p.kind == "rsa" && key.N.BitLen() >= minRSABits && key.N.BitLen() <= maxRSABits {
 			return nil
 		}
 	}
-	return fmt.Errorf("a key of type %s that is %T, or too short", p.kind, p.public)
+	return fmt.Errorf("a key of type %s that is %T, too short or too long", p.kind, p.public)
 }
 
 // leaf is the first certificate of a bundle, which must not be that of an authority.

@@ -78,7 +78,10 @@ type fileMeta struct {
 func parseFile(name string, data []byte) (*file, *signedHeader, error) {
 	f := &file{name: name, data: data}
 	var h signedHeader
-	err := json.Unmarshal(data, f)
+	err := onceEach(data)
+	if err == nil {
+		err = json.Unmarshal(data, f)
+	}
 	if err == nil {
 		err = json.Unmarshal(f.Signed, &h)
 	}

@@ -294,6 +294,33 @@ func lose(names ...string) func(map[string][]byte) {
 	}
 }
 
+// What stands in the first of two members of a name is signed by nobody, and is read by nobody.
+func TestRefusesMembersTwice(t *testing.T) {
+	t.Parallel()
+	const entry = `{"length":4,"hashes":{"sha256":"9S4P8wbLPbaoMNE2k1mN8Go0Rvr1gZmd4mNsVtTjvVk="}}`
+	for name, change := range map[string]func(map[string][]byte){
+		"targets":     tamper("targets.json", `"targets":{`, `"targets":{"evil":`+entry+`},"targets":{`),
+		"releases":    tamper("targets/releases.json", `"targets":{`, `"targets":{"evil":`+entry+`},"targets":{`),
+		"delegations": tamper("targets.json", `"delegations":{`, `"delegations":{"roles":[{"paths":[""]}]},"delegations":{`),
+		"keys":        tamper("root.json", `"keys":{`, `"keys":{},"keys":{`),
+		"escaped":     tamper("targets.json", `"targets":{`, `"target\u0073":{"evil":`+entry+`},"targets":{`),
+		"signed":      tamper("targets.json", `"signed":{`, `"signed":{},"signed":{`),
+		"in an array": tamper("targets.json", `"paths":[""]`, `"paths":["evil"],"paths":[""]`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := signedOnce(t)
+			files := n.Files()
+			lose("snapshot.json", "timestamp.json")(files)
+			change(files)
+			read, err := dct.Read(write(t, t.TempDir(), files), dct.Options{RootKeys: []string{n.Keys["root"].ID}, Now: now})
+			if !errors.Is(err, dct.ErrFormat) || !strings.Contains(err.Error(), "twice") {
+				t.Errorf("%+v, %v", read, err)
+			}
+		})
+	}
+}
+
 // A root that was rotated is one that the keys of the given root have signed.
 func TestFollowsARotatedRoot(t *testing.T) {
 	t.Parallel()

@@ -99,6 +99,11 @@ func TestHasTokenKeyWithoutPIN(t *testing.T) {
 	t.Parallel()
 	for _, object := range []string{"open", "private"} {
 		s, uri := newTokenKey(t, object)
+		file := filepath.Join(t.TempDir(), "pin")
+		if err := os.WriteFile(file, []byte("wrong"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		uri += "&pin-source=file:" + file
 		questions := s.asked(kmstest.PIN)
 		s.options.Env = func(string) (string, bool) { return kmstest.PIN, true }
 		o := s.opener()

@@ -157,6 +157,10 @@ func (n keyNames) facts(f *roleFile) (facts, error) {
 			return nil, err
 		}
 		for name, r := range md.Signed.Roles {
+			if r == nil {
+				continue
+			}
+			memberFacts(out, name, within(name, r.UnrecognizedFields))
 			n.keyFacts(out, name, newRule("", md.Signed.Keys, r.KeyIDs, r.Threshold))
 		}
 		if !md.Signed.ConsistentSnapshot {
@@ -175,7 +179,12 @@ func (n keyNames) facts(f *roleFile) (facts, error) {
 		if len(target.Custom) > 0 {
 			value += " " + string(target.Custom)
 		}
-		out.set("target", path, value)
+		for _, algorithm := range slices.Sorted(maps.Keys(t.Hashes)) {
+			if algorithm != "sha256" {
+				value += fmt.Sprintf(" %s:%s", algorithm, t.Hashes[algorithm])
+			}
+		}
+		out.set("target", path, value+others(t.UnrecognizedFields))
 	}
 	if d := md.Signed.Delegations; d != nil {
 		n.delegationFacts(out, f.role, d)
@@ -184,32 +193,51 @@ func (n keyNames) facts(f *roleFile) (facts, error) {
 	return out, nil
 }
 
+// delegationFacts shows hash bins and roles, of which a role has either; clients that meet both follow the roles.
 func (n keyNames) delegationFacts(out facts, role string, d *tuf.Delegations) {
+	memberFacts(out, role, within("delegations", d.UnrecognizedFields))
 	if s := d.SuccinctRoles; s != nil {
 		_, bins := s.GetSuffixLen()
-		out.set("bins", role, fmt.Sprintf("%d %s-", bins, s.NamePrefix))
+		out.set("bins", role, fmt.Sprintf("%d %s-", bins, s.NamePrefix)+others(s.UnrecognizedFields))
 		n.keyFacts(out, binsRole, newRule("", d.Keys, s.KeyIDs, s.Threshold))
-		return
+		if d.Roles == nil {
+			return
+		}
 	}
 	var names []string
 	for _, r := range d.Roles {
 		names = append(names, r.Name)
-		value := strings.Join(append(slices.Clone(r.Paths), r.PathHashPrefixes...), " ")
+		paths := make([]string, 0, len(r.Paths)+len(r.PathHashPrefixes))
+		for _, p := range r.Paths {
+			if strings.ContainsAny(p, " \"") {
+				p = strconv.Quote(p) // it would read as two, or as something else
+			}
+			paths = append(paths, p)
+		}
+		for _, p := range r.PathHashPrefixes {
+			paths = append(paths, "hash:"+p)
+		}
+		value := strings.Join(paths, " ")
 		if r.Terminating {
 			value += " (terminating)"
 		}
-		out.set("delegation", r.Name, value)
+		out.set("delegation", r.Name, value+others(r.UnrecognizedFields))
 		n.keyFacts(out, r.Name, newRule("", d.Keys, r.KeyIDs, r.Threshold))
 	}
 	out.set("order", role, strings.Join(names, " "))
 }
 
+// keyFacts shows each key by its id. Where a file gives a key another id than it has, that says nothing of the key, and
+// its own is shown too.
 func (n keyNames) keyFacts(out facts, role string, r rule) {
 	out.set("threshold", role, strconv.Itoa(r.threshold))
 	for _, id := range r.ids {
 		text := id
 		if name := n(r.keys[id]); name != "" {
 			text = name + " " + id
+		}
+		if own, err := freshID(r.keys[id]); err != nil || own != id {
+			text += " (key " + own + ")"
 		}
 		out.set("key "+id, role, text)
 	}
@@ -229,4 +257,25 @@ func memberFacts(out facts, role string, members map[string]any) {
 			out.set("member", name, string(text))
 		}
 	}
+}
+
+// within names members by what they are members of.
+func within(of string, members map[string]any) map[string]any {
+	out := map[string]any{}
+	for name, value := range members {
+		out[of+"/"+name] = value
+	}
+	return out
+}
+
+// others are members that stand in an entry and mean nothing to tufoci, as text behind it.
+func others(members map[string]any) string {
+	if len(members) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		return fmt.Sprintf(" %v", members)
+	}
+	return " " + string(text)
 }

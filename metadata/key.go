@@ -20,8 +20,12 @@ import (
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
 )
 
-// minRSABits is the shortest RSA key that is taken.
-const minRSABits = 2048
+// minRSABits and maxRSABits are the shortest and the longest RSA key that is taken. No client of ours takes a longer one:
+// one signature by it can take hours to verify, and no deadline interrupts that.
+const (
+	minRSABits = 2048
+	maxRSABits = 8192
+)
 
 // ErrKey is the error for a key of a type that tufoci does not use, or that is not what its metadata says.
 var ErrKey = errors.New("unusable key")
@@ -54,6 +58,8 @@ func PublicKey(pub crypto.PublicKey) (*tuf.Key, error) {
 	case *rsa.PublicKey:
 		if bits := k.N.BitLen(); bits < minRSABits {
 			return nil, fmt.Errorf("%w: an RSA key of %d bits; use at least %d", ErrKey, bits, minRSABits)
+		} else if bits > maxRSABits {
+			return nil, fmt.Errorf("%w: an RSA key of %d bits; use at most %d", ErrKey, bits, maxRSABits)
 		}
 		key.Type, key.Scheme = tuf.KeyTypeRSASSA_PSS_SHA256, tuf.KeySchemeRSASSA_PSS_SHA256
 	default:

@@ -95,7 +95,7 @@ func TestPublicKeyRefuses(t *testing.T) {
 	short := &rsa.PublicKey{N: new(big.Int).Rsh(full.N, 1024), E: full.E}
 	for name, pub := range map[string]crypto.PublicKey{
 		"P-521": p521.Public(), "ed25519, one byte less": ed25519.PublicKey(make([]byte, 31)),
-		"RSA, 1024 bits": short, "nothing": nil, "a string": "key",
+		"RSA, 1024 bits": short, "RSA, 8193 bits": &rsa.PublicKey{N: new(big.Int).SetBit(full.N, 8192, 1), E: full.E}, "nothing": nil, "a string": "key",
 	} {
 		if key, err := PublicKey(pub); !errors.Is(err, ErrKey) || key != nil {
 			t.Errorf("%s: %v", name, err)

@@ -200,15 +200,21 @@ func (j *judgement) within(f *roleFile) error {
 			to[d.role.Name] = append(to[d.role.Name], d)
 		}
 	}
-	var leads func(role, path string, behind []string) bool
-	leads = func(role, path string, behind []string) bool {
-		return role == tuf.TARGETS || slices.ContainsFunc(to[role], func(d delegation) bool {
+	// A role that was looked at leads nowhere new: without that, the paths through roles
+	// that delegate to one another are more than can ever be gone through.
+	var leads func(role, path string, seen map[string]bool) bool
+	leads = func(role, path string, seen map[string]bool) bool {
+		if role == tuf.TARGETS {
+			return true
+		}
+		seen[role] = true
+		return slices.ContainsFunc(to[role], func(d delegation) bool {
 			_, ok := d.matches(path)
-			return ok && !slices.Contains(behind, d.parent) && leads(d.parent, path, append(behind, role))
+			return ok && !seen[d.parent] && leads(d.parent, path, seen)
 		})
 	}
 	for _, path := range slices.Sorted(maps.Keys(md.Signed.Targets)) {
-		if !leads(f.role, path, nil) {
+		if !leads(f.role, path, map[string]bool{}) {
 			visits, err := j.view.visits(path)
 			return errors.Join(err, &notDelegatedError{path: path, role: f.role, may: visits})
 		}

@@ -497,3 +497,68 @@ type refusingTags struct{ ociremote.WritableRepository }
 func (refusingTags) Tags(context.Context, string, func([]string) error) error {
 	return errors.New("no")
 }
+
+// However a team's roles delegate to one another, whether a name may stand there is soon
+// told: one that may not is refused, and the others are folded in.
+func TestFoldInOfManyPaths(t *testing.T) {
+	t.Parallel()
+	b := newInbox(t)
+	const circle = 14
+	name := func(i int) string { return fmt.Sprintf("circle-%02d", i) }
+	f := b.next("team-a", func(r *tuftest.Repo) {
+		for i := range circle {
+			r.Delegate("team-a", name(i), []string{"charts/*"}, false)
+			r.Touch(name(i))
+		}
+		for i := range circle {
+			for k := range circle {
+				if i != k {
+					r.Delegate(name(i), name(k), []string{"charts/*"}, false)
+					r.SetKeys(name(k), []*tuftest.Key{r.Signer("team-a")}, 1)
+				}
+			}
+		}
+		r.AddTargetTo(name(circle-1), "charts/x", []byte("x"))
+	})
+	b.put("team-a", f)
+	for i := range circle {
+		b.put(name(i), f, "x")
+	}
+	b.put("team-b", b.next("team-b", func(r *tuftest.Repo) { r.AddTargetTo("team-b", "team-b/new", []byte("of b")) }), "new")
+	done := make(chan *publish.Result, 1)
+	go func() { done <- b.refresh() }()
+	select {
+	case result := <-done:
+		if got := folded(result); got != "tuf.in.team-b.2" {
+			t.Errorf("folded in %q: %s", got, &b.said)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it does not end")
+	}
+}
+
+// What proposals hold in memory, inline files unpacked, is bounded for all together: the
+// first are read, and the rest is refused.
+func TestFoldInOfInlineFiles(t *testing.T) {
+	t.Parallel()
+	b := newInbox(t)
+	f := b.next("team-a", plain)
+	large := make([]byte, 14<<20)
+	for i := range 12 {
+		large[0] = byte(i)
+		title := metadata.TargetTitle("large", digest.FromBytes(large).Encoded())
+		b.pack(fmt.Sprintf("tuf.in.team-z%02d.1", i), ociremote.Content{Title: fmt.Sprintf("metadata/1.team-z%02d.json", i), Data: f.Data("team-a")},
+			ociremote.Content{Title: title, Data: large})
+	}
+	b.put("team-b", b.next("team-b", func(r *tuftest.Repo) { r.AddTargetTo("team-b", "team-b/new", []byte("of b")) }), "new")
+	result := b.refresh()
+	refused := 0
+	for _, p := range result.Proposals {
+		if errors.Is(p.Err, ociremote.ErrTooLarge) {
+			refused++
+		}
+	}
+	if folded(result) != "tuf.in.team-b.2" || refused < 2 {
+		t.Errorf("folded in %q, %d refused: %s", folded(result), refused, &b.said)
+	}
+}

@@ -28,7 +28,7 @@ const (
 	maxProposedRole  = 5_000_000
 	maxProposedFiles = 64 << 20
 	// maxAllRoles and maxAllFiles bound those of all proposals: they are in memory at
-	// the same time.
+	// the same time. The manifests, with what is inline, count as roles.
 	maxAllRoles = 128 << 20
 	maxAllFiles = 256 << 20
 	// proposalTime is how long the registry may take for one proposal, and for the list
@@ -201,7 +201,12 @@ func (s *survey) fetch(ctx context.Context, p *proposed) error {
 		return fmt.Errorf("%w: the tag holds %q, not %q", metadata.ErrProposal, content.Title, want)
 	}
 	f, _ := content.File(content.Title)
-	if f.Descriptor.Size <= maxProposedRole && !s.roles.take(f.Descriptor.Size, maxAllRoles) {
+	size := content.Held()
+	if f.Descriptor.Size <= maxProposedRole {
+		size += f.Descriptor.Size
+	}
+	if !s.roles.take(size, maxAllRoles) {
+		p.content = nil
 		return fmt.Errorf("%w: the roles of all proposals together have more than %d bytes", ociremote.ErrTooLarge, maxAllRoles)
 	}
 	data, err := content.Read(ctx, s.repo, f, maxProposedRole)

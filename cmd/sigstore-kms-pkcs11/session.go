@@ -18,7 +18,7 @@ const (
 	ckkECEdwards            = 0x40
 	ckmECEdwardsKeyPairGen  = 0x1055
 	ckmEDDSA                = 0x1057
-	maxObjects              = 8       // that are looked at
+	maxObjects              = 8 // that are looked at
 	ckfProtectedAuthentPath = pkcs11.CKF_PROTECTED_AUTHENTICATION_PATH
 )
 

@@ -6,8 +6,8 @@
 // garbage, silent (an answer with nothing in it).
 //
 // Under the name sigstore-kms-pkcs11 it plays a token: the module is a directory with a key file for each object, and the
-// PIN is [PIN]. An object that is called private... shows nothing without the PIN. The file tries in the directory gets a
-// byte for each PIN that was given.
+// PIN is [PIN], from its variable or from the pin-source of the URI. An object that is called private... shows nothing
+// without the PIN. The file tries in the directory gets a byte for each PIN that was given.
 package kmstest
 
 import (
@@ -148,6 +148,9 @@ func logIn(uri *token.URI, method string) error {
 		return fmt.Errorf("module %s cannot be loaded", uri.Module)
 	}
 	pin, given := os.LookupEnv(token.PINVariable)
+	if data, err := os.ReadFile(uri.PINSource); !given && err == nil {
+		pin, given = strings.TrimSpace(string(data)), true
+	}
 	if !given {
 		if method == common.PublicKeyMethodName && !strings.HasPrefix(uri.Object, "private") {
 			return nil
