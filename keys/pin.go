@@ -1,21 +1,14 @@
 package keys
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"os"
 
 	"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin/common"
 
 	"github.com/tufoci/tufoci/keys/token"
 	"github.com/tufoci/tufoci/metadata"
 )
-
-// maxPIN bounds a PIN, in bytes.
-const maxPIN = 1 << 10
 
 // PINError says that a token was not given a PIN, or refused it. It Is metadata.ErrKeyMissing.
 type PINError struct {
@@ -83,27 +76,9 @@ func (k *pluginKey) givenPIN() ([]byte, error) {
 	if k.token.PINSource == "" {
 		return nil, nil
 	}
-	pin, err := readPIN(k.token.PINSource)
+	pin, err := token.ReadPIN(k.token.PINSource)
 	if err != nil {
 		return nil, &PINError{k.token.TokenName(), err.Error()}
-	}
-	return pin, nil
-}
-
-// readPIN reads a file with a PIN, without the end of its line.
-func readPIN(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxPIN+1))
-	if err != nil {
-		return nil, err
-	}
-	pin := bytes.TrimRight(data, "\r\n")
-	if len(pin) == 0 || len(pin) > maxPIN || bytes.ContainsAny(pin, "\x00\n") {
-		return nil, fmt.Errorf("%s does not hold one line with a PIN", path)
 	}
 	return pin, nil
 }

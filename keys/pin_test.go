@@ -125,16 +125,3 @@ func TestHasTokenKeyWithoutPIN(t *testing.T) {
 		t.Error("another key, or none, counts as at hand")
 	}
 }
-
-func TestPINFile(t *testing.T) {
-	t.Parallel()
-	for content, ok := range map[string]bool{"1234": true, "1234\r\n": true, "": false, "\n": false, "12\n34": false, strings.Repeat("1", maxPIN+1): false} {
-		file := filepath.Join(t.TempDir(), "pin")
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if pin, err := readPIN(file); ok != (err == nil) || ok && string(pin) != "1234" {
-			t.Errorf("%.10q: %q, %v", content, pin, err)
-		}
-	}
-}

@@ -25,15 +25,10 @@ type KeyRotation struct {
 // tufoci.yaml under the name of its file. ErrInvalid if the new key signs one of the roles already or the old one does
 // not; ErrNoSpareKey if root has none; ErrNoRole, ErrKeyMissing.
 func (w *Workspace) RotateKey(old, new string, roles ...string) (*KeyRotation, error) {
-	e, err := w.newEdit()
+	r, err := w.newRotation(new)
 	if err != nil {
 		return nil, err
 	}
-	key, err := e.newKey(new)
-	if err != nil {
-		return nil, err
-	}
-	r := &rotation{e: e, key: key}
 	goes, err := r.oldKey(old)
 	if err != nil {
 		return nil, err
@@ -46,8 +41,8 @@ func (w *Workspace) RotateKey(old, new string, roles ...string) (*KeyRotation, e
 		return nil, fmt.Errorf("%w: key %q signs no role", ErrInvalid, old)
 	}
 	return r.run(names, func(h keyHolder) error {
-		if ids := newRule("", h.keys, *h.ids, 1).idsOf(key.key); len(ids) > 0 && r.has(h, goes) {
-			return fmt.Errorf("%w: key %q signs it already, and would count once where two did", ErrInvalid, key.name)
+		if ids := newRule("", h.keys, *h.ids, 1).idsOf(r.key.key); len(ids) > 0 && r.has(h, goes) {
+			return fmt.Errorf("%w: key %q signs it already, and would count once where two did", ErrInvalid, r.key.name)
 		}
 		return r.replace(h, goes)
 	})
@@ -61,15 +56,10 @@ func (w *Workspace) RotateKey(old, new string, roles ...string) (*KeyRotation, e
 // new is as in RotateKey. ErrInvalid if the key signs them alone already, or if one of them needs several signatures;
 // ErrNoRole if bins is set and there are none; ErrKeyMissing.
 func (w *Workspace) RotateOnline(new string, bins bool) (*KeyRotation, error) {
-	e, err := w.newEdit()
+	r, err := w.newRotation(new)
 	if err != nil {
 		return nil, err
 	}
-	key, err := e.newKey(new)
-	if err != nil {
-		return nil, err
-	}
-	r := &rotation{e: e, key: key}
 	names := []string{tuf.SNAPSHOT, tuf.TIMESTAMP}
 	dropped, err := r.othersIn(names)
 	if err != nil {
@@ -80,7 +70,7 @@ func (w *Workspace) RotateOnline(new string, bins bool) (*KeyRotation, error) {
 	}
 	goes := isDropped
 	if bins {
-		goes = func(k *tuf.Key) bool { return !sameKey(k, key.key) }
+		goes = func(k *tuf.Key) bool { return !sameKey(k, r.key.key) }
 	}
 	inBins, err := r.rolesWith(goes, nil)
 	if err != nil {
@@ -95,7 +85,7 @@ func (w *Workspace) RotateOnline(new string, bins bool) (*KeyRotation, error) {
 		}
 	}
 	if len(dropped) == 0 && len(names) == 2 {
-		return nil, fmt.Errorf("%w: key %q signs snapshot and timestamp alone already", ErrInvalid, key.name)
+		return nil, fmt.Errorf("%w: key %q signs snapshot and timestamp alone already", ErrInvalid, r.key.name)
 	}
 	return r.run(names, func(h keyHolder) error {
 		if *h.threshold > 1 {
@@ -111,6 +101,16 @@ type rotation struct {
 	key     namedKey
 	old     []*tuf.Key // that were replaced
 	changed []string   // the roles that had them
+}
+
+// newRotation begins an edit that gives roles a key, which its caller names.
+func (w *Workspace) newRotation(nameOrURI string) (*rotation, error) {
+	e, err := w.newEdit()
+	if err != nil {
+		return nil, err
+	}
+	key, err := e.newKey(nameOrURI)
+	return &rotation{e: e, key: key}, err
 }
 
 // namedKey is a public key under its name in tufoci.yaml.

@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -19,8 +18,7 @@ const (
 	ckkECEdwards            = 0x40
 	ckmECEdwardsKeyPairGen  = 0x1055
 	ckmEDDSA                = 0x1057
-	maxPIN                  = 1 << 10 // bytes
-	maxObjects              = 8       // that are looked at
+	maxObjects              = 8 // that are looked at
 	ckfProtectedAuthentPath = pkcs11.CKF_PROTECTED_AUTHENTICATION_PATH
 )
 
@@ -140,20 +138,11 @@ func (s *session) readPIN() (string, error) {
 		}
 		return "", &refusal{token.ExitPINNeeded, fmt.Sprintf("token %q needs its PIN: set %s, or pin-source=file:/PATH in the URI", s.uri.TokenName(), token.PINVariable)}
 	}
-	f, err := os.Open(s.uri.PINSource)
+	pin, err := token.ReadPIN(s.uri.PINSource)
 	if err != nil {
 		return "", fmt.Errorf("PIN of token %q: %w", s.uri.TokenName(), err)
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxPIN+1))
-	if err != nil {
-		return "", fmt.Errorf("PIN of token %q: %w", s.uri.TokenName(), err)
-	}
-	pin := strings.TrimRight(string(data), "\r\n")
-	if pin == "" || len(pin) > maxPIN {
-		return "", fmt.Errorf("PIN of token %q: %s does not hold a PIN", s.uri.TokenName(), s.uri.PINSource)
-	}
-	return pin, nil
+	return string(pin), nil
 }
 
 // loginError says how the token took the PIN, and what is left.
