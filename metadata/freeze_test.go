@@ -94,6 +94,36 @@ func TestFrozenRoleMoves(t *testing.T) {
 	}
 }
 
+// A rebase changes nothing that is frozen: who signs it elsewhere would sign in vain. What others have left alone moves on.
+func TestRebaseOfFrozen(t *testing.T) {
+	t.Parallel()
+	for role, want := range map[string]error{"root": ErrFrozen, "targets": nil} {
+		w, ws := handover(t)
+		w.must(freeze(ws, "1"))
+		_, err := ws.AddTarget("ours", []byte("ours"), TargetOptions{})
+		w.must(err)
+		w.other(func(other *world, theirs *Workspace) {
+			w.must(theirs.Unfreeze(checksum([]byte("1"))))
+			w.must(theirs.Reset("root", "targets"))
+			w.must(theirs.SetRole([]string{role}, RoleEdit{Expires: 90 * day}))
+			other.sign(theirs, role)
+		})
+		before := w.files()
+		if _, err := w.rebase(ws, RebaseOptions{}); !errors.Is(err, want) || (err == nil) != (want == nil) {
+			t.Errorf("%s: %v, want %v", role, err, want)
+		}
+		if want == nil {
+			continue
+		}
+		if !equalFiles(w.files(), before) {
+			t.Errorf("%s: a refusal has changed what is staged", role)
+		}
+		w.must(ws.Unfreeze(checksum([]byte("1"))))
+		_, err = w.rebase(ws, RebaseOptions{})
+		w.must(err)
+	}
+}
+
 // Killed at any step, what lets people sign elsewhere leaves a workspace that opens, with all signatures that it had, in
 // which the same can be done again.
 func TestSigningElsewhereKilledAtAnyStep(t *testing.T) {

@@ -84,7 +84,8 @@ func (e *RebaseConflictError) Is(target error) bool { return target == ErrConfli
 //
 // The head was verified by the caller, as for Assemble. All or nothing, also when killed: one rename commits it.
 //
-// Errors: *RebaseConflictError, ErrForeignHead, ErrHead, ErrInvalid for an ancestor that is not known.
+// Errors: *RebaseConflictError, *FrozenError for a frozen role that would change, ErrForeignHead, ErrHead, ErrInvalid for
+// an ancestor that is not known.
 func (w *Workspace) Rebase(head *Head, o RebaseOptions) (*Rebased, error) {
 	if err := w.writable(); err != nil {
 		return nil, err
@@ -109,6 +110,11 @@ func (w *Workspace) Rebase(head *Head, o RebaseOptions) (*Rebased, error) {
 	}
 	if len(r.conflicts) > 0 {
 		return nil, &RebaseConflictError{Head: h.digest, Conflicts: r.conflicts}
+	}
+	// What others are signing must not become something else under their hands: the ceremony has to end first. What the
+	// head has already goes.
+	if err := w.thawed(slices.Collect(maps.Values(r.next)), nil); err != nil {
+		return nil, err
 	}
 	return &Rebased{Head: h.digest, Roles: r.roles}, r.commit()
 }
