@@ -274,7 +274,7 @@ func (s *service) begin(holder string) {
 	}
 	s.asleep, s.wake, s.ended = make(chan time.Duration), make(chan struct{}), make(chan error, 1)
 	s.loop = upkeep.New(func(ctx context.Context) (*upkeep.Outcome, error) { return s.refresh(ctx, keys) }, upkeep.Options{
-		Every: 6 * time.Hour, Jitter: 0.1, Random: rand.New(rand.NewPCG(7, 7)).Float64, Now: y.now,
+		Every: daemonEvery, Jitter: 0.1, Random: rand.New(rand.NewPCG(7, 7)).Float64, Now: y.now,
 		Fatal:      func(error) bool { return true },
 		OnRun:      s.count,
 		Repository: trustName,

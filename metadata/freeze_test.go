@@ -184,7 +184,7 @@ func TestSigningElsewhereKilledAtAnyStep(t *testing.T) {
 		ws := probe.open()
 		steps := countSteps(ws.disk)
 		w.must(tt.change(ws))
-		for n := range *steps {
+		for n := range kills(t, *steps) {
 			victim := tt.from.clone()
 			ws := victim.open()
 			killAt(ws.disk, n)

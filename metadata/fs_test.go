@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"errors"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +37,18 @@ func failAt(d *disk, n int) *int {
 
 // countSteps counts the steps of a change that is let through.
 func countSteps(d *disk) *int { return killAt(d, 1<<30) }
+
+// kills are the steps, of so many, at which a change is killed.
+func kills(t *testing.T, steps int) iter.Seq[int] {
+	t.Helper()
+	if steps == 0 {
+		t.Fatal("nothing was written")
+	}
+	return func(yield func(int) bool) {
+		for n := 0; n < steps && yield(n); n += stride {
+		}
+	}
+}
 
 // Killed at any step, a change leaves a workspace that opens, that shows the old state or the new one, and in which the
 // same change can be made.
@@ -114,7 +127,7 @@ func TestEditKilledAtAnyStep(t *testing.T) {
 			probe := w.clone().open()
 			steps := countSteps(probe.disk)
 			w.must(change(probe))
-			for n := range *steps {
+			for n := range kills(t, *steps) {
 				victim := w.clone()
 				ws := victim.open()
 				killAt(ws.disk, n)
@@ -156,7 +169,7 @@ func TestPublishKilledAtAnyStep(t *testing.T) {
 	recording := countSteps(ws.disk)
 	w.must(ws.Published(r, probe.head().Digest, "tuf", w.now))
 
-	for n := range *assembling {
+	for n := range kills(t, *assembling) {
 		victim := w.clone()
 		ws := victim.open()
 		killAt(ws.disk, n)
@@ -166,7 +179,7 @@ func TestPublishKilledAtAnyStep(t *testing.T) {
 		w.must(ws.Close())
 		finish(t, victim, n)
 	}
-	for n := range *recording {
+	for n := range kills(t, *recording) {
 		victim := w.clone()
 		ws := victim.open()
 		r, err := victim.assemble(ws)
@@ -212,7 +225,7 @@ func TestRebaseKilledAtAnyStep(t *testing.T) {
 	steps := countSteps(probe.disk)
 	_, err := probe.Rebase(w.head(), o)
 	w.must(err)
-	for n := range *steps {
+	for n := range kills(t, *steps) {
 		victim := w.clone()
 		ws := victim.open()
 		killAt(ws.disk, n)

@@ -231,10 +231,7 @@ func TestRollbackKilledAtAnyStep(t *testing.T) {
 	steps := countSteps(probe.disk)
 	_, err := probe.Rollback(old.head, old.options())
 	w.must(err)
-	if *steps == 0 {
-		t.Fatal("nothing was written")
-	}
-	for n := range *steps {
+	for n := range kills(t, *steps) {
 		victim := w.clone()
 		ws := victim.open()
 		killAt(ws.disk, n)

@@ -209,7 +209,7 @@ func TestInitFailsAtAnyStep(t *testing.T) {
 	for name, prepare := range map[string]preparation{"init": initialise, "adopt": adopt} {
 		steps, err := run(prepare, filepath.Join(t.TempDir(), "ws"), 1<<30, false)
 		w.must(err)
-		for n := range *steps {
+		for n := range kills(t, *steps) {
 			dir := filepath.Join(t.TempDir(), "ws")
 			if _, err := run(prepare, dir, n, false); !errors.Is(err, errKilled) {
 				t.Fatalf("%s, step %d: %v", name, n, err)

@@ -141,6 +141,31 @@ func interrupt(g *tuftest.Registry, n int, do func()) *bool {
 	return reached
 }
 
+// The claim that another publisher has made by the last look stays with it, also where
+// the registry lets everything be overwritten.
+func TestPublishTakesNoClaim(t *testing.T) {
+	t.Parallel()
+	g, a := published(t)
+	b := a.twin()
+	a.stage("", "a", "of a")
+	b.stage("team", "team/b", "of b")
+	var looks atomic.Int64
+	var theirs *publish.Result
+	g.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.HasSuffix(r.URL.Path, "/manifests/tuf.v2") && looks.Add(1) == 2 { // the first is before the work
+			theirs = b.publish(g)
+		}
+		next.ServeHTTP(w, r)
+	})
+	result := a.publish(g)
+	if theirs == nil {
+		t.Fatalf("%d looks at the claim", looks.Load())
+	}
+	if got := g.Digest(repository, "tuf.v2"); got != theirs.Digest.String() || result.HistoryTag != "tuf.v3" {
+		t.Errorf("tuf.v2 is %s, theirs was %s; ours is %s", got, theirs.Digest, result.HistoryTag)
+	}
+}
+
 // The head moves after each plan: three more plans, then an error.
 func TestPublishHeadKeepsMoving(t *testing.T) {
 	t.Parallel()
