@@ -172,6 +172,11 @@ func TestHistoryOfTwins(t *testing.T) {
 	transplant(t, elsewhere, "tuf.v2", g, "tuf.v2", previous)
 	timeline := historyOf(t, g, a, publish.HistoryOptions{})
 	wantStates(t, timeline, " head, v2 fork, v1 ancestor")
+	// Nothing is missed: nobody is to be woken by it.
+	health := monitor(t, g, a, publish.MonitorOptions{History: 10})
+	if len(health.Forks()) != 1 || len(health.Overwrites()) != 0 || !health.OK() {
+		t.Errorf("forks %v, overwrites %v", health.Forks(), health.Overwrites())
+	}
 }
 
 // Lying annotations make no ancestor of what contradicts the signed versions, and no

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -82,10 +83,19 @@ func (h *Health) Forks() []HistoryEntry {
 	return h.Timeline.Of(StateFork)
 }
 
+// Overwrites are the forks that somebody has to see to: changes are lost, or the head
+// was put back. Where two refreshes signed one version in the same moment, the one that
+// lost leaves a fork of which nothing is missed.
+func (h *Health) Overwrites() []HistoryEntry {
+	return slices.DeleteFunc(h.Forks(), func(e HistoryEntry) bool {
+		return len(e.Lost) == 0 && e.Versions.Timestamp <= h.View.Status().Timestamp.Version
+	})
+}
+
 // OK reports whether no role is short, no copy lags, nothing was overwritten and no
 // client is cut off.
 func (h *Health) OK() bool {
-	if h.Fork != nil || len(h.Forks()) > 0 {
+	if h.Fork != nil || len(h.Overwrites()) > 0 {
 		return false
 	}
 	for _, c := range h.Clients {

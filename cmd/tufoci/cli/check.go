@@ -40,6 +40,8 @@ type checkResult struct {
 	Clients      []clientHealth  `json:"clients"`
 	Beside       []besideState   `json:"beside"`
 	Proposals    []proposal      `json:"proposals"`
+
+	alarming []historyBundle // of Forks those that somebody has to see to
 }
 
 // roleHealth says how long one role lasts.
@@ -200,7 +202,7 @@ func (e *besideError) Error() string { return e.what }
 // overwritten, clients that are cut off, and copies, at last those of which nothing is
 // known.
 func (r *checkResult) alarm(h *publish.Health) error {
-	lapsing, overwritten, behind := r.lapsing(), r.overwrites(), ""
+	lapsing, overwritten, behind := r.lapsing(), r.overwrites(r.alarming), ""
 	var lagging []string
 	for _, c := range r.Beside {
 		if c.Status == statusLags || c.Status == statusMissing {

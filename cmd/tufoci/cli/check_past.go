@@ -49,6 +49,7 @@ func (a *app) addPast(r *checkResult, h *publish.Health) {
 		r.Overwritten = &overwritten{Digest: f.Ours.String(), Version: f.OursVersion, HeadDigest: f.Theirs.String(), HeadVersion: f.TheirsVersion}
 	}
 	r.Forks, r.DeadClaims = a.historyBundles(h.Forks()), []historyBundle{}
+	r.alarming = a.historyBundles(h.Overwrites())
 	if h.Timeline != nil {
 		r.DeadClaims = a.historyBundles(h.Timeline.Of(publish.StateDead))
 	}
@@ -65,14 +66,15 @@ func (a *app) addPast(r *checkResult, h *publish.Health) {
 	}
 }
 
-// overwrites are the forks: what this workspace published first.
-func (r *checkResult) overwrites() []string {
+// overwrites says what was overwritten, by the forks given: what this workspace
+// published first.
+func (r *checkResult) overwrites(forks []historyBundle) []string {
 	var parts []string
 	if o := r.Overwritten; o != nil {
 		parts = append(parts, fmt.Sprintf("what this workspace published last, %s (timestamp v%d), was overwritten: tag %q names %s (timestamp v%d)",
 			o.Digest, o.Version, r.Tag, o.HeadDigest, o.HeadVersion))
 	}
-	for _, f := range r.Forks {
+	for _, f := range forks {
 		if r.Overwritten != nil && f.Digest == r.Overwritten.Digest {
 			continue
 		}
@@ -96,7 +98,7 @@ func strandedClients(h *publish.Health) (parts []string, err error) {
 
 // pastText prints what is to be said of the history, and the clients.
 func (r *checkResult) pastText(w io.Writer) {
-	for _, what := range r.overwrites() {
+	for _, what := range r.overwrites(r.Forks) {
 		fmt.Fprintf(w, "fork: %s\n", printable(what))
 	}
 	for _, c := range r.DeadClaims {
