@@ -175,16 +175,16 @@ func (n keyNames) facts(f *roleFile) (facts, error) {
 	}
 	for path, t := range md.Signed.Targets {
 		target := newTarget(f.role, path, t)
-		value := fmt.Sprintf("sha256:%s %d", target.SHA256, target.Length)
+		value := []string{fmt.Sprintf("sha256:%s %d", target.SHA256, target.Length)}
 		if len(target.Custom) > 0 {
-			value += " " + string(target.Custom)
+			value = append(value, string(target.Custom))
 		}
 		for _, algorithm := range slices.Sorted(maps.Keys(t.Hashes)) {
 			if algorithm != "sha256" {
-				value += fmt.Sprintf(" %s:%s", algorithm, t.Hashes[algorithm])
+				value = append(value, fmt.Sprintf("%s:%s", algorithm, t.Hashes[algorithm]))
 			}
 		}
-		out.set("target", path, value+others(t.UnrecognizedFields))
+		out.set("target", path, strings.Join(value, " ")+others(t.UnrecognizedFields))
 	}
 	if d := md.Signed.Delegations; d != nil {
 		n.delegationFacts(out, f.role, d)
