@@ -139,9 +139,12 @@ func (p *publication) rise(ctx context.Context, first *Result) (*Result, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%s is published, but not above the claim of another publisher: %w", first.Digest, err)
 	}
-	again.Plan.Roles = append(first.Plan.Roles, again.Plan.Roles...)
-	again.FirstPublish, again.Unchanged = first.FirstPublish, false
-	return again, nil
+	both := *first
+	both.Digest, both.HistoryTag, both.Versions, both.Expires, both.View = again.Digest, again.HistoryTag, again.Versions, again.Expires, again.View
+	both.Plan.Roles = append(both.Plan.Roles, again.Plan.Roles...)
+	both.Plan.Digest, both.Plan.Size, both.Plan.HistoryTag = again.Plan.Digest, again.Plan.Size, again.Plan.HistoryTag
+	both.Pruned = append(both.Pruned, again.Pruned...)
+	return &both, nil
 }
 
 // source shows bundles that lie in the registry, or are about to.
