@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,9 +100,7 @@ func TestTokenThatIsNotThere(t *testing.T) {
 		"plugin":    {"root-a", map[string]string{"PATH": "/nowhere"}, "plugin sigstore-kms-pkcs11: no such program"},
 	} {
 		p.env["PATH"], p.env["TUFOCI_PKCS11_PIN"] = good, k.pin
-		for variable, value := range tt.env {
-			p.env[variable] = value
-		}
+		maps.Copy(p.env, tt.env)
 		if o := p.fails(32, "sign", "root", "--key", tt.uri, "-y"); !strings.Contains(o.stderr, tt.want) {
 			t.Errorf("%s: %s", name, o.stderr)
 		}
