@@ -168,7 +168,7 @@ func delegationsOf(t testing.TB, r *tuftest.Repo, from string, roles []string, p
 func TestWalkLikeGoTUF(t *testing.T) {
 	t.Parallel()
 	found, missed, failed := 0, 0, 0
-	for seed := range uint64(40) {
+	for seed := range uint64(walkedGraphs) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		repo, lookups := randomRepo(t, rng)
 		w := newWorld(t, tuftest.RepoOptions{})
@@ -192,7 +192,7 @@ func TestWalkLikeGoTUF(t *testing.T) {
 		}
 		listed(t, view, lookups)
 	}
-	if found < 80 || missed < 80 || failed < 20 {
+	if found < 2*walkedGraphs || missed < 2*walkedGraphs || failed < walkedGraphs/2 {
 		t.Errorf("the graphs say too little: %d found, %d not found, %d failed", found, missed, failed)
 	}
 }
