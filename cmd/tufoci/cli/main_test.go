@@ -35,6 +35,9 @@ func buildProgram(t *testing.T) (dir string) {
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	if raceDetector {
+		t.Skip("the stories run a program that the race detector does not see; make test runs them without it")
+	}
 	program := buildProgram(t)
 	files, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(files) == 0 {
