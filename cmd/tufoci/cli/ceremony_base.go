@@ -32,15 +32,18 @@ func (b ceremonyBase) String() string {
 // that is an error. *ceremony.BaseError.
 func (a *app) compareBase(ctx context.Context, c *ceremony.Ceremony, flags *readFlags) (ceremonyBase, error) {
 	b := ceremonyBase{Digest: c.BaseDigest}
-	if base, err := c.Base(); err != nil || len(base) == 0 {
-		b.Reason = "it is the first of its repository, so nobody but those who sign can say what is right"
-		return b, err
-	}
-	p, by, err := a.basePin(ctx, c, flags)
+	base, err := c.Base()
 	if err != nil {
 		return b, err
 	}
-	if p == nil {
+	p, by, err := a.basePin(ctx, c, flags)
+	switch {
+	case err != nil:
+		return b, err
+	case p == nil && len(base) == 0:
+		b.Reason = "it is the first of its repository, so nobody but those who sign can say what is right"
+		return b, nil
+	case p == nil:
 		b.Reason = "give --root FILE with a root of " + c.Repository + " that you trust, or run this where a trust has it"
 		return b, nil
 	}
