@@ -31,8 +31,8 @@ const (
 	// one run a day find nothing to do.
 	daemonEvery = 12 * time.Hour
 	// leastLeft is what the outage may leave of the timestamp: it is renewed when it has
-	// less than 6 of its 7 days left, by the next run, or after it failed, minutes later.
-	leastLeft = 6*day - (outageEnds - outage) - daemonEvery - time.Hour
+	// less than 6 of its 7 days left, by the next run, or after it failed, within the hour.
+	leastLeft = 6*day - (outageEnds - outage) - daemonEvery - 4*time.Hour
 )
 
 // A year of a trust repository that a daemon keeps fresh in a registry that fails one

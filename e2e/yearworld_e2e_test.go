@@ -275,7 +275,10 @@ func (s *service) begin(holder string) {
 	s.asleep, s.wake, s.ended = make(chan time.Duration), make(chan struct{}), make(chan error, 1)
 	s.loop = upkeep.New(func(ctx context.Context) (*upkeep.Outcome, error) { return s.refresh(ctx, keys) }, upkeep.Options{
 		Every: daemonEvery, Jitter: 0.1, Random: rand.New(rand.NewPCG(7, 7)).Float64, Now: y.now,
-		Fatal:      func(error) bool { return true },
+		// As the command has it: a registry that is not there at the start is tried again.
+		Fatal: func(err error) bool {
+			return errors.Is(err, metadata.ErrKeyMissing) || errors.Is(err, trust.ErrWrongRoot)
+		},
 		OnRun:      s.count,
 		Repository: trustName,
 		Wait: func(ctx context.Context, until time.Time) error {
@@ -302,7 +305,6 @@ func (s *service) begin(holder string) {
 func (s *service) next(life int) {
 	select {
 	case err := <-s.ended:
-		// The registry was not there at the start, say; its supervisor starts it again.
 		s.year.t.Fatalf("%s: the daemon ended: %v", s.year.when(), err)
 	case due := <-s.asleep:
 		s.year.at(due, func() {

@@ -17,8 +17,9 @@ type Options struct {
 	// so that many loops that began together do not ask together for ever. Never
 	// longer: a run is not to be late. Default 0: none.
 	Jitter float64
-	// Retry is the wait after a failure, doubled with each further one up to
-	// Every; default 1 minute, at most Every. No wait is shorter, jitter aside.
+	// Retry is the wait after a failure, doubled with each further one up to an
+	// hour or Every; default 1 minute, at most Every. No wait is shorter, jitter
+	// aside.
 	Retry time.Duration
 	// MaxAge is how old the last success may be before the loop is not healthy;
 	// default three times Every, at least 15 minutes.

@@ -89,6 +89,11 @@ func TestSchedule(t *testing.T) {
 			[]upkeep.Run{down, down, down, down, down, fine, fine, down, fine},
 			[]time.Duration{0, 1 * time.Minute, 3 * time.Minute, 7 * time.Minute, 12 * time.Minute, 17 * time.Minute, 22 * time.Minute, 27 * time.Minute, 28 * time.Minute},
 		},
+		"failures, doubled up to an hour": {
+			upkeep.Options{Every: day},
+			[]upkeep.Run{down, down, down, down, down, down, down, down, down},
+			[]time.Duration{0, 1 * time.Minute, 3 * time.Minute, 7 * time.Minute, 15 * time.Minute, 31 * time.Minute, 63 * time.Minute, 123 * time.Minute, 183 * time.Minute},
+		},
 		"retry is not above every": {upkeep.Options{Every: 10 * time.Second}, []upkeep.Run{down, down}, []time.Duration{0, 10 * time.Second}},
 		"a copy that failed": {
 			upkeep.Options{Every: time.Hour},
@@ -106,9 +111,9 @@ func TestSchedule(t *testing.T) {
 			[]time.Duration{0, day},
 		},
 		"in an outage what ends comes before the backoff": {
-			upkeep.Options{Every: day, Retry: 6 * time.Hour},
-			[]upkeep.Run{finds(role("timestamp", 36*time.Hour, 7*day, true)), down, down, down},
-			[]time.Duration{0, 12 * time.Hour, 18 * time.Hour, 24 * time.Hour},
+			upkeep.Options{Every: day, Retry: 20 * time.Minute},
+			[]upkeep.Run{finds(role("timestamp", 90*time.Minute, 7*day, true)), down, down, down},
+			[]time.Duration{0, 30 * time.Minute, 50 * time.Minute, 70 * time.Minute},
 		},
 		"what has ended is not asked for without end": {
 			upkeep.Options{Every: day},
