@@ -62,7 +62,12 @@ func fetchHead(ctx context.Context, repo ociremote.Repository, channel string, k
 
 // digest resolves a tag; empty if it does not exist.
 func (d *destination) digest(ctx context.Context, tag string) (digest.Digest, error) {
-	desc, err := d.repo.Resolve(ctx, tag)
+	return tagDigest(ctx, d.repo, tag)
+}
+
+// tagDigest is the manifest that a tag names; "" if there is no such tag.
+func tagDigest(ctx context.Context, repo ociremote.WritableRepository, tag string) (digest.Digest, error) {
+	desc, err := repo.Resolve(ctx, tag)
 	if isNotFound(err) {
 		return "", nil
 	}

@@ -28,7 +28,7 @@ type remover struct {
 // newRemover looks at the head once more: what was put back under the channel tag
 // meanwhile must not go.
 func newRemover(ctx context.Context, repo ociremote.WritableRepository, channel string, head digest.Digest) (*remover, error) {
-	switch now, err := (&destination{repo: repo}).digest(ctx, channel); {
+	switch now, err := tagDigest(ctx, repo, channel); {
 	case err != nil:
 		return nil, err
 	case now != head:
@@ -48,7 +48,7 @@ func (r *remover) remove(ctx context.Context, e *past) error {
 	}
 	if isNotFound(err) {
 		// Of the tag, or of a way to remove it.
-		there, resolveErr := (&destination{repo: r.repo}).digest(ctx, e.Tag)
+		there, resolveErr := tagDigest(ctx, r.repo, e.Tag)
 		if resolveErr != nil || there == "" {
 			return resolveErr
 		}
@@ -115,7 +115,7 @@ func resolveTags(ctx context.Context, repo ociremote.WritableRepository, tags []
 	group.SetLimit(concurrency)
 	for i, tag := range tags {
 		group.Go(func() (err error) {
-			digests[i], err = (&destination{repo: repo}).digest(ctx, tag)
+			digests[i], err = tagDigest(ctx, repo, tag)
 			return err
 		})
 	}

@@ -11,8 +11,9 @@ import (
 const maxBackoff = time.Hour
 
 // pause is how long to wait for the next run: Every, or after failures Retry,
-// 2 Retry, 4 Retry … up to that, and up to an hour. Where a role that the keys at hand can renew would
-// end before, a third of what it has left, so that several runs may still fail.
+// 2 Retry, 4 Retry … up to that, and up to an hour. Where a role that the keys at hand
+// can renew would end before, a third of what it has left, so that several runs may
+// still fail.
 func (o Options) pause(s *state, now time.Time) time.Duration {
 	wait := o.Every
 	if s.streak > 0 {

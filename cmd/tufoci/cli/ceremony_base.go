@@ -74,17 +74,24 @@ func (a *app) compareWith(ctx context.Context, c *ceremony.Ceremony, p *pin, b *
 // compareFrom compares with what the registry has, verified from a root that is at hand.
 func (a *app) compareFrom(ctx context.Context, c *ceremony.Ceremony, root []byte, flags *registryFlags) (ceremonyBase, error) {
 	b := ceremonyBase{Digest: c.BaseDigest, By: "the first root of this workspace"}
-	client, err := a.client(ctx, flags)
-	if err != nil {
-		return b, err
-	}
-	source, err := trust.ParseSource(c.Repository + ":" + c.Channel)
+	source, client, err := a.ceremonyHome(ctx, c, flags)
 	if err != nil {
 		return b, err
 	}
 	p := &pin{source: source, root: root, options: trust.Options{Source: source, Client: client, Now: a.world.Now, Warn: a.warn}}
 	err = a.compareWith(ctx, c, p, &b, true)
 	return b, err
+}
+
+// ceremonyHome is the channel that a ceremony is about, and who asks its registry.
+func (a *app) ceremonyHome(ctx context.Context, c *ceremony.Ceremony, flags *registryFlags) (trust.Source, *ociremote.Client, error) {
+	a.subject.source = c.Repository
+	client, err := a.client(ctx, flags)
+	if err != nil {
+		return trust.Source{}, nil, err
+	}
+	source, err := trust.ParseSource(c.Repository + ":" + c.Channel)
+	return source, client, err
 }
 
 // publishedIn reads the verified files of a view.
@@ -104,12 +111,7 @@ func unreachable(err error) bool {
 
 // basePin finds what to verify the repository of a ceremony from; nil if there is nothing.
 func (a *app) basePin(ctx context.Context, c *ceremony.Ceremony, flags *readFlags) (*pin, string, error) {
-	client, err := a.client(ctx, &flags.registry)
-	if err != nil {
-		return nil, "", err
-	}
-	a.subject.source = c.Repository
-	source, err := trust.ParseSource(c.Repository + ":" + c.Channel)
+	source, client, err := a.ceremonyHome(ctx, c, &flags.registry)
 	if err != nil {
 		return nil, "", err
 	}

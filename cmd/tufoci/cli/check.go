@@ -40,8 +40,6 @@ type checkResult struct {
 	Clients      []clientHealth  `json:"clients"`
 	Beside       []besideState   `json:"beside"`
 	Proposals    []proposal      `json:"proposals"`
-
-	alarming []historyBundle // of Forks those that somebody has to see to
 }
 
 // roleHealth says how long one role lasts.
@@ -143,7 +141,7 @@ func (a *app) runCheck(ctx context.Context, k *kept, o *checkOptions) (*checkRes
 	if r.Proposals, err = a.proposals(ctx, k, health.View); err != nil {
 		return nil, err
 	}
-	return r, r.alarm(health)
+	return r, r.alarm(health, a.historyBundles(health.Overwrites()))
 }
 
 func (a *app) newCheckResult(k *kept, h *publish.Health, names map[string]string) *checkResult {
@@ -199,10 +197,10 @@ type besideError struct {
 func (e *besideError) Error() string { return e.what }
 
 // alarm is the error for what is not as it should be: what lapses first, then what was
-// overwritten, clients that are cut off, and copies, at last those of which nothing is
-// known.
-func (r *checkResult) alarm(h *publish.Health) error {
-	lapsing, overwritten, behind := r.lapsing(), r.overwrites(r.alarming), ""
+// overwritten by the forks given, clients that are cut off, and copies, at last those of
+// which nothing is known.
+func (r *checkResult) alarm(h *publish.Health, forks []historyBundle) error {
+	lapsing, overwritten, behind := r.lapsing(), r.overwrites(forks), ""
 	var lagging []string
 	for _, c := range r.Beside {
 		if c.Status == statusLags || c.Status == statusMissing {

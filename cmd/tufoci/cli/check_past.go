@@ -49,7 +49,6 @@ func (a *app) addPast(r *checkResult, h *publish.Health) {
 		r.Overwritten = &overwritten{Digest: f.Ours.String(), Version: f.OursVersion, HeadDigest: f.Theirs.String(), HeadVersion: f.TheirsVersion}
 	}
 	r.Forks, r.DeadClaims = a.historyBundles(h.Forks()), []historyBundle{}
-	r.alarming = a.historyBundles(h.Overwrites())
 	if h.Timeline != nil {
 		r.DeadClaims = a.historyBundles(h.Timeline.Of(publish.StateDead))
 	}
