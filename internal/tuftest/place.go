@@ -1,0 +1,263 @@
+package tuftest
+
+import (
+	"archive/tar"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Kind is a kind of source that a client reads a repository from.
+type Kind string
+
+// The kinds. All but the last two hold bundles.
+const (
+	InRegistry Kind = "registry"
+	InLayout   Kind = "layout"
+	InArchive  Kind = "archive"
+	OverHTTP   Kind = "http"
+	InDir      Kind = "dir"
+)
+
+// Kinds are all of them, for loops.
+var Kinds = []Kind{InRegistry, InLayout, InArchive, OverHTTP, InDir}
+
+// BundleKinds hold bundles.
+var BundleKinds = []Kind{InRegistry, InLayout, InArchive}
+
+// NetworkKinds are asked over the network.
+var NetworkKinds = []Kind{InRegistry, OverHTTP}
+
+const (
+	placeRepository = "acme/trust"
+	placeTag        = "tuf"
+)
+
+// Place is where a repository is put out and read: one source of one kind. What is
+// put replaces what was there.
+type Place struct {
+	t    testing.TB
+	kind Kind
+
+	registry *Registry        // of InRegistry
+	server   *httptest.Server // of OverHTTP
+	path     string           // of the others
+
+	mu        sync.Mutex
+	web       http.Handler // of OverHTTP: what it answers
+	intercept func(w http.ResponseWriter, r *http.Request, next http.Handler)
+	asked     []string // of OverHTTP
+}
+
+// NewPlace makes an empty place; it ends with the test.
+func NewPlace(t testing.TB, kind Kind) *Place {
+	t.Helper()
+	p := &Place{t: t, kind: kind, web: http.NotFoundHandler()}
+	switch kind {
+	case InRegistry:
+		p.registry = NewRegistry(t, RegistryOptions{ETag: true})
+	case OverHTTP:
+		p.server = httptest.NewServer(http.HandlerFunc(p.serve))
+		t.Cleanup(func() {
+			p.server.CloseClientConnections()
+			p.server.Close()
+		})
+	case InArchive:
+		p.path = filepath.Join(t.TempDir(), "trust.tar")
+	case InLayout, InDir:
+		p.path = filepath.Join(t.TempDir(), "trust")
+	default:
+		t.Fatalf("kind of source %q", kind)
+	}
+	return p
+}
+
+// Kind is what kind of source the place is.
+func (p *Place) Kind() Kind { return p.kind }
+
+// Source is the form in which a command line names the place.
+func (p *Place) Source() string {
+	switch p.kind {
+	case InRegistry:
+		return p.registry.Host() + "/" + placeRepository + ":" + placeTag
+	case InLayout:
+		return "oci-layout:" + p.path + ":" + placeTag
+	case InArchive:
+		return "oci-archive:" + p.path + ":" + placeTag
+	case OverHTTP:
+		return p.server.URL + "/metadata/"
+	default:
+		return "file://" + p.path
+	}
+}
+
+// Path is the directory or file of a place on disk, "" for the others.
+func (p *Place) Path() string { return p.path }
+
+// Registry is the registry of a place of that kind, nil for the others.
+func (p *Place) Registry() *Registry { return p.registry }
+
+// Repository is the name of the repository in the registry.
+func (p *Place) Repository() string { return placeRepository }
+
+// Tag is the tag of the bundle.
+func (p *Place) Tag() string { return placeTag }
+
+// Put puts out files by title, as a bundle where the place holds bundles.
+func (p *Place) Put(files map[string][]byte, o PackOptions) {
+	p.t.Helper()
+	switch p.kind {
+	case OverHTTP:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.web = Serve(maps.Clone(files))
+	case InDir:
+		p.clear()
+		WriteFiles(p.t, p.path, files)
+	default:
+		p.PutBundle(Pack(p.t, files, o))
+	}
+}
+
+// PutBundle puts out a bundle, right or wrong, where the place holds bundles.
+func (p *Place) PutBundle(b *Bundle) {
+	p.t.Helper()
+	switch p.kind {
+	case InRegistry:
+		p.registry.Push(placeRepository, placeTag, b)
+	case InLayout:
+		p.clear()
+		for name, data := range layoutFiles(p.t, b) {
+			p.write(filepath.Join(p.path, filepath.FromSlash(name)), data)
+		}
+	case InArchive:
+		p.PutArchive(layoutFiles(p.t, b))
+	default:
+		p.t.Fatalf("a place of kind %s holds no bundle", p.kind)
+	}
+}
+
+// PutArchive writes the files of an OCI layout as a tar, right or wrong, to a place
+// that is an archive.
+func (p *Place) PutArchive(files map[string][]byte) {
+	p.t.Helper()
+	p.clear()
+	file, err := os.Create(p.path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer file.Close()
+	archive := tar.NewWriter(file)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(files[name])), Mode: 0o644, Format: tar.FormatUSTAR}
+		if err := archive.WriteHeader(header); err != nil {
+			p.t.Fatalf("%q: %v", name, err)
+		}
+		if _, err := archive.Write(files[name]); err != nil {
+			p.t.Fatalf("%q: %v", name, err)
+		}
+	}
+	if err := archive.Close(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Intercept puts a handler before a place of a network kind, as Registry.Intercept
+// does; nil takes it away.
+func (p *Place) Intercept(handler func(w http.ResponseWriter, r *http.Request, next http.Handler)) {
+	p.t.Helper()
+	switch p.kind {
+	case InRegistry:
+		p.registry.Intercept(handler)
+	case OverHTTP:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.intercept = handler
+	default:
+		p.t.Fatalf("a place of kind %s is not asked over the network", p.kind)
+	}
+}
+
+// Asked are the paths that were asked for over the network, in order of arrival.
+func (p *Place) Asked() []string {
+	if p.registry != nil {
+		var asked []string
+		for _, r := range p.registry.Requests() {
+			asked = append(asked, r.Path)
+		}
+		return asked
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.asked)
+}
+
+func (p *Place) serve(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	p.asked = append(p.asked, r.URL.Path)
+	web, intercept := p.web, p.intercept
+	p.mu.Unlock()
+	if intercept != nil {
+		intercept(w, r, web)
+		return
+	}
+	web.ServeHTTP(w, r)
+}
+
+func (p *Place) clear() {
+	p.t.Helper()
+	if err := os.RemoveAll(p.path); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *Place) write(name string, data []byte) {
+	p.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// layoutFiles is a bundle as the files of an OCI layout, by name.
+func layoutFiles(t testing.TB, b *Bundle) map[string][]byte {
+	t.Helper()
+	index, err := json.Marshal(map[string]any{
+		"schemaVersion": 2, "mediaType": indexType,
+		"manifests": []any{map[string]any{
+			"mediaType": manifestType, "digest": b.Digest, "size": len(b.Manifest),
+			"annotations": map[string]any{"org.opencontainers.image.ref.name": placeTag},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{
+		"oci-layout":            []byte(`{"imageLayoutVersion":"1.0.0"}`),
+		"index.json":            index,
+		layoutBlob(t, b.Digest): b.Manifest,
+	}
+	for digest, data := range b.Blobs {
+		files[layoutBlob(t, digest)] = data
+	}
+	return files
+}
+
+func layoutBlob(t testing.TB, digest string) string {
+	t.Helper()
+	algorithm, hex, ok := strings.Cut(digest, ":")
+	if !ok {
+		t.Fatalf("digest %q", digest)
+	}
+	return fmt.Sprintf("blobs/%s/%s", algorithm, hex)
+}
