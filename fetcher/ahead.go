@@ -59,7 +59,7 @@ func (f *bundleFiles) prefetch(ctx context.Context, titles []string) {
 		queue = append(queue, file)
 	}
 	var next atomic.Int64
-	for range min(len(queue), f.env.limits.Concurrency) {
+	for range min(len(queue), int(f.env.limits.Concurrency)) {
 		go func() {
 			for i := next.Add(1) - 1; i < int64(len(queue)) && ctx.Err() == nil; i = next.Add(1) - 1 {
 				f.fetchAhead(ctx, queue[i])

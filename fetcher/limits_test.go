@@ -9,11 +9,11 @@ import (
 
 func TestLimitsFilled(t *testing.T) {
 	t.Parallel()
-	got, err := Limits{}.filled()
+	got, err := Limits{}.Filled()
 	if err != nil || got != DefaultLimits() {
 		t.Errorf("zero limits: %+v, %v", got, err)
 	}
-	got, err = Limits{Root: 7, Concurrency: 2}.filled()
+	got, err = Limits{Root: 7, Concurrency: 2}.Filled()
 	if err != nil || got.Root != 7 || got.Concurrency != 2 || got.Timestamp != DefaultLimits().Timestamp {
 		t.Errorf("own limits: %+v, %v", got, err)
 	}
@@ -29,7 +29,7 @@ func TestLimitsFilled(t *testing.T) {
 		{Operation: -1},
 		{Concurrency: -1},
 	} {
-		if _, err := l.filled(); !errors.Is(err, ErrLimit) {
+		if _, err := l.Filled(); !errors.Is(err, ErrLimit) {
 			t.Errorf("%+v: %v, want ErrLimit", l, err)
 		}
 	}

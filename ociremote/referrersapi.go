@@ -73,7 +73,7 @@ func (r *registryRepository) referrersPage(ctx context.Context, page string) (da
 		return nil, "", r.unexpected(resp, fmt.Sprintf("with %q and not with a list of referrers", shorten(mediaType)))
 	}
 	body := networkBody{resp.Body, resp.Request.URL.Host}
-	data, err = readManifest(body, ocispec.Descriptor{Size: resp.ContentLength}, "")
+	data, err = readManifest(body, ocispec.Descriptor{Size: resp.ContentLength}, "", Bounds{})
 	if err != nil {
 		return nil, "", err
 	}

@@ -10,23 +10,32 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth of nested JSON. A manifest needs four.
-const maxDepth = 32
+const (
+	// maxDepth of nested JSON. A manifest needs four.
+	maxDepth = 32
+	// A text may hold minValues JSON values, and more only as it grows by
+	// bytesPerValue each: a parsed value takes many times the memory of "0,". A file
+	// of a bundle has six in 200 bytes.
+	minValues     = 1 << 12
+	bytesPerValue = 16
+)
 
 // CheckJSON refuses what two JSON parsers may read differently: a key twice in one
-// object, also in capitals, bytes after the value, invalid UTF-8, deep nesting.
+// object, also in capitals, bytes after the value, invalid UTF-8, deep nesting, and more values
+// than a text of this size needs, which is [ErrTooLarge].
 func CheckJSON(data []byte) error { return checkJSON(data) }
 
 // checkJSON refuses what two JSON parsers may read differently: a key twice in
 // one object, also in capitals (many match keys without regard to case), bytes
-// after the value, invalid UTF-8, deep nesting.
+// after the value, invalid UTF-8, deep nesting, more values than a text of this size needs.
 func checkJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("invalid UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	if err := checkValue(dec, 0); err != nil {
+	left := max(minValues, len(data)/bytesPerValue)
+	if err := checkValue(dec, 0, &left); err != nil {
 		return err
 	}
 	if _, err := dec.Token(); err != io.EOF {
@@ -35,7 +44,10 @@ func checkJSON(data []byte) error {
 	return nil
 }
 
-func checkValue(dec *json.Decoder, depth int) error {
+func checkValue(dec *json.Decoder, depth int, left *int) error {
+	if *left--; *left < 0 {
+		return fmt.Errorf("%w: more values than a text of this size may hold", ErrTooLarge)
+	}
 	if depth > maxDepth {
 		return fmt.Errorf("JSON nested more than %d deep", maxDepth)
 	}
@@ -61,7 +73,7 @@ func checkValue(dec *json.Decoder, depth int) error {
 			}
 			seen[folded] = struct{}{}
 		}
-		if err := checkValue(dec, depth+1); err != nil {
+		if err := checkValue(dec, depth+1, left); err != nil {
 			return err
 		}
 	}
