@@ -132,15 +132,7 @@ func (l Limits) bundle() ociremote.Bounds {
 	return ociremote.Bounds{Manifest: l.Manifest, Files: l.Files}
 }
 
-// Start bounds what is read under the context that it returns, until stop is called,
-// as a view does what it reads: by Operation, MinThroughput and Redirects. l is
-// [Limits.Filled].
-func (l Limits) Start(ctx context.Context) (_ context.Context, stop func()) {
-	ctx, stop = (&clock{limit: l.Operation}).start(ctx)
-	return l.guard(ctx), stop
-}
-
-// guard is Start without the clock.
+// guard bounds the requests that are made under a context.
 func (l Limits) guard(ctx context.Context) context.Context {
 	return pace(ociremote.WithRedirects(ctx, int(l.Redirects)), l)
 }

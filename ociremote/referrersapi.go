@@ -28,6 +28,7 @@ func (r *registryRepository) listReferrers(ctx context.Context, subject digest.D
 		page += "?" + url.Values{"artifactType": c.o.ArtifactTypes}.Encode()
 	}
 	for n := 0; page != ""; n++ {
+		// The next page has up to MaxManifest bytes.
 		if n == c.o.MaxPages || c.full() {
 			c.truncated = true
 			break

@@ -79,11 +79,8 @@ func (c *Client) RefreshFrom(ctx context.Context, from Copy) (*View, error) {
 // copyOrigin opens a copy, and holds it to the pin. It is never Known: what the state
 // knows of home says nothing about it.
 func (c *Client) copyOrigin(from *Copy, st *state) *origin {
-	limits, have := c.opts.Limits, c.have(st)
-	limits.Total = min(c.limits.Total, MaxCopy)
-	if limits.Operation == 0 || limits.Operation > c.copyWait {
-		limits.Operation = c.copyWait
-	}
+	limits, have := c.limits, c.have(st)
+	limits.Total, limits.Operation = min(limits.Total, MaxCopy), min(limits.Operation, c.copyWait)
 	o := &origin{
 		source:   fetcher.FromRepository(from.Repository, from.Name).Labelled(from.Reference),
 		warnings: &warnings{tell: c.opts.Warn},
