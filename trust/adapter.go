@@ -24,6 +24,7 @@ type adapter struct {
 	limits   Limits
 	dir      string
 	reusable func() bool
+	lastRoot int64                  // the highest version that is followed
 	hashed   func(role string) bool // see hashStated
 	// timestamp, if not nil, is the answer in place of the source's.
 	timestamp []byte
@@ -97,6 +98,9 @@ func (a *adapter) download(name, role string, version, maxLength int64) ([]byte,
 		}
 	default:
 		return nil, err
+	}
+	if role == tuf.ROOT && version > a.lastRoot {
+		return nil, errMoreRoots
 	}
 	a.served[name] = data
 	if err := precheckWithin(role, data, a.limits.Values); err != nil {

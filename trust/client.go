@@ -22,6 +22,9 @@ type Limits = fetcher.Limits
 // Watch bounds what is read beside a trust repository, see package fetcher.
 type Watch = fetcher.Watch
 
+// AllLimits returns the table of the limits, see package fetcher.
+func AllLimits() []fetcher.Limit { return fetcher.AllLimits() }
+
 // RepositorySource returns the source that reads the bundle called name, a tag
 // or a digest, from a repository in memory, a layout or a registry.
 func RepositorySource(repo ociremote.Repository, name string) Source {

@@ -24,6 +24,9 @@ const baseURL = "tuf:///"
 // parsed file of the same version and content.
 var errReuse = errors.New("targets did not change")
 
+// errMoreRoots ends it at a root that is one too many.
+var errMoreRoots = errors.New("more new roots")
+
 // update is one run of go-tuf's top-level workflow (TUF spec 5.3 to 5.6) and
 // what came of it.
 type update struct {
@@ -57,13 +60,13 @@ func (u *update) run(ctx context.Context, o *origin, limits Limits, known *roleF
 	defer cleanup()
 	u.adapter = &adapter{
 		ctx: ctx, origin: o, limits: limits, dir: dir,
-		served: map[string][]byte{}, newest: u.roots.last().meta,
+		served: map[string][]byte{}, newest: u.roots.last().meta, lastRoot: u.roots.last().version + limits.Roots,
 	}
 	if u.keepTimestamp {
 		u.adapter.timestamp = u.base.timestamp
 	}
 	cfg := &config.UpdaterConfig{
-		MaxRootRotations:      limits.Roots,
+		MaxRootRotations:      limits.Roots + 1, // the adapter looks whether there is one more
 		RootMaxLength:         limits.Root,
 		TimestampMaxLength:    limits.Timestamp,
 		SnapshotMaxLength:     min(limits.Unhashed, limits.Snapshot),
@@ -88,11 +91,11 @@ func (u *update) run(ctx context.Context, o *origin, limits Limits, known *roleF
 		return err
 	})
 	u.accept()
+	if errors.Is(u.adapter.err, errMoreRoots) {
+		return u.pending(limits.Roots)
+	}
 	if err != nil && !errors.Is(err, errReuse) {
 		return u.explain(err)
-	}
-	if !u.adapter.sawNewestRoot {
-		return u.pending(limits.Roots)
 	}
 	return u.finish(known)
 }
