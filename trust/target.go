@@ -101,7 +101,7 @@ func (v *View) content(ctx context.Context, role *roleFile, name string) (data [
 		return nil, "", v.mismatch(role, name, ErrMalformed, err)
 	}
 	if entry.Length > v.limits.TargetFile {
-		return nil, "", v.mismatch(role, name, ErrMalformed, &fetcher.LimitError{Title: "it", Size: entry.Length, Max: v.limits.TargetFile, Limit: "targetFile"})
+		return nil, "", v.mismatch(role, name, ErrMalformed, &fetcher.LimitError{Title: "its file", Size: entry.Length, Max: v.limits.TargetFile, Limit: "targetFile"})
 	}
 	sha256 := entry.Hashes["sha256"].String()
 	if data := v.cache.get(sha256, entry.Length); data != nil && checkTarget(entry, data) == nil {
