@@ -68,7 +68,7 @@ func (f form) parseStrictly(manifest []byte) (*Bundle, error) {
 	if len(manifest) > MaxManifest {
 		return nil, fmt.Errorf("manifest of %d bytes: %w, the limit is %d", len(manifest), ErrTooLarge, MaxManifest)
 	}
-	if err := checkJSON(manifest); err != nil {
+	if err := checkManifest(manifest); err != nil {
 		return nil, err
 	}
 	top, err := parseObject(manifest)

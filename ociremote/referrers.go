@@ -152,7 +152,7 @@ func (c *referrerCollector) list() *ReferrerList {
 // addIndex takes the entries of an index that are descriptors of manifests.
 func (c *referrerCollector) addIndex(data []byte) error {
 	malformed := func(err error) error { return &MalformedError{What: "list of referrers", Err: err} }
-	if err := checkJSON(data); err != nil {
+	if err := checkManifest(data); err != nil {
 		return malformed(err)
 	}
 	top, err := parseObject(data)

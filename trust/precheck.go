@@ -15,10 +15,13 @@ const (
 	maxNumber = 1<<53 - 1
 	// maxDepth of nesting; signed metadata needs 8, the rest is for custom.
 	maxDepth = 32
-	// A file may hold minValues JSON values, and more only as it grows by
-	// bytesPerValue each: a parsed value takes many times the memory of "0,".
-	// An entry of a targets role has five values in 144 bytes.
-	minValues     = 1 << 16
+	// A file of which nothing that is signed may state the length has minValues JSON
+	// values at most, and a longer one more only as it grows by bytesPerValue each: a
+	// parsed value takes many times the memory of "0,", before any signature is
+	// verified. An entry of a targets role has five values in 144 bytes, one of a
+	// snapshot with hashes five in 130, so that files of 1 MiB stay below; without
+	// hashes it is two in 30, which is enough for 16 384 bins.
+	minValues     = 40 << 10
 	bytesPerValue = 8
 )
 
@@ -59,7 +62,7 @@ func precheck(role string, data []byte) error {
 	case !json.Valid(data):
 		return errors.New("not a JSON text")
 	}
-	c := &checker{dec: json.NewDecoder(bytes.NewReader(data)), left: max(minValues, len(data)/bytesPerValue)}
+	c := &checker{dec: json.NewDecoder(bytes.NewReader(data)), left: valuesIn(len(data))}
 	c.dec.UseNumber()
 	if err := c.value(c.file(role), 0); err != nil {
 		if len(c.path) == 0 {
@@ -68,6 +71,14 @@ func precheck(role string, data []byte) error {
 		return fmt.Errorf("%s: %w", strings.Join(c.path, "."), err)
 	}
 	return nil
+}
+
+// valuesIn is how many JSON values a file of so many bytes may have.
+func valuesIn(size int) int {
+	if size <= unknownLength {
+		return minValues
+	}
+	return max(minValues, size/bytesPerValue)
 }
 
 // rule says what one position of a document may hold. The zero rule takes
