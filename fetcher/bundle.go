@@ -137,6 +137,7 @@ func (f *bundleFiles) file(ctx context.Context, r request) ([]byte, error) {
 func (f *bundleFiles) release(title string) {
 	if file, ok := f.current().File(title); ok {
 		f.memo.release(file.Descriptor.Digest.String())
+		f.env.ahead.pump()
 	}
 	f.legacy.memo.release(title)
 }
@@ -160,6 +161,7 @@ func (f *bundleFiles) read(ctx context.Context, b *ociremote.Bundle, r request) 
 		return data, desc.Digest, nil
 	}
 	data, err := f.memo.do(ctx, desc.Digest.String(), func() ([]byte, error) { return f.fetch(ctx, r, desc) })
+	f.env.ahead.pump() // there may be room again
 	return data, desc.Digest, err
 }
 

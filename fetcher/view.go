@@ -89,7 +89,7 @@ func open(ctx context.Context, src Source, o Options, old *View) (*View, error) 
 		clock:  &clock{limit: limits.Operation},
 		have:   o.Have,
 		warn:   o.Warn,
-		slots:  make(chan struct{}, limits.Concurrency),
+		ahead:  &ahead{most: int(limits.Concurrency)},
 		counts: map[string]int64{},
 	}
 	v := &View{src: src, env: e, limits: limits}
@@ -151,9 +151,10 @@ func (v *View) Release(title string) {
 }
 
 // Prefetch starts to read files of a bundle in the background, at most
-// [Limits].Concurrency of them at the same time, and returns at once. Titles that
-// the bundle lacks, carries inline or states too long are left out, and so is
-// what was read or is in the local store. Failures are reported by [View.File].
+// [Limits].Concurrency of them at the same time and 4 MiB before somebody asks for
+// some of it, and returns at once. Titles that the bundle lacks, carries inline or
+// states too long for that are left out, and so is what was read or is in the local
+// store. Failures are reported by [View.File].
 // It ends when ctx does. The kinds http and dir read nothing ahead.
 func (v *View) Prefetch(ctx context.Context, titles ...string) { v.files.prefetch(ctx, titles) }
 
@@ -183,7 +184,7 @@ type env struct {
 	clock  *clock
 	have   func(digest.Digest) []byte
 	warn   func(string)
-	slots  chan struct{} // for what is read ahead
+	ahead  *ahead
 
 	mu     sync.Mutex
 	total  int64            // bytes

@@ -62,7 +62,7 @@ func fetchBytes(ctx context.Context, repo Repository, name string) (manifest, er
 // parseManifest reads the bytes that were served with a media type. A layout may
 // not know one; then the bytes have to say it.
 func parseManifest(served string, data []byte) (*Manifest, error) {
-	if err := checkJSON(data); err != nil {
+	if err := checkManifest(data); err != nil {
 		return nil, err
 	}
 	top, err := parseObject(data)

@@ -68,7 +68,7 @@ func (f form) parseStrictly(manifest []byte, within Bounds) (*Bundle, error) {
 	if err := within.checkSize(int64(len(manifest))); err != nil {
 		return nil, err
 	}
-	if err := checkJSON(manifest); err != nil {
+	if err := checkManifest(manifest); err != nil {
 		return nil, err
 	}
 	top, err := parseObject(manifest)

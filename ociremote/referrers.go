@@ -168,7 +168,7 @@ func (c *referrerCollector) list() *ReferrerList {
 func (c *referrerCollector) addIndex(data []byte) error {
 	malformed := func(err error) error { return &MalformedError{What: "list of referrers", Err: err} }
 	c.bytes += int64(len(data))
-	if err := checkJSON(data); err != nil {
+	if err := checkManifest(data); err != nil {
 		return malformed(err)
 	}
 	top, err := parseObject(data)
