@@ -121,7 +121,16 @@ func (s *suite) compare(asked, want []string) {
 	}
 	s.asksOtherwise = fmt.Sprintf("requests %q, want %q", asked, want)
 	if !s.viaOCI {
-		s.t.Error(s.asksOtherwise)
+		s.t.Error(s.asksOtherwise) // with the line that wants them
+	}
+}
+
+// wantFilesAsked compares the requests for target files, which are the same through a
+// bundle: it is given each file when it is needed.
+func (s *suite) wantFilesAsked(want ...string) {
+	s.t.Helper()
+	if asked := s.downloads(); !slices.Equal(asked, want) {
+		s.t.Errorf("asked for the files %q, want %q", asked, want)
 	}
 }
 

@@ -3,8 +3,6 @@ package main
 import (
 	"maps"
 	"slices"
-
-	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
 // edge is one delegation; for all names, if it names no paths.
@@ -64,10 +62,10 @@ type search struct {
 }
 
 var searches = map[string]search{
-	"no delegations":               {"targetfile", "targetfile content", nil},
-	"targetpath matches wildcard":  {"README.md", "README by A", []string{"A"}},
-	"targetpath with separators x": {"releases/x/x_v1", "x release by C", []string{"B", "C"}},
-	"targetpath with separators y": {"releases/y/y_v1.zip", "y release by D", []string{"B", "D"}},
+	"no delegations":                                        {"targetfile", "targetfile content", nil},
+	"targetpath matches wildcard":                           {"README.md", "README by A", []string{"A"}},
+	"targetpath with separators x":                          {"releases/x/x_v1", "x release by C", []string{"B", "C"}},
+	"targetpath with separators y":                          {"releases/y/y_v1.zip", "y release by D", []string{"B", "D"}},
 	"targetpath is not delegated by all roles in the chain": {"releases/z/z_v1.zip", "", []string{"B"}},
 }
 
@@ -76,8 +74,10 @@ func delegationGraphs() []scenario {
 	list := []scenario{
 		{"a role that one of its two delegators has no key of", func(s *suite) {
 			build(s, []edge{
-				{from: "targets", to: "A", paths: []string{"a/*", "b/*"}}, {from: "targets", to: "B", paths: []string{"b/*"}},
-				{from: "A", to: "C", paths: []string{"a/*"}}, {from: "B", to: "C", paths: []string{"b/*"}},
+				{from: "targets", to: "A", paths: []string{"a/*", "b/*"}},
+				{from: "targets", to: "B", paths: []string{"b/*"}},
+				{from: "A", to: "C", paths: []string{"a/*"}},
+				{from: "B", to: "C", paths: []string{"b/*"}},
 			})
 			// C is signed for A alone.
 			s.signers["C"] = s.signers["C"][:1]
@@ -116,8 +116,10 @@ func delegationGraphs() []scenario {
 	for name, want := range searches {
 		list = append(list, scenario{"test_targetfile_search[" + name + "]", func(s *suite) {
 			build(s, []edge{
-				{from: "targets", to: "A", paths: []string{"*.doc", "*.md"}}, {from: "targets", to: "B", paths: []string{"releases/*/*"}},
-				{from: "B", to: "C", paths: []string{"releases/x/*"}}, {from: "B", to: "D", paths: []string{"releases/y/*.zip"}},
+				{from: "targets", to: "A", paths: []string{"*.doc", "*.md"}},
+				{from: "targets", to: "B", paths: []string{"releases/*/*"}},
+				{from: "B", to: "C", paths: []string{"releases/x/*"}},
+				{from: "B", to: "D", paths: []string{"releases/y/*.zip"}},
 			})
 			s.artifact("targets", "targetfile", "targetfile content")
 			s.artifact("A", "README.md", "README by A")
@@ -160,114 +162,4 @@ func versionOne(roles []string) []string {
 		list = append(list, role+" 1")
 	}
 	return list
-}
-
-// rule is a version of the keys of a role: which of ten keys it has, how many have to
-// sign, which do, and whether a client takes it.
-type rule struct {
-	keys      []int
-	threshold int
-	sigs      []int
-	refused   bool
-}
-
-var all5, five = []int{0, 1, 2, 3, 4}, []int{0, 1, 3, 4, 5}
-
-// rootRotations are those of test_root_rotation.
-var rootRotations = map[string][]rule{
-	"1-of-1-key-rotation":                   {{[]int{1}, 1, []int{1}, false}, {[]int{2}, 1, []int{2, 1}, false}, {[]int{2}, 1, []int{2}, false}},
-	"1-of-1-key-rotation-unused-signatures": {{[]int{1}, 1, []int{3, 1, 4}, false}, {[]int{2}, 1, []int{3, 2, 1, 4}, false}, {[]int{2}, 1, []int{3, 2, 4}, false}},
-	"3-of-5-sign-with-different-keycombos": {
-		{all5, 3, []int{0, 2, 4}, false}, {all5, 3, []int{0, 4, 1}, false}, {all5, 3, []int{0, 1, 3}, false}, {all5, 3, []int{0, 1, 3}, false},
-	},
-	"3-of-5-one-key-rotated":                        {{all5, 3, []int{0, 2, 4}, false}, {five, 3, []int{0, 4, 1}, false}},
-	"3-of-5-one-key-rotated-with-intermediate-step": {{all5, 3, []int{0, 2, 4}, false}, {five, 3, []int{0, 2, 4, 5}, false}, {five, 3, []int{0, 4, 5}, false}},
-	"3-of-5-all-keys-rotated-with-intermediate-step": {
-		{all5, 3, []int{0, 2, 4}, false}, {[]int{5, 6, 7, 8, 9}, 3, []int{0, 2, 4, 5, 6, 7}, false}, {[]int{5, 6, 7, 8, 9}, 3, []int{5, 6, 7}, false},
-	},
-	"1-of-3-threshold-increase-to-2-of-3":                             {{[]int{1, 2, 3}, 1, []int{1}, false}, {[]int{1, 2, 3}, 2, []int{1, 2}, false}},
-	"2-of-3-threshold-decrease-to-1-of-3":                             {{[]int{1, 2, 3}, 2, []int{1, 2}, false}, {[]int{1, 2, 3}, 1, []int{1, 2}, false}, {[]int{1, 2, 3}, 1, []int{1}, false}},
-	"1-of-2-threshold-increase-to-2-of-2":                             {{[]int{1}, 1, []int{1}, false}, {[]int{1, 2}, 2, []int{1, 2}, false}},
-	"1-of-1-key-rotation-fail-not-signed-with-old-key":                {{[]int{1}, 1, []int{1}, false}, {[]int{2}, 1, []int{2, 3, 4}, true}},
-	"1-of-1-key-rotation-fail-not-signed-with-new-key":                {{[]int{1}, 1, []int{1}, false}, {[]int{2}, 1, []int{1, 3, 4}, true}},
-	"3-of-5-one-key-rotate-fails-not-signed-with-3-new-keys":          {{all5, 3, []int{0, 2, 4}, false}, {five, 3, []int{0, 2, 4}, true}},
-	"3-of-5-one-key-rotate-fails-not-signed-with-3-old-keys":          {{all5, 3, []int{0, 2, 4}, false}, {five, 3, []int{0, 4, 5}, true}},
-	"1-of-3-threshold-bump-to-2-of-3-fails-new-threshold-not-reached": {{[]int{1, 2, 3}, 1, []int{1}, false}, {[]int{1, 2, 3}, 2, []int{2}, true}},
-	"2-of-3-threshold-decr-to-1-of-3-fails-old-threshold-not-eached":  {{[]int{1, 2, 3}, 2, []int{1, 2}, false}, {[]int{1, 2, 3}, 1, []int{1}, true}},
-}
-
-// otherRotations are those of test_non_root_rotations.
-var otherRotations = map[string]rule{
-	"1-of-1-key-rotation":                                            {[]int{2}, 1, []int{2}, false},
-	"1-of-1-key-rotation-unused-signatures":                          {[]int{1}, 1, []int{3, 1, 4}, false},
-	"1-of-1-key-rotation-fail-not-signed-with-new-key":               {[]int{2}, 1, []int{1, 3, 4}, true},
-	"3-of-5-one-key-signature-wrong-not-signed-with-3-expected-keys": {five, 3, []int{0, 2, 4}, true},
-	"2-of-5-one-key-signature-mising-threshold-not-reached":          {five, 3, []int{0, 4}, true},
-	"3-of-5-sign-first-combo":                                        {all5, 3, []int{0, 2, 4}, false},
-	"3-of-5-sign-second-combo":                                       {all5, 3, []int{0, 4, 1}, false},
-	"3-of-5-sign-third-combo":                                        {all5, 3, []int{0, 1, 3}, false},
-	"3-of-5-sign-fourth-combo":                                       {all5, 3, []int{1, 2, 3}, false},
-	"3-of-5-sign-fifth-combo":                                        {all5, 3, []int{2, 3, 4}, false},
-}
-
-// keyRotations is test_updater_key_rotations.py.
-func keyRotations() []scenario {
-	var list []scenario
-	for name, rules := range rootRotations {
-		list = append(list, scenario{"test_root_rotation[" + name + "]", func(s *suite) {
-			pool := newPool(s)
-			s.forget("root")
-			for _, r := range rules {
-				apply(s, "root", r, pool)
-				s.publish("root")
-			}
-			s.publish("targets", "snapshot", "timestamp")
-			s.rootFile = s.published["root"][0]
-			s.init()
-			want := s.latest("root")
-			if rules[len(rules)-1].refused {
-				want = s.published["root"][len(rules)-2]
-				s.refresh(1)
-			} else {
-				s.refresh(0)
-			}
-			s.wantBytes("root", want)
-		}})
-	}
-	for name, r := range otherRotations {
-		list = append(list, scenario{"test_non_root_rotations[" + name + "]", func(s *suite) {
-			pool := newPool(s)
-			s.init()
-			for _, role := range []string{"timestamp", "snapshot", "targets"} {
-				apply(s, role, r, pool)
-				s.publish("root", "targets", "snapshot", "timestamp")
-				if r.refused {
-					s.refresh(1)
-					continue
-				}
-				s.refresh(0)
-				s.wantBytes(role, s.latest(role))
-			}
-		}})
-	}
-	return list
-}
-
-func newPool(s *suite) []*tuftest.Key {
-	pool := make([]*tuftest.Key, 10)
-	for i := range pool {
-		pool[i] = tuftest.NewKey(s.t, tuftest.ECDSAP256)
-	}
-	return pool
-}
-
-func apply(s *suite, role string, r rule, pool []*tuftest.Key) {
-	s.clearKeys(role)
-	s.root.Roles[role].Threshold = r.threshold
-	for _, i := range r.keys {
-		s.addPublic(role, pool[i])
-	}
-	for _, i := range r.sigs {
-		s.signers[role] = append(s.signers[role], pool[i])
-	}
 }

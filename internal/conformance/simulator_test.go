@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -333,10 +334,8 @@ func signBy(key crypto.Signer, payload []byte) ([]byte, error) {
 // addUnknown puts a member that clients do not know into a key, whose id changes.
 func addUnknown(s *simulator, key *tuftest.Key, name string, value any) *tuftest.Key {
 	changed := *key
-	changed.Public = map[string]any{name: value}
-	for member, old := range key.Public {
-		changed.Public[member] = old
-	}
+	changed.Public = maps.Clone(key.Public)
+	changed.Public[name] = value
 	canonical, err := cjson.EncodeCanonical(changed.Public)
 	s.check(err)
 	sum := sha256.Sum256(canonical)
@@ -396,20 +395,10 @@ func (s *simulator) serveTarget(name string) []byte {
 	hash, base, _ := strings.Cut(base, ".")
 	s.files = append(s.files, dir+base)
 	found := s.artifacts[dir+base]
-	if found == nil || !slices.ContainsFunc(slices.Collect(mapsValues(found.hashes)), func(h string) bool { return h == hash }) {
+	if found == nil || !slices.Contains(slices.Collect(maps.Values(found.hashes)), hash) {
 		return nil
 	}
 	return found.data
-}
-
-func mapsValues(m map[string]string) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for _, v := range m {
-			if !yield(v) {
-				return
-			}
-		}
-	}
 }
 
 // asked returns the requests for metadata so far.
