@@ -80,6 +80,7 @@ var homes = map[string][]string{
 	"github.com/schollz/progressbar/v3":                 {"cmd/tufoci/cli"},
 	"github.com/prometheus/client_golang":               {"upkeep", "cmd/tufoci/cli"},
 	"github.com/olareg/olareg":                          {"internal/tuftest", "internal/conformance"},
+	"go.uber.org/goleak":                                {"internal/tuftest"},
 	"github.com/google/go-containerregistry":            {"cmd/tufoci/cli"}, // the registry of the demo
 }
 
