@@ -26,7 +26,7 @@ var layers = map[string][]string{
 	"keys":               {"metadata", "keys/token"},
 	"ceremony":           {"metadata"},
 	"ociremote":          {"internal/pause", "internal/syncdir"},
-	"fetcher":            {"ociremote"},
+	"fetcher":            {"ociremote", "internal/period"},
 	"material":           {},
 	"dct":                {},
 	"trust":              {"fetcher", "ociremote", "material", "internal/pause", "internal/period", "internal/syncdir"},
