@@ -69,19 +69,14 @@ func newWebPlace(o Options) (*webPlace, error) {
 		return nil, err
 	}
 	client := *c.HTTP()
-	client.CheckRedirect = checkRedirect
+	rules := client.CheckRedirect
+	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		if len(via) > maxRedirects {
+			return fmt.Errorf("%w: more than %d of them", ociremote.ErrRedirect, maxRedirects)
+		}
+		return rules(req, via)
+	}
 	return &webPlace{client: &client}, nil
-}
-
-// checkRedirect keeps a redirect from giving up the protection of TLS.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirects {
-		return fmt.Errorf("%w: more than %d of them", ociremote.ErrRedirect, maxRedirects)
-	}
-	if last := via[len(via)-1]; last.URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return fmt.Errorf("%w: from https to %s", ociremote.ErrRedirect, req.URL.Scheme)
-	}
-	return nil
 }
 
 // readMetadata implements place. The name is percent-escaped already.

@@ -110,8 +110,8 @@ func archiveLies() []Lie {
 			}
 			return entries
 		}),
-		edited("with-a-header-of-two-megabytes", each(func(h *tar.Header) {
-			h.Format, h.PAXRecords = tar.FormatPAX, map[string]string{"comment": strings.Repeat("x", 2<<20)}
+		edited("with-headers-of-a-megabyte", each(func(h *tar.Header) {
+			h.Format, h.PAXRecords = tar.FormatPAX, map[string]string{"comment": strings.Repeat("x", 1000<<10)}
 		})),
 		edited("with-headers-of-a-kilobyte", each(func(h *tar.Header) {
 			h.Format, h.PAXRecords = tar.FormatPAX, map[string]string{"comment": strings.Repeat("x", 1<<10)}

@@ -131,8 +131,8 @@ func inlineTarLies() []Lie {
 			h.Format, h.PAXRecords = tar.FormatPAX, map[string]string{"comment": "x"}
 			return data
 		}),
-		edited("pax-of-a-megabyte", func(h *tar.Header, data []byte) []byte {
-			h.Format, h.PAXRecords = tar.FormatPAX, map[string]string{"comment": strings.Repeat("x", 1<<20)}
+		edited("pax-of-half-a-megabyte", func(h *tar.Header, data []byte) []byte {
+			h.Format, h.PAXRecords = tar.FormatPAX, map[string]string{"comment": strings.Repeat("x", 1<<19)}
 			return data
 		}),
 		edited("gnu", func(h *tar.Header, data []byte) []byte { h.Format = tar.FormatGNU; return data }),
