@@ -69,6 +69,7 @@ func TestParseBundleRefuses(t *testing.T) {
 		{"index", func(m jsonObject) { m["mediaType"] = ocispec.MediaTypeImageIndex }, ErrForeign, "index"},
 		{"docker list", func(m jsonObject) { m["mediaType"] = mediaTypeDockerList }, ErrForeign, "index"},
 		{"docker image", func(m jsonObject) { m["mediaType"] = mediaTypeDockerManifest }, ErrForeign, "docker"},
+		{"index and image in one", func(m jsonObject) { m["manifests"] = []any{} }, ErrMalformed, "both"},
 		{"other artifact", func(m jsonObject) { m["artifactType"] = "application/vnd.example" }, ErrForeign, "application/vnd.example"},
 		{"image", func(m jsonObject) {
 			delete(m, "artifactType")

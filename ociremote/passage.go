@@ -75,7 +75,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		return fmt.Errorf("%w: to %q, which is neither http nor https", ErrRedirect, shorten(req.URL.Scheme))
 	case last.URL.Scheme == "https" && req.URL.Scheme != "https":
 		return fmt.Errorf("%w: from https to http", ErrRedirect)
-	case isLocal(req.URL) && !isLoopback(first.URL.Host):
+	case !strings.EqualFold(req.URL.Hostname(), first.URL.Hostname()) && isLocal(req.URL, first.URL):
 		return fmt.Errorf("%w: to the local address %s", ErrRedirect, shorten(req.URL.Host))
 	}
 	origin := meantFor(req.Context())
@@ -90,15 +90,15 @@ func isBlobRead(req *http.Request) bool {
 	return (req.Method == http.MethodGet || req.Method == http.MethodHead) && strings.Contains(req.URL.Path, "/blobs/sha256:")
 }
 
-// isLocal reports whether a URL names this machine, or the network segment that it is
-// on, where whatever answers trusts those who are near. It judges by the name: no DNS.
-func isLocal(u *url.URL) bool {
-	addr, err := netip.ParseAddr(u.Hostname())
-	if err != nil {
-		return isLoopback(u.Host)
+// isLocal reports whether a URL names the network segment that this machine is on, where
+// whatever answers trusts those who are near, or the machine itself and who sends there is
+// not on it. It judges by the name: no DNS.
+func isLocal(u, from *url.URL) bool {
+	if isLoopback(u.Host) {
+		return !isLoopback(from.Host)
 	}
-	addr = addr.Unmap()
-	return addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsUnspecified()
+	addr, err := netip.ParseAddr(u.Hostname())
+	return err == nil && (addr.Unmap().IsLinkLocalUnicast() || addr.Unmap().IsUnspecified())
 }
 
 // errSwitched: a connection that is no longer HTTP can be read for ever.

@@ -218,7 +218,7 @@ func inlineGzipLies() []Lie {
 			return d.compressed(gzip.Header{Extra: make([]byte, 60_000)}, archive)
 		}),
 		lie("bomb", func(d *draft, archive []byte) []byte {
-			return d.compressed(gzip.Header{}, append(archive, make([]byte, 64<<20)...))
+			return d.compressed(gzip.Header{}, append(archive, make([]byte, 20<<20)...))
 		}),
 	}
 }
