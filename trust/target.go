@@ -122,9 +122,12 @@ func (v *View) content(ctx context.Context, role *roleFile, name string) (data [
 		return nil, "", err
 	}
 	if err := checkTarget(entry, data); err != nil {
+		v.origin.release(title)
 		return nil, "", v.from(v.mismatch(role, name, ErrMismatch, err))
 	}
-	v.cache.put(sha256, data)
+	if v.cache.put(sha256, data) {
+		v.origin.release(title) // or a view that is kept for long would hold all files
+	}
 	return data, title, nil
 }
 
