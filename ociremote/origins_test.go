@@ -160,6 +160,7 @@ func visits() []visit {
 		visit{name: "redirect to an unspecified address", trick: to(307, "https://0.0.0.0")},
 		visit{name: "redirect from this machine to its neighbours", registry: "127.0.0.1:5000", home: plainRegistry, trick: to(307, "http://169.254.169.254")},
 		visit{name: "redirect on this machine", registry: "127.0.0.1:5000", home: plainRegistry, trick: to(307, "http://127.0.0.1:6000"), blobs: []string{"http://127.0.0.1:6000"}},
+		visit{name: "redirect to a file server", registry: "127.0.0.1:5000", home: plainRegistry, trick: to(307, "ftp://203.0.113.7")},
 		visit{name: "redirect, and on", trick: to(307, elsewhere), blobs: []string{elsewhere, third}, others: map[string]http.HandlerFunc{
 			elsewhere: func(w http.ResponseWriter, r *http.Request) { to(302, third)(w, r) },
 		}},

@@ -136,6 +136,7 @@ func TestParseBundleRefuses(t *testing.T) {
 			s := layer(m, 0)["data"].(string)
 			layer(m, 0)["data"] = "!" + s[1:]
 		}, ErrMalformed, "base64"},
+		{"inline data with one line break more", func(m jsonObject) { layer(m, 0)["data"] = "\n" + layer(m, 0)["data"].(string) }, ErrMalformed, "size"},
 		{"inline data with a line break", func(m jsonObject) {
 			s := layer(m, 0)["data"].(string)
 			layer(m, 0)["data"] = "\n" + s[1:]
@@ -386,6 +387,21 @@ func TestParseBundleBoundsWhatItUnpacks(t *testing.T) {
 	l["data"], l["digest"], l["size"] = data, digest.FromBytes(data), len(data)
 	refuse(t, encode(t, m), ErrTooLarge, "")
 	refuse(t, encode(t, m), ErrMalformed, "")
+	// Nor to many that are large together.
+	half := zeros[:maxInline/2+1]
+	two := []Content{{Title: "targets/a", Data: half}, {Title: "targets/b", Data: half}}
+	m = goodManifest(t)
+	layers := m["layers"].([]any)[:1]
+	for _, f := range two {
+		layers = append(layers, jsonObject{
+			"mediaType": MediaTypeTarget, "size": len(half), "digest": digest.FromBytes(half), "annotations": jsonObject{ocispec.AnnotationTitle: f.Title},
+		})
+	}
+	m["layers"] = layers
+	data = gzipped(t, tarOf(t, two, nil))
+	l = layer(m, 0)
+	l["data"], l["digest"], l["size"] = data, digest.FromBytes(data), len(data)
+	refuse(t, encode(t, m), ErrTooLarge, "")
 }
 
 func TestParseLegacyBundle(t *testing.T) {
