@@ -22,7 +22,7 @@ func TestIrregularFiles(t *testing.T) {
 		if rc, _, err := files.open(name); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v, %v", name, rc, err)
 		}
-		if l, err := openArchive(filepath.Join(dir, name)); l != nil || !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "regular") {
+		if l, err := openArchive(filepath.Join(dir, name)); l != nil || !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("archive %s: %v", name, err)
 		}
 	}
