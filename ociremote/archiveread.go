@@ -46,7 +46,7 @@ func openArchive(file string) (*layoutReader, error) {
 	a := &archiveFile{f: f, where: file}
 	a.known = sync.OnceValues(func() (*layoutIndex, error) { return readIndex(a, a.where) })
 	l := &layoutReader{files: a, where: file}
-	if a.entries, err = scanArchive(f); err == nil {
+	if a.entries, err = scanArchive(f, maxEntries); err == nil {
 		err = l.check()
 	}
 	if err == nil {
@@ -79,8 +79,8 @@ type archiveEntry struct {
 
 func (archiveEntry) Close() error { return nil }
 
-// scanArchive finds the regular files of a tar.
-func scanArchive(f io.ReadSeeker) (map[string]section, error) {
+// scanArchive finds the regular files of a tar of at most so many entries.
+func scanArchive(f io.ReadSeeker, most int) (map[string]section, error) {
 	if err := refuseCompressed(f); err != nil {
 		return nil, err
 	}
@@ -94,8 +94,8 @@ func scanArchive(f io.ReadSeeker) (map[string]section, error) {
 		if err != nil {
 			return nil, notEOF(err)
 		}
-		if n >= maxEntries {
-			return nil, fmt.Errorf("more than %d entries: %w", maxEntries, ErrTooLarge)
+		if n >= most {
+			return nil, fmt.Errorf("more than %d entries: %w", most, ErrTooLarge)
 		}
 		if hdr.Typeflag != tar.TypeReg {
 			continue
