@@ -285,7 +285,7 @@ func TestSuiteFileIsNotThere(t *testing.T) {
 // Without a timestamp there is no repository, whatever else is there.
 func TestSuiteTimestampIsNotThere(t *testing.T) {
 	t.Parallel()
-	for _, kind := range suiteKinds(3, tuftest.Kinds) {
+	for _, kind := range suiteKinds(3) {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			w := newWorldIn(t, kind, tuftest.RepoOptions{})
@@ -313,7 +313,7 @@ func TestSuiteTimestampIsNotThere(t *testing.T) {
 func TestSuiteOnlyWhatIsNamedIsTaken(t *testing.T) {
 	t.Parallel()
 	for i, role := range []string{"timestamp", "snapshot", "targets"} {
-		for _, kind := range suiteKinds(i, tuftest.Kinds) {
+		for _, kind := range suiteKinds(i) {
 			t.Run(fmt.Sprint(role, " in ", kind), func(t *testing.T) {
 				t.Parallel()
 				w := newWorldIn(t, kind, tuftest.RepoOptions{})
@@ -381,7 +381,7 @@ func TestSuiteUnknownFields(t *testing.T) {
 		w.Forge(role, add[role])
 	}
 	for i, role := range allRoles {
-		for _, kind := range suiteKinds(i, tuftest.Kinds) {
+		for _, kind := range suiteKinds(i) {
 			t.Run(fmt.Sprint(role, " in ", kind), func(t *testing.T) {
 				t.Parallel()
 				w := newWorldIn(t, kind, tuftest.RepoOptions{})

@@ -50,7 +50,7 @@ func TestSuiteTraversal(t *testing.T) {
 		{"two delegators by different paths", "T>A, T>B, B>C, A>C *.py", "A B C"},
 	} {
 		// Requests tell the order, so each has to be asked for over http.
-		for _, kind := range append(suiteKinds(i, tuftest.BundleKinds), tuftest.OverHTTP) {
+		for _, kind := range suiteKinds(i, tuftest.OverHTTP) {
 			t.Run(fmt.Sprint(tt.name, " in ", kind), func(t *testing.T) {
 				t.Parallel()
 				w := newWorldIn(t, kind, tuftest.RepoOptions{})
@@ -99,7 +99,7 @@ func TestSuiteSearch(t *testing.T) {
 		{"abc/f", "", ""},
 		{"last/file", "", "F"},
 	} {
-		for _, kind := range append(suiteKinds(i, tuftest.BundleKinds), tuftest.OverHTTP) {
+		for _, kind := range suiteKinds(i, tuftest.OverHTTP) {
 			t.Run(fmt.Sprint(tt.name, " in ", kind), func(t *testing.T) {
 				t.Parallel()
 				w := newWorldIn(t, kind, tuftest.RepoOptions{})
@@ -136,8 +136,8 @@ func TestSuiteSearch(t *testing.T) {
 // for one says nothing about the other.
 func TestSuiteDiamond(t *testing.T) {
 	t.Parallel()
-	for _, first := range []string{"a/x", "b/x"} {
-		for _, kind := range suiteKinds(len(first), tuftest.Kinds) {
+	for i, first := range []string{"a/x", "b/x"} {
+		for _, kind := range suiteKinds(i) {
 			t.Run(fmt.Sprint(first, " first in ", kind), func(t *testing.T) {
 				t.Parallel()
 				w := newWorldIn(t, kind, tuftest.RepoOptions{})

@@ -52,7 +52,7 @@ func (w *world) cached() map[string]string {
 // the source changes is refused and kept nowhere (TUF spec 5.7).
 func TestSuiteDownload(t *testing.T) {
 	t.Parallel()
-	for _, kind := range suiteKinds(1, tuftest.Kinds) {
+	for _, kind := range suiteKinds(1) {
 		for _, o := range []tuftest.RepoOptions{{}, {NonConsistent: true}} {
 			t.Run(fmt.Sprint("consistent ", !o.NonConsistent, " in ", kind), func(t *testing.T) {
 				t.Parallel()
@@ -153,7 +153,7 @@ func TestSuiteHashAlgorithms(t *testing.T) {
 		"an unknown one, sha256": {map[string]any{"blake7": "abcd", "sha256": right["sha256"]}, trust.ErrMismatch},
 	}
 	for i, name := range slices.Sorted(maps.Keys(tests)) {
-		for _, kind := range suiteKinds(i, tuftest.Kinds) {
+		for _, kind := range suiteKinds(i) {
 			t.Run(fmt.Sprint(name, " in ", kind), func(t *testing.T) {
 				t.Parallel()
 				tt := tests[name]

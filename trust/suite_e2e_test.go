@@ -5,4 +5,4 @@ package trust_test
 import "github.com/tufoci/tufoci/internal/tuftest"
 
 // suiteKinds are all kinds.
-func suiteKinds(_ int, kinds []tuftest.Kind) []tuftest.Kind { return kinds }
+func suiteKinds(int, ...tuftest.Kind) []tuftest.Kind { return tuftest.Kinds }

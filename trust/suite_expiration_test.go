@@ -48,7 +48,7 @@ func TestSuiteExpiredRole(t *testing.T) {
 func TestSuiteExpiredStoredRole(t *testing.T) {
 	t.Parallel()
 	for i, role := range allRoles {
-		for _, kind := range suiteKinds(i, tuftest.Kinds) {
+		for _, kind := range suiteKinds(i) {
 			t.Run(fmt.Sprint(role, " in ", kind), func(t *testing.T) {
 				t.Parallel()
 				w := newWorldIn(t, kind, tuftest.RepoOptions{Life: 100 * 24 * time.Hour})

@@ -133,7 +133,7 @@ func TestSuiteSignaturesThatDoNotCount(t *testing.T) {
 	entry := 0
 	for _, role := range []string{"root", "timestamp", "snapshot", "targets"} {
 		for _, sig := range []string{"", "00", strings.Repeat("ab", 64)} {
-			for _, kind := range suiteKinds(entry, tuftest.Kinds) {
+			for _, kind := range suiteKinds(entry) {
 				t.Run(fmt.Sprintf("%s with %q in %s", role, sig, kind), func(t *testing.T) {
 					t.Parallel()
 					w := newWorldIn(t, kind, tuftest.RepoOptions{})

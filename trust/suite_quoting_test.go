@@ -17,7 +17,7 @@ import (
 func TestSuiteQuotedRoleNames(t *testing.T) {
 	t.Parallel()
 	for i, role := range []string{"?", "#", "/role", "../role", "a/b", "..", "%2e", "a b+c&d;e", "ä\u2028"} {
-		for _, kind := range suiteKinds(i, tuftest.Kinds) {
+		for _, kind := range suiteKinds(i) {
 			t.Run(fmt.Sprintf("%q in %s", role, kind), func(t *testing.T) {
 				t.Parallel()
 				w := newWorldIn(t, kind, tuftest.RepoOptions{})

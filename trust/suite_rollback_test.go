@@ -96,7 +96,7 @@ func TestSuiteSnapshotIsNotAskedAgain(t *testing.T) {
 func TestSuiteFastForwardRecovery(t *testing.T) {
 	t.Parallel()
 	for i, role := range []string{"timestamp", "snapshot", "targets"} {
-		for _, kind := range suiteKinds(i, tuftest.Kinds) {
+		for _, kind := range suiteKinds(i) {
 			t.Run(fmt.Sprint(role, " in ", kind), func(t *testing.T) {
 				t.Parallel()
 				w := newWorldIn(t, kind, tuftest.RepoOptions{})

@@ -63,7 +63,7 @@ func TestSuiteRootRotation(t *testing.T) {
 		{name: "the old threshold is missed", roots: []signedAs{{[]int{1, 2, 3}, 2, []int{1, 2}}, {[]int{1, 2, 3}, 1, []int{1}}}, refused: true, got: 1, need: 2},
 	}
 	for i, tt := range tests {
-		for _, kind := range suiteKinds(i, tuftest.Kinds) {
+		for _, kind := range suiteKinds(i) {
 			t.Run(fmt.Sprint(tt.name, " in ", kind), func(t *testing.T) {
 				t.Parallel()
 				w := newWorldIn(t, kind, tuftest.RepoOptions{})
@@ -122,7 +122,7 @@ func TestSuiteRoleRotation(t *testing.T) {
 		{"3 of 5: 2 3 4", signedAs{five, 3, []int{2, 3, 4}}, -1},
 	}
 	for i, tt := range tests {
-		for _, kind := range suiteKinds(i, tuftest.Kinds) {
+		for _, kind := range suiteKinds(i) {
 			t.Run(fmt.Sprint(tt.name, " in ", kind), func(t *testing.T) {
 				t.Parallel()
 				w := newWorldIn(t, kind, tuftest.RepoOptions{})
@@ -195,7 +195,7 @@ func TestSuiteRootChain(t *testing.T) {
 			kind: trust.ErrMismatch, want: trust.VerificationError{Role: "root", Version: 2},
 		},
 	})
-	for _, kind := range suiteKinds(2, tuftest.Kinds) {
+	for _, kind := range suiteKinds(2) {
 		t.Run(fmt.Sprint("expired on the way in ", kind), func(t *testing.T) {
 			t.Parallel()
 			w := newWorldIn(t, kind, tuftest.RepoOptions{})

@@ -46,7 +46,7 @@ type rule struct {
 func holdRules(t *testing.T, rules []rule) {
 	t.Helper()
 	for i, r := range rules {
-		for _, kind := range suiteKinds(i, tuftest.Kinds) {
+		for _, kind := range suiteKinds(i) {
 			t.Run(fmt.Sprint(r.name, " in ", kind), func(t *testing.T) {
 				t.Parallel()
 				r.hold(t, kind)
