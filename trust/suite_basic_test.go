@@ -214,7 +214,9 @@ func TestSuiteRoleIsRefused(t *testing.T) {
 				next(w)
 				w.ForgeAlone(role, func(signed map[string]any) { signed["version"] = 9 })
 			},
-			kind: trust.ErrMismatch, accepted: withRoot(role),
+			kind:     trust.ErrMismatch,
+			want:     trust.VerificationError{Want: map[string]int64{"team": 2}[role]},
+			accepted: withRoot(role),
 		}
 	})...)
 	for _, field := range []string{"hashes", "length"} {

@@ -1,0 +1,373 @@
+package trust_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/internal/tuftest"
+	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
+)
+
+// Rules of the client that the attacks and the tables of the suite do not reach; the
+// list of all is in docs/security.md.
+
+// What was valid years ago is, at that time.
+func TestTimeOfARefreshIsGiven(t *testing.T) {
+	t.Parallel()
+	past := time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC)
+	w := newWorld(t, tuftest.RepoOptions{Now: past})
+	w.now = past.Add(time.Hour)
+	w.mustRefresh()
+}
+
+// A root with other keys for targets takes the file away that was parsed before, as it
+// takes any other.
+func TestParsedTargetsIsJudgedByTheNewRoot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	client := w.client()
+	for range 2 {
+		if _, err := client.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.publish()
+	}
+	w.Touch("root")
+	w.Publish()
+	w.Forge("root", func(signed map[string]any) {
+		roleOf(signed, "targets")["keyids"] = roleOf(signed, "snapshot")["keyids"]
+	})
+	w.out()
+	_, err := client.Refresh(t.Context())
+	if e := refused(t, err, trust.ErrThreshold); e.Role != "targets" {
+		t.Errorf("evidence %+v", e)
+	}
+}
+
+// Max-stale is for timestamp and snapshot: root and targets that have expired are
+// refused, and targets is not stored.
+func TestExpiredTargetsAreNotStoredUnderMaxStale(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.SetExpiry("targets", w.now.Add(-time.Minute))
+	w.publish()
+	before := w.stateFiles()
+	_, err := w.refresh(func(o *trust.Options) { o.MaxStale = time.Hour })
+	if e := refused(t, err, trust.ErrExpired); e.Role != "targets" {
+		t.Errorf("evidence %+v", e)
+	}
+	w.stored(before, []string{"root", "timestamp", "snapshot"}, nil)
+}
+
+// A length that signed metadata states is no reason to read more than the limit of
+// the role, and no more than that length is read.
+func TestStatedLengthsAreHeldToTheLimit(t *testing.T) {
+	t.Parallel()
+	stated := func(w *world) trust.Limits { return trust.Limits{} }
+	tests := map[string]struct {
+		limits func(w *world) trust.Limits
+		longer string // role whose file is longer than is stated
+		ask    string
+	}{
+		"snapshot":                                 {func(w *world) trust.Limits { return trust.Limits{Snapshot: int64(len(w.Data("snapshot")) - 1)} }, "", ""},
+		"targets":                                  {func(w *world) trust.Limits { return trust.Limits{Targets: int64(len(w.Data("targets")) - 1)} }, "", ""},
+		"a delegated role":                         {func(w *world) trust.Limits { return trust.Limits{Targets: int64(len(w.Data("large")) - 1)} }, "", "large/file"},
+		"a snapshot longer than is stated":         {stated, "snapshot", ""},
+		"targets longer than is stated":            {stated, "targets", ""},
+		"a delegated role longer than is stated":   {stated, "large", "large/file"},
+		"a target file that is longer than stated": {stated, "file", "file"},
+	}
+	for name, tt := range tests {
+		w := newWorldIn(t, tuftest.InDir, tuftest.RepoOptions{})
+		w.Delegate("targets", "large", []string{"large/*"}, false)
+		w.AddEntry("large", "large/file", 1, hexHash, strings.Repeat("x", 2000))
+		w.AddTarget("file", []byte("x"))
+		w.edit = func(files map[string][]byte) {
+			for title := range files {
+				if tt.longer == "file" && strings.HasPrefix(title, "targets/") || tt.longer != "file" && tt.longer != "" && title == w.Title(tt.longer) {
+					files[title] = append(bytes.Clone(files[title]), ' ')
+				}
+			}
+		}
+		w.publish()
+		view, err := w.refresh(func(o *trust.Options) { o.Limits = tt.limits(w) })
+		switch {
+		case err == nil && tt.ask == "file":
+			_, _, err = view.Get(t.Context(), "file")
+		case err == nil && tt.ask != "":
+			err = lookup(t, view, tt.ask)
+		}
+		if !errors.Is(err, fetcher.ErrLimit) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// That keys were replaced once says nothing about what was seen since. Neither does a
+// key that a new root lists under another name, or twice. (A timestamp whose key has
+// another name does not verify any more, and is not what was seen.)
+func TestWhatIsNoNewKeyForgetsNothing(t *testing.T) {
+	t.Parallel()
+	renamed := func(key *tuftest.Key) *tuftest.Key {
+		same := *key
+		same.ID = strings.Repeat("1", 64)
+		return &same
+	}
+	for name, change := range map[string]func(w *world, role string){
+		"an earlier rotation": func(*world, string) {},
+		"another name":        func(w *world, role string) { w.SetKeys(role, []*tuftest.Key{renamed(w.Keys(role)[0])}, 1) },
+		"listed twice":        func(w *world, role string) { w.SetKeys(role, append(w.Keys(role), renamed(w.Keys(role)[0])), 1) },
+	} {
+		for _, role := range []string{"timestamp", "snapshot"} {
+			if name == "another name" && role == "timestamp" {
+				continue
+			}
+			w := newWorld(t, tuftest.RepoOptions{})
+			w.RotateKey(role)
+			w.publish()
+			w.mustRefresh()
+			old := w.Fork()
+			w.publish()
+			w.mustRefresh()
+			before := w.stateFiles()
+			w.Repo = old
+			change(w, role)
+			w.SetVersion("timestamp", old.Version("timestamp"))
+			w.publish()
+			_, err := w.refresh()
+			if !errors.Is(err, trust.ErrRollback) {
+				t.Errorf("%s of %s: %v", name, role, err)
+			}
+			if w.stateFiles()["timestamp.json"] != before["timestamp.json"] {
+				t.Errorf("%s of %s: the stored timestamp has changed", name, role)
+			}
+		}
+	}
+}
+
+// Whoever can write to the state directory and holds no key can write a stored root
+// in another form: it is read as strictly as a served one.
+func TestStoredRootsAreReadStrictly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.RotateKey("root")
+	w.publish()
+	w.mustRefresh()
+	w.writeState("roots/2.root.json", bytes.Replace(w.Roots()[1], []byte(`"signed":`), []byte(`"signed":{},"signed":`), 1))
+	_, err := w.refresh()
+	refused(t, err, trust.ErrWrongRoot)
+}
+
+// Nothing is written where expired metadata is allowed: not what was accepted, not
+// that it was, not the roles that were read.
+func TestAllowExpiredWritesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.pack.NoInline = true
+	withTeam(w)
+	w.AddTarget("revocations.json", revoke(t, 1))
+	w.publish()
+	w.mustRefresh()
+	before := w.stateFiles()
+	allow := func(o *trust.Options) { o.AllowExpired = true }
+	for range 2 {
+		w.now = w.now.Add(time.Hour)
+		view := w.mustRefresh(allow)
+		if err := lookup(t, view, "team/file"); err != nil {
+			t.Error(err)
+		}
+		if _, err := view.Revocations(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if !maps.Equal(before, w.stateFiles()) {
+			t.Errorf("written: %v, before %v", sorted(w.stateFiles()), sorted(before))
+		}
+		w.publish()
+	}
+}
+
+// The slack of five minutes is behind the latest success there was, not behind the
+// last one, which could creep back.
+func TestClockDoesNotCreepBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.mustRefresh()
+	w.now = w.now.Add(-4 * time.Minute)
+	w.publish()
+	w.mustRefresh()
+	w.now = w.now.Add(-4 * time.Minute)
+	w.publish()
+	_, err := w.refresh()
+	refused(t, err, trust.ErrClock)
+}
+
+// A refresh that another process has overtaken asks its source once more, and takes
+// the state of the other for nothing but an older answer.
+func TestOvertakenAsksAgain(t *testing.T) {
+	t.Parallel()
+	for _, forged := range []bool{false, true} {
+		w := newWorld(t, tuftest.RepoOptions{})
+		requests := 0
+		w.at.before = func() {
+			requests++
+			next := w.Fork()
+			if requests == 1 {
+				next.Publish()
+				next.Publish()
+				_, err := w.clientOf(w.RootBytes(), func(o *trust.Options) { o.Source = dirSource(t, next.Files()) }).Refresh(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+			} else {
+				next.SetVersion("timestamp", 7)
+				next.SetVersion("snapshot", 7)
+				next.Publish()
+				if forged {
+					next.SignAs("timestamp", tuftest.NewKey(t, tuftest.Ed25519))
+				}
+				w.put(next.Files())
+			}
+		}
+		view, err := w.refresh()
+		if forged {
+			refused(t, err, trust.ErrThreshold)
+			continue
+		}
+		if err != nil || view.Status().Timestamp.Version != 7 {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// A copy in the layout of docker/attest is none: nothing in it says which roots it has.
+func TestCopyOfTheOlderLayout(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	_, err := h.from(copyOf(t, without(h.v5, "targets/"), func(o *tuftest.PackOptions) {
+		o.NoInline = true
+		o.Edit = func(m map[string]any) {
+			delete(m, "artifactType")
+			delete(m, "annotations")
+			for _, layer := range m["layers"].([]any) {
+				annotations := layer.(map[string]any)["annotations"].(map[string]any)
+				title := fmt.Sprint(annotations["org.opencontainers.image.title"])
+				layer.(map[string]any)["annotations"] = map[string]any{"tuf.io/filename": strings.TrimPrefix(title, "metadata/")}
+			}
+		}
+	}))
+	if !errors.Is(err, ociremote.ErrForeign) || !strings.Contains(err.Error(), "docker/attest") || !trust.IsAbsent(err) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A copy that lacks the newest root is older only if that is what it is refused for: a
+// timestamp that has expired stays one.
+func TestCopyWithoutTheNewestRootThatHasExpired(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.Touch("root")
+	w.publish()
+	w.mustRefresh()
+	w.SetExpiry("timestamp", w.now)
+	w.PublishTimestamp()
+	_, err := w.from(copyOf(t, without(w.Files(), "/2.root.json")))
+	if e := refused(t, err, trust.ErrExpired); e.Role != "timestamp" || e.Version != 3 {
+		t.Errorf("evidence %+v", e)
+	}
+}
+
+// Only a role of the name revocations may deny: another one that is delegated the same
+// pattern answers nothing, whether there is such a role or not, and is warned of.
+func TestOtherRoleMayNotDeny(t *testing.T) {
+	t.Parallel()
+	for _, beside := range []bool{false, true} {
+		w := newWorld(t, tuftest.RepoOptions{})
+		w.Delegate("targets", "team", []string{"revocations/*"}, false)
+		w.AddTargetTo("team", "revocations/x.json", []byte("evil"))
+		if beside {
+			w.Delegate("targets", "revocations", []string{"revocations/*"}, false)
+		}
+		w.publish()
+		view := w.mustRefresh()
+		refused(t, lookup(t, view, "revocations/x.json"), trust.ErrTargetNotFound)
+		if warnings := fmt.Sprint(view.Status().Warnings); !strings.Contains(warnings, `"team" lists the reserved name`) {
+			t.Errorf("warnings %s", warnings)
+		}
+	}
+}
+
+// A role is asked for once in a view, whatever comes of it: refused for what it is,
+// refused by its delegator, or not given while a list is made.
+func TestRoleIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		spoil func(w *world)
+		use   func(t *testing.T, view *trust.View)
+	}{
+		"refused": {
+			func(w *world) {
+				w.edit = func(files map[string][]byte) { files[w.Title("team")] = bytes.Repeat([]byte(" "), len(w.Data("team"))) }
+			},
+			func(t *testing.T, view *trust.View) {
+				for range 2 {
+					refused(t, lookup(t, view, "team/file"), trust.ErrMismatch)
+				}
+			},
+		},
+		"refused by a delegator": {
+			func(w *world) { w.SignAs("team", tuftest.NewKey(t, tuftest.Ed25519)) },
+			func(t *testing.T, view *trust.View) {
+				for range 2 {
+					refused(t, lookup(t, view, "team/file"), trust.ErrThreshold)
+				}
+			},
+		},
+		"not given": {
+			func(w *world) {
+				w.place.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+					if strings.HasSuffix(r.URL.Path, "team.json") {
+						http.Error(rw, "no", http.StatusForbidden)
+						return
+					}
+					next.ServeHTTP(rw, r)
+				})
+			},
+			func(t *testing.T, view *trust.View) {
+				if targets, err := view.List(t.Context()); len(targets) > 0 || err == nil {
+					t.Errorf("listed %v, %v", targets, err)
+				}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorldIn(t, tuftest.OverHTTP, tuftest.RepoOptions{})
+			withTeam(w)
+			w.Delegate("targets", "last", []string{"team/*"}, false)
+			for i := range 5 {
+				w.AddTargetTo("last", fmt.Sprint("team/", i), []byte("x"))
+			}
+			w.Publish()
+			tt.spoil(w)
+			w.out()
+			view := w.mustRefresh()
+			times := 0
+			for _, file := range w.askedOf(func() { tt.use(t, view) }) {
+				if file == "1.team.json" {
+					times++
+				}
+			}
+			if times != 1 {
+				t.Errorf("asked %d times", times)
+			}
+		})
+	}
+}
