@@ -2,6 +2,8 @@ package trust_test
 
 import (
 	"bytes"
+	"crypto/sha512"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -369,5 +371,157 @@ func TestRoleIsAskedForOnce(t *testing.T) {
 				t.Errorf("asked %d times", times)
 			}
 		})
+	}
+}
+
+// A stored file of targets that is signed, but is not the one that the stored snapshot
+// names, as after a crash between the two, is not used.
+func TestStoredTargetsOfAnotherSnapshot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	old := w.Data("targets")
+	w.AddTarget("file", []byte("x"))
+	w.publish()
+	w.mustRefresh()
+	w.writeState("targets.json", old)
+	if _, err := w.client().Load(t.Context()); !errors.Is(err, trust.ErrNoState) {
+		t.Errorf("error %v", err)
+	}
+	if err := lookup(t, w.mustRefresh(), "file"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A file may lie under any one of the hashes that its entry lists; an entry without a
+// name has none.
+func TestWhereTargetFilesLie(t *testing.T) {
+	t.Parallel()
+	w := newWorldIn(t, tuftest.InDir, tuftest.RepoOptions{})
+	w.AddTarget("file", []byte("hello"))
+	w.AddEntry("targets", "", 5, hexHash, nil)
+	w.Publish()
+	long := sha512.Sum512([]byte("hello"))
+	w.Forge("targets", func(signed map[string]any) {
+		hashes := signed["targets"].(map[string]any)["file"].(map[string]any)["hashes"].(map[string]any)
+		hashes["sha512"] = hex.EncodeToString(long[:])
+	})
+	w.edit = func(files map[string][]byte) {
+		maps.DeleteFunc(files, func(title string, _ []byte) bool { return strings.HasPrefix(title, "targets/") })
+		files["targets/"+hex.EncodeToString(long[:])+".file"] = []byte("hello")
+	}
+	w.out()
+	w.wantFile("file", "hello")
+	_, err := w.get("")
+	refused(t, err, trust.ErrMalformed)
+}
+
+// A source can have roots without end; they are looked through so far.
+func TestFindRootEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorldIn(t, tuftest.InDir, tuftest.RepoOptions{})
+	w.edit = func(files map[string][]byte) {
+		for version := range int64(1100) {
+			files[fmt.Sprintf("metadata/%d.root.json", version+1)] = []byte("x")
+		}
+		files["metadata/1090.root.json"] = w.RootBytes()
+	}
+	w.out()
+	_, err := trust.FindRoot(t.Context(), w.source(), nil, tuftest.Digest(w.RootBytes()), trust.Limits{})
+	refused(t, err, trust.ErrWrongRoot)
+}
+
+// That a source lacks the pinned root tells only what bad signatures come of: what went
+// back went back.
+func TestRollbackOfASourceWithoutThePin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	old := w.Files()
+	delete(old, "metadata/1.root.json")
+	w.publish()
+	w.mustRefresh()
+	w.put(old)
+	_, err := w.refresh()
+	refused(t, err, trust.ErrRollback)
+}
+
+// A part of a repository lacks no role that was asked for.
+func TestFilesForARoleThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.Delegate("targets", "middle", []string{"a/*"}, false)
+	w.Delegate("middle", "deep", []string{"a/*"}, false)
+	w.edit = func(files map[string][]byte) { delete(files, "metadata/1.deep.json") }
+	w.publish()
+	_, err := w.mustRefresh().FilesFor(t.Context(), nil, []string{"deep"})
+	if e := refused(t, err, trust.ErrStaleCopy); e.Role != "deep" {
+		t.Errorf("evidence %+v", e)
+	}
+}
+
+// A trust that says nothing about it asks for everything, strictly.
+func TestDefaultRequirement(t *testing.T) {
+	t.Parallel()
+	var e trust.Entry
+	if got := fmt.Sprint(e.Required(), e.Level()); got != "[mapping signature]strict" {
+		t.Errorf("a trust without a requirement asks for %s", got)
+	}
+	e.Require, e.MinLevel = []string{trust.RequireMapping}, "audit"
+	if got := fmt.Sprint(e.Required(), e.Level()); got != "[mapping]audit" {
+		t.Errorf("a trust with a requirement asks for %s", got)
+	}
+}
+
+// The longest mirror decides in whatever order maps are given.
+func TestCanonicalInAnyOrder(t *testing.T) {
+	t.Parallel()
+	all := mapsOf(t, "reg.local/a=one.io", "reg.local/a/b=two.io", "reg.local=three.io")
+	for range all {
+		all = append(all[1:], all[0])
+		if got := trust.Canonical("reg.local/a/b/c", all); got != "two.io/c" {
+			t.Errorf("%v: %s", all, got)
+		}
+	}
+}
+
+// With a fork the bundle of the source is not that of the view.
+func TestBundleOfAFork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	if view := w.mustRefresh(); view.Bundle() == nil {
+		t.Error("the view has no bundle")
+	}
+	w.ForgeAlone("timestamp", func(signed map[string]any) { signed["expires"] = "2030-02-01T00:00:00Z" })
+	w.out()
+	if view := w.mustRefresh(); view.Status().Fork == nil || view.Bundle() != nil {
+		t.Errorf("fork %v, bundle %v", view.Status().Fork, view.Bundle())
+	}
+}
+
+// Whatever happens while foreign bytes are processed is an error.
+func TestPanicIsAnError(t *testing.T) {
+	t.Parallel()
+	err := trust.Guard("team", func() error { panic("x") })
+	if e := refused(t, err, trust.ErrMalformed); e.Role != "team" {
+		t.Errorf("evidence %+v", e)
+	}
+}
+
+// The same bytes as another role have to be signed for that one too.
+func TestSameBytesAsAnotherRole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	for _, role := range []string{"a", "b"} {
+		w.Delegate("targets", role, []string{role + "/*"}, false)
+		w.AddTargetTo("a", role+"/file", []byte("x"))
+	}
+	w.Publish()
+	w.Tamper("b", func([]byte) []byte { return w.Data("a") })
+	w.out()
+	view := w.mustRefresh()
+	if err := lookup(t, view, "a/file"); err != nil {
+		t.Error(err)
+	}
+	if e := refused(t, lookup(t, view, "b/file"), trust.ErrThreshold); e.Role != "b" {
+		t.Errorf("evidence %+v", e)
 	}
 }
