@@ -2,15 +2,21 @@ package trust_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
 
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/internal/tuftest"
@@ -523,5 +529,46 @@ func TestSameBytesAsAnotherRole(t *testing.T) {
 	}
 	if e := refused(t, lookup(t, view, "b/file"), trust.ErrThreshold); e.Role != "b" {
 		t.Errorf("evidence %+v", e)
+	}
+}
+
+// moving is a repository that is replaced each time its snapshot is asked for, which is
+// lost with it.
+type moving struct {
+	*counted
+	mu    sync.Mutex
+	w     *world
+	times int // left
+}
+
+func (m *moving) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.times > 0 && desc.Digest.String() == tuftest.Digest(m.w.Data("snapshot")) {
+		m.times--
+		m.w.publish()
+		return nil, errdef.ErrNotFound
+	}
+	return m.counted.Fetch(ctx, desc)
+}
+
+// A refresh that finds its bundle replaced starts again, once.
+func TestReplacedUnderARefresh(t *testing.T) {
+	t.Parallel()
+	for _, times := range []int{1, 100} {
+		w := newWorld(t, tuftest.RepoOptions{})
+		w.pack.NoInline = true
+		w.publish()
+		m := &moving{counted: w.at, w: w, times: times}
+		view, err := w.refresh(func(o *trust.Options) { o.Source = trust.RepositorySource(m, channel) })
+		if times > 1 {
+			if !errors.Is(err, fetcher.ErrMoved) || w.at.requests() > 20 {
+				t.Errorf("%d requests, %v", w.at.requests(), err)
+			}
+			continue
+		}
+		if err != nil || versions(view) != w.published() {
+			t.Errorf("%v, want %s", err, w.published())
+		}
 	}
 }
