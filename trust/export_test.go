@@ -35,3 +35,6 @@ var Spread = spread
 
 // PublicKey checks a public key of a metadata file.
 var PublicKey = publicKey
+
+// Guard runs what calls go-tuf.
+var Guard = guard
