@@ -57,6 +57,24 @@ func (r *Repo) Tamper(name string, edit func(data []byte) []byte) {
 	r.relink(name)
 }
 
+// Forced puts a file in the place of a role's published one, signs it with the role's
+// keys as far as it has a signed part of which a signature is possible, and makes
+// snapshot and timestamp name it.
+func (r *Repo) Forced(name string, data []byte) {
+	r.t.Helper()
+	if file, err := rawNumbers(data); err == nil {
+		published, err := rawNumbers(r.Data(name))
+		if err != nil {
+			r.t.Fatalf("role %q: %v", name, err)
+		}
+		if signed, err := envelope(file["signed"], r.signers(name, published)); err == nil && file["signed"] != nil {
+			data = signed
+		}
+	}
+	r.replace(name, data)
+	r.relink(name)
+}
+
 // Signature is one signature of a file, as metadata writes it.
 type Signature struct {
 	KeyID string `json:"keyid"`

@@ -31,17 +31,17 @@ func NewStatesRepo(t testing.TB) *Repo {
 	r := NewRepo(t, RepoOptions{Keys: 2, Threshold: 2})
 	r.Delegate("targets", "team", []string{"team/*"}, false)
 	r.DelegateBins("targets", "images", 2)
-	r.say(Earlier)
+	r.Say(Earlier)
 	r.Publish()
 	r.earlier = r.Fork()
 	r.RotateKey("snapshot")
-	r.say(Now)
+	r.Say(Now)
 	r.Publish()
 	return r
 }
 
-// say lets every role of a repository for States say something, from the next Publish on.
-func (r *Repo) say(what string) {
+// Say lets every role of a repository for States say something, from the next Publish on.
+func (r *Repo) Say(what string) {
 	r.t.Helper()
 	r.AddTarget(StatesFile, []byte(what))
 	r.AddTarget(StatesOther, []byte(what+what))
@@ -65,7 +65,7 @@ func (r *Repo) Next() *Repo {
 		}
 		next.writeRoot()
 	}
-	next.say(Later)
+	next.Say(Later)
 	next.Publish()
 	r.next = next
 	return next
@@ -75,7 +75,7 @@ func (r *Repo) Next() *Repo {
 func (r *Repo) later() *Repo {
 	r.t.Helper()
 	later := r.Fork()
-	later.say(Later)
+	later.Say(Later)
 	later.Publish()
 	return later
 }
@@ -84,7 +84,7 @@ func (r *Repo) later() *Repo {
 func (r *Repo) evil() *Repo {
 	r.t.Helper()
 	evil := r.Fork()
-	evil.say(Evil)
+	evil.Say(Evil)
 	evil.Publish()
 	return evil
 }

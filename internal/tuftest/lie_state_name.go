@@ -86,11 +86,16 @@ func nameStates() []Lie {
 		graph("target-of-an-absurd-length", func(r *Repo) {
 			r.AddEntry("targets", "odd/file", lastVersion, Digest([]byte(Evil))[len("sha256:"):], nil)
 		}),
-		forging("target-of-no-known-hash", withKeys("targets"), func(r *Repo) {
-			r.Forge("targets", func(s map[string]any) {
+		Lie{Name: "target-of-no-known-hash", Keys: withKeys("targets"), Tell: func(t testing.TB, p *Place, repo *Repo) {
+			t.Helper()
+			later := told(t, repo).later()
+			later.Forge("targets", func(s map[string]any) {
 				s["targets"].(map[string]any)[StatesFile].(map[string]any)["hashes"] = map[string]any{"rot13": "00"}
 			})
-		}),
+			files := later.Files()
+			files["targets/00."+StatesFile] = []byte(Evil)
+			p.Put(files, PackOptions{})
+		}},
 	)
 }
 

@@ -51,7 +51,7 @@ func (r *Repo) stranger(roots int) *Repo {
 	other := NewRepo(r.t, RepoOptions{Keys: 2, Threshold: 2})
 	other.Delegate("targets", "team", []string{"team/*"}, false)
 	other.DelegateBins("targets", "images", 2)
-	other.say(Evil)
+	other.Say(Evil)
 	for range roots {
 		other.Touch("root")
 		other.Publish()

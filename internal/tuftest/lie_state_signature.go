@@ -69,7 +69,7 @@ func signatureStates() []Lie {
 func (r *Repo) evilIn(label string) *Repo {
 	r.t.Helper()
 	evil := r.Fork()
-	evil.say(Later)
+	evil.Say(Later)
 	switch label {
 	case "targets":
 		evil.AddTarget(StatesFile, []byte(Evil))
