@@ -314,3 +314,49 @@ func changedFiles(before, after map[string]string) []string {
 	slices.Sort(names)
 	return names
 }
+
+// Every odd value at every position of every file, signed where that is possible: what
+// the pre-check refuses a refresh refuses as well, whatever else reads the file, and
+// what it takes ends in the truth or in a refusal with evidence.
+func TestStatesWithOddValues(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	honest := tuftest.NewStatesRepo(t)
+	n := 0
+	for _, name := range roleLabels {
+		role, _ := label(name)
+		tuftest.EveryPosition(t, honest.Data(role), func(path []string, _ any, with func(string) []byte) {
+			for _, odd := range tuftest.OddValues() {
+				if n++; n%oddStride != 0 {
+					continue
+				}
+				w.Repo = honest.Fork()
+				w.Forced(role, with(odd.Text))
+				w.out()
+				malformed := trust.Precheck(role, w.Data(role)) != nil
+				view, err := w.refresh(func(o *trust.Options) { o.StateDir = "" })
+				errs := []error{err}
+				if err == nil {
+					for name, answer := range answers(t, view) {
+						errs = append(errs, answer.err)
+						if answer.err == nil && answer.says != tuftest.Now {
+							t.Errorf("%s of %s, %s: %s says %q", strings.Join(path, "."), role, odd.Name, name, answer.says)
+						}
+					}
+				}
+				isMalformed := func(err error) bool {
+					v, ok := errors.AsType[*trust.VerificationError](err)
+					return ok && v.Kind == trust.ErrMalformed && v.Role == role
+				}
+				if malformed && !slices.ContainsFunc(errs, isMalformed) {
+					t.Errorf("%s of %s, %s: %v", strings.Join(path, "."), role, odd.Name, errs)
+				}
+				for _, err := range errs {
+					if _, ok := errors.AsType[*trust.VerificationError](err); err != nil && !ok && !errors.Is(err, fetcher.ErrLimit) {
+						t.Errorf("%s of %s, %s: %v", strings.Join(path, "."), role, odd.Name, err)
+					}
+				}
+			}
+		})
+	}
+}
