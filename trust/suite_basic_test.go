@@ -188,7 +188,7 @@ func TestSuiteRoleIsRefused(t *testing.T) {
 			name:   "without its signature",
 			broken: func(w *world) { next(w); w.Unsign(role, 0) },
 			kind:   trust.ErrThreshold, want: trust.VerificationError{Need: 1},
-			accepted: withRoot(role),
+			accepted: upTo(role),
 		}
 	})...)
 	rules = append(rules, each(allRoles, func(role string) rule {
@@ -196,14 +196,14 @@ func TestSuiteRoleIsRefused(t *testing.T) {
 			name:   "signed by another role's key",
 			broken: func(w *world) { next(w); w.SignAs(role, w.Keys(other(role))...) },
 			kind:   trust.ErrThreshold, want: trust.VerificationError{Need: 1},
-			accepted: withRoot(role),
+			accepted: upTo(role),
 		}
 	})...)
 	rules = append(rules, each(allRoles, func(role string) rule {
 		return rule{
 			name:   "of another type",
 			broken: func(w *world) { next(w); w.Forge(role, func(signed map[string]any) { signed["_type"] = "mirrors" }) },
-			kind:   trust.ErrMalformed, accepted: withRoot(role),
+			kind:   trust.ErrMalformed, accepted: upTo(role),
 		}
 	})...)
 	rules = append(rules, each([]string{"root", "snapshot", "targets", "team"}, func(role string) rule {
@@ -216,7 +216,7 @@ func TestSuiteRoleIsRefused(t *testing.T) {
 			},
 			kind:     trust.ErrMismatch,
 			want:     trust.VerificationError{Want: map[string]int64{"team": 2}[role]},
-			accepted: withRoot(role),
+			accepted: upTo(role),
 		}
 	})...)
 	for _, field := range []string{"hashes", "length"} {
@@ -232,7 +232,7 @@ func TestSuiteRoleIsRefused(t *testing.T) {
 					})
 				},
 				kind:     trust.ErrMismatch,
-				accepted: withRoot(role),
+				accepted: upTo(role),
 			}
 		})...)
 	}
@@ -245,14 +245,14 @@ func TestSuiteRoleIsRefused(t *testing.T) {
 			},
 			kind:     trust.ErrThreshold,
 			want:     trust.VerificationError{Need: 1},
-			accepted: withRoot(role),
+			accepted: upTo(role),
 		}
 	})...)
 	holdRules(t, rules)
 }
 
 // withRoot is prefix after a new root.
-func withRoot(role string) []string {
+func upTo(role string) []string {
 	if role == "root" {
 		return []string{}
 	}
@@ -407,7 +407,7 @@ func TestSuiteUnknownFields(t *testing.T) {
 				w.Tamper(role, func(data []byte) []byte { return bytes.Replace(data, []byte(`["2",`), []byte(`["3",`), 1) })
 			},
 			kind: trust.ErrThreshold, want: trust.VerificationError{Need: 1},
-			accepted: withRoot(role),
+			accepted: upTo(role),
 		}
 	}))
 }

@@ -79,7 +79,7 @@ func TestSuiteThreshold(t *testing.T) {
 					w.Publish()
 				},
 				kind: trust.ErrThreshold, want: trust.VerificationError{Role: role, Got: 2, Need: 3},
-				accepted: withRoot(role), forgotten: forgotten, heal: heal,
+				accepted: upTo(role), forgotten: forgotten, heal: heal,
 			},
 			rule{
 				name: role + " with one key under many names",
@@ -96,7 +96,7 @@ func TestSuiteThreshold(t *testing.T) {
 					w.Publish()
 				},
 				kind: trust.ErrThreshold, want: trust.VerificationError{Role: role, Got: 1, Need: 3},
-				accepted: withRoot(role), forgotten: forgotten, heal: heal,
+				accepted: upTo(role), forgotten: forgotten, heal: heal,
 			},
 			rule{
 				name: role + " with one key named many times in its list",
@@ -109,7 +109,7 @@ func TestSuiteThreshold(t *testing.T) {
 					})
 				},
 				kind: trust.ErrThreshold, want: trust.VerificationError{Role: role, Got: 1, Need: 3},
-				accepted: withRoot(role), forgotten: forgotten, heal: heal,
+				accepted: upTo(role), forgotten: forgotten, heal: heal,
 			},
 			rule{
 				name: role + " with two signatures of one key",
@@ -204,7 +204,7 @@ func TestSuiteUnknownKeyType(t *testing.T) {
 				w.Publish()
 			},
 			kind:     trust.ErrMalformed,
-			accepted: withRoot(role), forgotten: []string{"timestamp", "snapshot"},
+			accepted: upTo(role), forgotten: []string{"timestamp", "snapshot"},
 			heal: func(w *world) { w.RotateKey(role); w.Touch("targets", "team") },
 		}
 	}))
