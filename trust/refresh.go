@@ -53,7 +53,8 @@ func (r *refresh) run(ctx context.Context) (*View, error) {
 		view, err := r.once(ctx)
 		switch {
 		case errors.Is(err, errOvertaken) && try < maxTries:
-			r.overtaken = true
+			// It begins anew, also its time: the other one may have begun much later.
+			r.overtaken, r.judge = true, r.c.judge()
 		case errors.Is(err, fetcher.ErrMoved) && !startedOver:
 			// The bundle was replaced in the middle: once more, with the new one.
 			startedOver, r.origin = true, nil

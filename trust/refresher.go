@@ -33,6 +33,7 @@ type Refresher struct {
 
 	mu   sync.RWMutex
 	view *View
+	seen time.Time // when view was refreshed
 }
 
 // NewRefresher refreshes once and returns an error if that fails; afterwards it
@@ -57,14 +58,18 @@ func NewRefresher(ctx context.Context, c *Client, o RefresherOptions) (*Refreshe
 }
 
 // View returns the newest verified view. ErrExpired once it has expired, beyond
-// the client's MaxStale, without a newer one. A view that is past its expiry but
+// the client's MaxStale, without a newer one; ErrClock if the clock was set back
+// behind its refresh, so that what has expired would be fresh again. A view that is past its expiry but
 // within MaxStale says so. Delegated roles are judged when they are used, so that
 // one that expires meanwhile is refused.
 func (r *Refresher) View() (*View, error) {
 	r.mu.RLock()
-	v := r.view
+	v, seen := r.view, r.seen
 	r.mu.RUnlock()
 	j := r.client.judge()
+	if err := checkClock(j.now, info{Success: seen}); err != nil {
+		return nil, err
+	}
 	stale, err := v.usable(j)
 	if err != nil {
 		return nil, err
@@ -83,7 +88,7 @@ func (r *Refresher) refresh(ctx context.Context) error {
 	if err == nil {
 		v.clock = r.client.judge
 		r.mu.Lock()
-		r.view = v
+		r.view, r.seen = v, v.judge.now.Round(0) // without the monotonic clock, which stands still while a machine sleeps
 		r.mu.Unlock()
 	}
 	if r.opts.OnRefresh != nil {
@@ -96,11 +101,25 @@ func (r *Refresher) run(ctx context.Context) {
 	defer close(r.done)
 	var err error
 	for {
-		if pause.For(ctx, spread(r.wait(err), r.opts.Jitter, rand.Float64())) != nil {
+		if r.pause(ctx, spread(r.wait(err), r.opts.Jitter, rand.Float64())) != nil {
 			return
 		}
 		err = r.refresh(ctx)
 	}
+}
+
+// pause waits, in steps of Min: timers stand still while a machine sleeps, and the
+// clock of the client tells that it did.
+func (r *Refresher) pause(ctx context.Context, wait time.Duration) error {
+	due := r.client.judge().now.Round(0).Add(wait)
+	for wait > 0 && r.client.judge().now.Before(due) {
+		step := min(wait, r.opts.Min)
+		if err := pause.For(ctx, step); err != nil {
+			return err
+		}
+		wait -= step
+	}
+	return ctx.Err()
 }
 
 // wait returns how long to wait for the next attempt.
