@@ -35,3 +35,12 @@ var Spread = spread
 
 // PublicKey checks a public key of a metadata file.
 var PublicKey = publicKey
+
+// MaxStoredRoots is how many roots a state may have.
+const MaxStoredRoots = maxStoredRoots
+
+// Directories of refreshes that found no other place, and what removes them.
+var (
+	MakeSpare       = makeSpare
+	RemoveTemporary = removeTemporary
+)

@@ -36,9 +36,9 @@ const (
 	lockName  = "lock"
 	lockRetry = 5 * time.Millisecond
 	maxInfo   = 1 << 20 // bytes of source.json
-	// The stored chain of roots, all together: thousands of years of roots of the
-	// usual life, or a hundred of the largest.
-	maxStoredRoots     = 10_000
+	// The stored chain of roots, all together: a root a week for a lifetime, or a
+	// hundred of the largest.
+	maxStoredRoots     = 4096
 	maxStoredRootBytes = 64 << 20
 )
 
@@ -153,24 +153,41 @@ func (s *dirStore) read() (*state, error) {
 
 func (s *dirStore) readRoots() (map[int64][]byte, error) {
 	roots, size := map[int64][]byte{}, 0
+	versions, err := s.rootVersions()
+	if err != nil {
+		return nil, err
+	}
+	for _, version := range versions {
+		data, err := s.readFile(s.limits.Root, "roots", rootFileName(version))
+		if err != nil {
+			return nil, err
+		}
+		if size += len(data); size > maxStoredRootBytes {
+			return nil, fmt.Errorf("%w: %s: more than %d bytes of roots", ErrState, s.file("roots"), maxStoredRootBytes)
+		}
+		roots[version] = data
+	}
+	return roots, nil
+}
+
+// rootVersions are those that have a file. Other files are left alone.
+func (s *dirStore) rootVersions() ([]int64, error) {
+	var versions []int64
 	err := eachName(s.file("roots"), func(name string) error {
 		number, ok := strings.CutSuffix(name, ".root.json")
 		version, err := strconv.ParseInt(number, 10, 64)
 		if !ok || err != nil || rootFileName(version) != name {
 			return nil
 		}
-		if roots[version], err = s.readFile(s.limits.Root, "roots", name); err != nil {
-			return err
-		}
-		if size += len(roots[version]); len(roots) > maxStoredRoots || size > maxStoredRootBytes {
-			return fmt.Errorf("%w: %s: more than %d roots, or %d bytes of them", ErrState, s.file("roots"), maxStoredRoots, maxStoredRootBytes)
+		if versions = append(versions, version); len(versions) > maxStoredRoots {
+			return fmt.Errorf("%w: %s: more than %d roots", ErrState, s.file("roots"), maxStoredRoots)
 		}
 		return nil
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return roots, err
+	return versions, err
 }
 
 func rootFileName(version int64) string { return strconv.FormatInt(version, 10) + ".root.json" }
