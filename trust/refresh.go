@@ -74,6 +74,8 @@ type refresh struct {
 	overtaken bool
 	// resolvedAgain: origin was resolved after the state had overtaken the first.
 	resolvedAgain bool
+	// outrun: origin was resolved before another process committed the state.
+	outrun bool
 
 	copied *Copy // what is read; nil: home
 	// older: the copy is older than the stored state, whose timestamp is taken for
@@ -139,6 +141,10 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 		return nil, failure
 	case r.overtaken && isOlder(failure):
 		return r.adopt(roots, base)
+	case r.outrun && errors.Is(failure, ErrThreshold):
+		// Of before a root that the other one has found, under keys that are replaced.
+		r.outrun, r.origin = false, nil
+		return nil, errOvertaken
 	default:
 		return nil, r.lineage(ctx, roots.pin(), failure)
 	}
@@ -232,6 +238,7 @@ func (r *refresh) commit(ctx context.Context, asRead *state, u *update, success 
 	}
 	return r.c.save(ctx, func(now *state) (*change, error) {
 		if !now.sameTrust(asRead) {
+			r.outrun = true
 			return nil, errOvertaken
 		}
 		return r.change(now, u, success), nil
