@@ -17,8 +17,9 @@ import (
 
 const (
 	// maxTries bounds how often a refresh starts again because another process
-	// committed first.
-	maxTries = 10
+	// committed first. Each time the state has moved on to what was published since,
+	// so that many need a publisher as fast as they are.
+	maxTries = 100
 	// successInterval is how much newer a success has to be to be written down
 	// when nothing else is.
 	successInterval = time.Minute
@@ -72,8 +73,6 @@ type refresh struct {
 	judge     judge
 	origin    *origin // opened once, also if the work starts again
 	overtaken bool
-	// resolvedAgain: origin was resolved after the state had overtaken the first.
-	resolvedAgain bool
 	// outrun: origin was resolved before another process committed the state.
 	outrun bool
 
@@ -139,12 +138,13 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 		return nil, errBehind
 	case r.copied != nil:
 		return nil, failure
-	case r.overtaken && isOlder(failure):
-		return r.adopt(roots, base)
-	case r.outrun && errors.Is(failure, ErrThreshold):
-		// Of before a root that the other one has found, under keys that are replaced.
+	case r.outrun && (isOlder(failure) || errors.Is(failure, ErrThreshold)):
+		// Of before what the other one has found, perhaps under keys that are replaced
+		// since. By now the source may have it as well.
 		r.outrun, r.origin = false, nil
 		return nil, errOvertaken
+	case r.overtaken && isOlder(failure):
+		return r.adopt(roots, base)
 	default:
 		return nil, r.lineage(ctx, roots.pin(), failure)
 	}
@@ -182,14 +182,9 @@ func isOlder(err error) bool {
 	return ok && e.Kind == ErrRollback && e.Role == tuf.TIMESTAMP
 }
 
-// adopt is for the state that another process has committed meanwhile: it is newer
-// than what this one found a moment before. By now the source may have it as well;
-// if it has not, the stored state is the answer.
+// adopt is for the state that another process has committed meanwhile, and that the
+// source does not have: the stored state is the answer.
 func (r *refresh) adopt(roots chain, base *state) (*View, error) {
-	if !r.resolvedAgain {
-		r.resolvedAgain, r.origin = true, nil
-		return nil, errOvertaken
-	}
 	s, err := verifyStored(roots, base, r.judge, r.c.parsed)
 	if errors.Is(err, errIncomplete) {
 		return nil, errOvertaken
