@@ -57,10 +57,15 @@ const crowdImage = "shop/api:1"
 
 func newCrowd(t *testing.T) *crowd {
 	t.Helper()
+	return newCrowdAt(t, t.TempDir())
+}
+
+func newCrowdAt(t *testing.T, home string) *crowd {
+	t.Helper()
 	c := &crowd{
 		t: t, registry: tuftest.NewRegistry(t, tuftest.RegistryOptions{ETag: true}),
 		repo: tuftest.NewRepo(t, tuftest.RepoOptions{Now: time.Now().UTC().Truncate(time.Second)}),
-		home: t.TempDir(), tufoci: binary(t), root: map[int]int{}, bundles: map[int]*tuftest.Bundle{},
+		home: home, tufoci: binary(t), root: map[int]int{}, bundles: map[int]*tuftest.Bundle{},
 	}
 	config := c.registry.PutBlob("shop/api", []byte("{}"))
 	manifest := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",`+
@@ -348,7 +353,7 @@ func TestKilledProcesses(t *testing.T) {
 		switch {
 		case killed%20 == 0:
 			c.answers(reads[killed/20%len(reads)])
-		case killed%150 == 1 && c.seen > 1:
+		case killed%150 == 1 && c.bundles[c.seen-1] != nil:
 			c.put(c.seen - 1)
 			if code, _, stderr := c.run(reads[0]...); code != 21 && code != 22 { // 22: by a key that is replaced
 				t.Errorf("killed %d times: an older state exits %d\n%s", killed, code, stderr)

@@ -72,6 +72,19 @@ func TestClockJumps(t *testing.T) {
 	}
 }
 
+// Small steps back do not add up: the last success is never an earlier one.
+func TestSuccessOnlyGoesForward(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.mustRefresh()
+	w.now = w.now.Add(-4 * time.Minute)
+	w.publish()
+	w.mustRefresh()
+	w.now = w.now.Add(-4 * time.Minute)
+	_, err := w.refresh()
+	refused(t, err, trust.ErrClock)
+}
+
 // A clock that was ahead once blocks until it is that late, which is before what was
 // accepted expires. Who cannot wait gives up what was seen, knowingly.
 func TestClockThatWasAhead(t *testing.T) {

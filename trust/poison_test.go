@@ -234,6 +234,9 @@ func TestPoisonedState(t *testing.T) {
 	tests["roots of another repository"] = test{want: trust.ErrWrongRoot, poison: func(p *poisoned) { p.writeState("roots/2.root.json", other.Roots()[1]) }}
 	tests["a newer timestamp alone"] = test{poison: func(p *poisoned) { p.writeState("timestamp.json", base.Data("timestamp")) }}
 	tests["a newer snapshot and an older timestamp"] = test{poison: func(p *poisoned) { p.writeState("snapshot.json", base.Data("snapshot")) }}
+	tests["another file in the cache"] = test{poison: func(p *poisoned) {
+		p.replace(p.blob(), func(path string) error { return os.WriteFile(path, []byte("y"), 0o600) })
+	}}
 	// What is left alone.
 	for name, file := range map[string]string{
 		"beside":              "notes.txt",

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -255,6 +256,28 @@ func TestReadOnlyState(t *testing.T) {
 	w.out()
 	_, err = client.Refresh(t.Context())
 	refused(t, err, trust.ErrRollback)
+}
+
+// A disk that is full is not taken for one that cannot be written: whoever fills it
+// would switch the protection from rollback off.
+func TestFullStateIsAnError(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.mustRefresh()
+	before := w.stateFiles()
+	w.publish()
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		client := w.client()
+		client.OnWriteStep(func(string, string) error { return full })
+		if _, err := client.Refresh(t.Context()); !errors.Is(err, full) {
+			t.Errorf("error %v, want %v", err, full)
+		}
+		if view, err := client.Load(t.Context()); err != nil || view.Status().Timestamp.Version != 1 || len(view.Status().Warnings) > 0 {
+			t.Errorf("what was seen before: error %v", err)
+		}
+		w.sameState(before)
+		before = w.stateFiles()
+	}
 }
 
 func TestReadOnlyDirectory(t *testing.T) {
