@@ -27,7 +27,7 @@ var layers = map[string][]string{
 	"keys":               {"metadata", "keys/token"},
 	"ceremony":           {"metadata", "internal/ownfile"},
 	"ociremote":          {"internal/ownfile", "internal/pause", "internal/syncdir"},
-	"fetcher":            {"ociremote"},
+	"fetcher":            {"ociremote", "internal/period"},
 	"material":           {},
 	"dct":                {},
 	"trust":              {"fetcher", "ociremote", "material", "internal/ownfile", "internal/pause", "internal/period", "internal/syncdir"},
@@ -47,6 +47,7 @@ var layers = map[string][]string{
 	"internal/notationsign":   {},
 	"cmd/tufoci":              {"cmd/tufoci/cli"},
 	"internal/tuftest":        {},
+	"internal/conformance":    {"fetcher", "ociremote", "trust"},
 	"e2e/bench":               {"ociremote", "trust"},
 	"e2e": {
 		"metadata", "ociremote", "trust", "publish", "material", "verify/notationdir", "doctor", "upkeep",
@@ -79,7 +80,8 @@ var homes = map[string][]string{
 	"github.com/spf13/pflag":                            {"cmd/tufoci/cli"},
 	"github.com/schollz/progressbar/v3":                 {"cmd/tufoci/cli"},
 	"github.com/prometheus/client_golang":               {"upkeep", "cmd/tufoci/cli"},
-	"github.com/olareg/olareg":                          {"internal/tuftest"},
+	"github.com/olareg/olareg":                          {"internal/tuftest", "internal/conformance"},
+	"go.uber.org/goleak":                                {"internal/tuftest"},
 	"github.com/google/go-containerregistry":            {"cmd/tufoci/cli"}, // the registry of the demo
 }
 

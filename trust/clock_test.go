@@ -1,13 +1,11 @@
 package trust_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
@@ -205,60 +203,4 @@ func (c *steppedClock) set(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = now
-}
-
-// Timers stand still while a machine sleeps. When it wakes up, what is due is done
-// within Min, and what has expired is refused at once. A clock that is set back does
-// not put the next refresh off.
-func TestRefresherOnAMachineThatSleeps(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, tuftest.RepoOptions{Life: 24 * time.Hour})
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		var mu sync.Mutex
-		slept := time.Duration(0)
-		sleep := func(d time.Duration) {
-			mu.Lock()
-			defer mu.Unlock()
-			slept += d
-		}
-		refreshes := 0
-		client := w.client(func(o *trust.Options) {
-			o.StateDir = ""
-			o.Now = func() time.Time {
-				mu.Lock()
-				defer mu.Unlock()
-				return w.now.Add(time.Since(start) + slept)
-			}
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		r, err := trust.NewRefresher(ctx, client, trust.RefresherOptions{OnRefresh: func(*trust.View, error) { refreshes++ }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		passes := func(d time.Duration) {
-			time.Sleep(d)
-			synctest.Wait()
-		}
-		passes(10 * time.Minute)
-		if refreshes != 1 {
-			t.Errorf("%d refreshes", refreshes)
-		}
-		sleep(10 * time.Hour)
-		passes(time.Minute)
-		if refreshes != 2 {
-			t.Errorf("%d refreshes after 10 hours of sleep", refreshes)
-		}
-		sleep(20 * 24 * time.Hour)
-		if _, err := r.View(); !errors.Is(err, trust.ErrExpired) {
-			t.Errorf("error %v", err)
-		}
-		sleep(-20*24*time.Hour - time.Minute)
-		passes(6 * time.Hour)
-		if refreshes < 3 {
-			t.Errorf("%d refreshes, the clock was set back", refreshes)
-		}
-		cancel()
-		<-r.Done()
-	})
 }

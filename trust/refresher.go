@@ -30,6 +30,7 @@ type Refresher struct {
 	client *Client
 	opts   RefresherOptions
 	done   chan struct{}
+	hurry  chan struct{} // a view that was asked for is past its expiry
 
 	mu   sync.RWMutex
 	view *View
@@ -49,7 +50,7 @@ func NewRefresher(ctx context.Context, c *Client, o RefresherOptions) (*Refreshe
 		o.Max = max(6*time.Hour, o.Min)
 	}
 	o.Jitter = min(max(o.Jitter, 0), 1)
-	r := &Refresher{client: c, opts: o, done: make(chan struct{})}
+	r := &Refresher{client: c, opts: o, done: make(chan struct{}), hurry: make(chan struct{}, 1)}
 	if err := r.refresh(ctx); err != nil {
 		return nil, err
 	}
@@ -59,9 +60,10 @@ func NewRefresher(ctx context.Context, c *Client, o RefresherOptions) (*Refreshe
 
 // View returns the newest verified view. ErrExpired once it has expired, beyond
 // the client's MaxStale, without a newer one; ErrClock if the clock was set back
-// behind its refresh, so that what has expired would be fresh again. A view that is past its expiry but
-// within MaxStale says so. Delegated roles are judged when they are used, so that
-// one that expires meanwhile is refused.
+// behind its refresh, so that what has expired would be fresh again. A view that is
+// past its expiry but within MaxStale says so. Delegated roles are judged when they
+// are used, so that one that expires meanwhile is refused. A view past its expiry is refreshed in the
+// background as soon as Min is over since the last attempt.
 func (r *Refresher) View() (*View, error) {
 	r.mu.RLock()
 	v, seen := r.view, r.seen
@@ -71,6 +73,12 @@ func (r *Refresher) View() (*View, error) {
 		return nil, err
 	}
 	stale, err := v.usable(j)
+	if stale || err != nil {
+		select {
+		case r.hurry <- struct{}{}:
+		default:
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -101,25 +109,34 @@ func (r *Refresher) run(ctx context.Context) {
 	defer close(r.done)
 	var err error
 	for {
-		if r.pause(ctx, spread(r.wait(err), r.opts.Jitter, rand.Float64())) != nil {
+		if r.rest(ctx, spread(r.wait(err), r.opts.Jitter, rand.Float64())) != nil {
 			return
 		}
 		err = r.refresh(ctx)
 	}
 }
 
-// pause waits, in steps of Min: timers stand still while a machine sleeps, and the
-// clock of the client tells that it did.
-func (r *Refresher) pause(ctx context.Context, wait time.Duration) error {
-	due := r.client.judge().now.Round(0).Add(wait)
-	for wait > 0 && r.client.judge().now.Before(due) {
-		step := min(wait, r.opts.Min)
-		if err := pause.For(ctx, step); err != nil {
-			return err
-		}
-		wait -= step
+// rest waits for the next attempt. Timers stand still while a machine sleeps, and
+// clocks jump: that a view which is past its expiry is asked for ends the wait, once
+// Min is over.
+func (r *Refresher) rest(ctx context.Context, wait time.Duration) error {
+	select {
+	case <-r.hurry: // was asked for before the last attempt
+	default:
 	}
-	return ctx.Err()
+	least := min(wait, r.opts.Min)
+	if err := pause.For(ctx, least); err != nil {
+		return err
+	}
+	timer := time.NewTimer(wait - least)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.hurry:
+	case <-timer.C:
+	}
+	return nil
 }
 
 // wait returns how long to wait for the next attempt.
