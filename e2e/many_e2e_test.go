@@ -350,6 +350,9 @@ func TestKilledProcesses(t *testing.T) {
 			c.saw(version)
 		}
 		c.whole(killed)
+		if killed%100 == 0 {
+			t.Logf("killed %d times, %d came to their end", killed, ended)
+		}
 		switch {
 		case killed%20 == 0:
 			c.answers(reads[killed/20%len(reads)])
