@@ -44,3 +44,6 @@ var (
 	MakeSpare       = makeSpare
 	RemoveTemporary = removeTemporary
 )
+
+// MarshalSeen makes revocations.json.
+var MarshalSeen = marshalSeen

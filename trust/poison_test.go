@@ -4,10 +4,12 @@ package trust_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -237,6 +239,12 @@ func TestPoisonedState(t *testing.T) {
 	tests["another file in the cache"] = test{poison: func(p *poisoned) {
 		p.replace(p.blob(), func(path string) error { return os.WriteFile(path, []byte("y"), 0o600) })
 	}}
+	// What source.json says counts as a whole, or not at all.
+	for _, text := range []string{`{`, `{"format":1,"root":-1,`, `{"format":1,"size":-1,`, `{"format":1,"digest":"sha256:x",`, `{"format":-1,`} {
+		tests["a time after "+text] = test{poison: func(p *poisoned) {
+			p.writeState("source.json", []byte(text+`"success":"2999-01-01T00:00:00Z"}`))
+		}}
+	}
 	// What is left alone.
 	for name, file := range map[string]string{
 		"beside":              "notes.txt",
@@ -315,6 +323,28 @@ func listing(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	return all.String()
+}
+
+// A stored bundle counts only if it is the one that was read last: one that lacks a
+// layer would hide its file.
+func TestPlantedBundle(t *testing.T) {
+	t.Parallel()
+	p := newPoisoned(t)
+	p.mustRefresh()
+	var bundle map[string]any
+	if err := json.Unmarshal([]byte(p.stateFiles()["bundle.json"]), &bundle); err != nil {
+		t.Fatal(err)
+	}
+	bundle["layers"] = slices.DeleteFunc(bundle["layers"].([]any), func(layer any) bool {
+		return strings.Contains(fmt.Sprint(layer), ".file")
+	})
+	planted, err := json.Marshal(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.writeState("bundle.json", planted)
+	p.cache = t.TempDir()
+	p.healed()
 }
 
 // A file of the state that has a second name elsewhere is replaced, not written to.

@@ -34,7 +34,10 @@ func TestPlantedStateRoot(t *testing.T) {
 		"half of one":                func(w *world) { w.writeState("roots/3.root.json", w.Roots()[2][:99]) },
 		"a gap":                      func(w *world) { w.writeState("roots/5.root.json", w.Roots()[2]) },
 		"a missing one":              func(w *world) { os.Rename(w.stateFile("roots/3.root.json"), w.stateFile("roots/4.root.json")) },
-		"its own successor twice":    func(w *world) { w.writeState("roots/4.root.json", w.Roots()[2]) },
+		"one that is read in two ways": func(w *world) {
+			w.writeState("roots/3.root.json", append([]byte(`{"x":1,"x":1,`), w.Roots()[2][1:]...))
+		},
+		"its own successor twice": func(w *world) { w.writeState("roots/4.root.json", w.Roots()[2]) },
 	}
 	for name, plant := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -255,6 +258,25 @@ func TestReadOnlyState(t *testing.T) {
 	w.Repo = old
 	w.out()
 	_, err = client.Refresh(t.Context())
+	refused(t, err, trust.ErrRollback)
+}
+
+// What was stored protects also when the first thing that cannot be written is that
+// nothing is new.
+func TestReadOnlyStateUnchanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	old := w.Fork()
+	w.publish()
+	w.mustRefresh()
+	w.now = w.now.Add(time.Hour)
+	client := w.client()
+	client.OnWriteStep(func(string, string) error { return trust.ErrReadOnly })
+	if view, err := client.Refresh(t.Context()); err != nil || !view.Status().Unchanged {
+		t.Fatalf("error %v", err)
+	}
+	w.put(old.Files())
+	_, err := client.Refresh(t.Context())
 	refused(t, err, trust.ErrRollback)
 }
 
