@@ -38,3 +38,15 @@ var PublicKey = publicKey
 
 // Guard runs what calls go-tuf.
 var Guard = guard
+
+// MaxStoredRoots is how many roots a state may have.
+const MaxStoredRoots = maxStoredRoots
+
+// Directories of refreshes that found no other place, and what removes them.
+var (
+	MakeSpare       = makeSpare
+	RemoveTemporary = removeTemporary
+)
+
+// MarshalSeen makes revocations.json.
+var MarshalSeen = marshalSeen
