@@ -100,6 +100,9 @@ func scanArchive(f io.ReadSeeker, most int) (map[string]section, error) {
 		if hdr.Typeflag != tar.TypeReg {
 			continue
 		}
+		if isSparse(hdr) {
+			return nil, fmt.Errorf("%q is a sparse file", shorten(hdr.Name))
+		}
 		// The reader has read the header and nothing behind it.
 		offset, err := f.Seek(0, io.SeekCurrent)
 		if err != nil {
@@ -111,6 +114,17 @@ func scanArchive(f io.ReadSeeker, most int) (map[string]section, error) {
 		}
 		entries[name] = section{offset, hdr.Size}
 	}
+}
+
+// isSparse reports whether the bytes of a file are not all in the archive, one behind the other. No tool writes layouts
+// so, and programs that find files by their place would read others than those that unpack them.
+func isSparse(hdr *tar.Header) bool {
+	for record := range hdr.PAXRecords {
+		if strings.HasPrefix(record, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // refuseCompressed names what a user can do about it.
