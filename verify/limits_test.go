@@ -23,15 +23,18 @@ func TestImageWithinLimits(t *testing.T) {
 		want   string
 	}{
 		"a manifest that never comes": {
-			"/manifests/1.0", trust.Limits{Operation: 300 * time.Millisecond},
+			"/manifests/1.0",
+			trust.Limits{Operation: 300 * time.Millisecond},
 			func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "took too long: more than 300ms, the limit operation",
 		},
 		"referrers that never come": {
-			"/referrers/", trust.Limits{Operation: 300 * time.Millisecond},
+			"/referrers/",
+			trust.Limits{Operation: 300 * time.Millisecond},
 			func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "took too long: more than 300ms, the limit operation",
 		},
 		"a manifest byte by byte": {
-			"/manifests/1.0", trust.Limits{StallWindow: 100 * time.Millisecond},
+			"/manifests/1.0",
+			trust.Limits{StallWindow: 100 * time.Millisecond},
 			func(rw http.ResponseWriter, r *http.Request) {
 				rw.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
 				_, _ = rw.Write([]byte("{"))
@@ -40,7 +43,8 @@ func TestImageWithinLimits(t *testing.T) {
 			}, "the limit minThroughput",
 		},
 		"redirects without end": {
-			"/manifests/1.0", trust.Limits{Redirects: 2},
+			"/manifests/1.0",
+			trust.Limits{Redirects: 2},
 			func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, r.URL.Path, http.StatusFound) }, "the limit redirects is 2",
 		},
 	} {
