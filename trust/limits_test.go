@@ -114,6 +114,21 @@ func TestValuesOfDelegatedRole(t *testing.T) {
 	}
 }
 
+// A target file is held to its limit wherever it is: a cached one is no smaller.
+func TestTargetFileLimitOfCached(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.AddTarget("file", make([]byte, 3000))
+	w.publish()
+	if _, _, err := w.mustRefresh().Get(t.Context(), "file"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := w.mustRefresh(func(o *trust.Options) { o.Limits.TargetFile = 2999 }).Get(t.Context(), "file")
+	if over, ok := errors.AsType[*fetcher.LimitError](err); !ok || over.Limit != "targetFile" {
+		t.Errorf("%v", err)
+	}
+}
+
 // values counts the JSON values of a text.
 func values(t *testing.T, data []byte) int64 {
 	t.Helper()
