@@ -26,7 +26,7 @@ var layers = map[string][]string{
 	"keys":               {"metadata", "keys/token"},
 	"ceremony":           {"metadata"},
 	"ociremote":          {"internal/pause", "internal/syncdir"},
-	"fetcher":            {"ociremote"},
+	"fetcher":            {"ociremote", "internal/period"},
 	"material":           {},
 	"dct":                {},
 	"trust":              {"fetcher", "ociremote", "material", "internal/pause", "internal/period", "internal/syncdir"},
@@ -46,10 +46,11 @@ var layers = map[string][]string{
 	"internal/notationsign":   {},
 	"cmd/tufoci":              {"cmd/tufoci/cli"},
 	"internal/tuftest":        {},
+	"internal/conformance":    {"fetcher", "ociremote", "trust"},
 	"e2e/bench":               {"ociremote", "trust"},
 	"e2e": {
 		"metadata", "ociremote", "trust", "publish", "material", "verify/notationdir", "doctor", "upkeep",
-		"cmd/tufoci/cli", "internal/tuftest", "internal/notationsign",
+		"cmd/tufoci/cli", "internal/tuftest", "internal/notationsign", "internal/period",
 	},
 }
 
@@ -78,7 +79,8 @@ var homes = map[string][]string{
 	"github.com/spf13/pflag":                            {"cmd/tufoci/cli"},
 	"github.com/schollz/progressbar/v3":                 {"cmd/tufoci/cli"},
 	"github.com/prometheus/client_golang":               {"upkeep", "cmd/tufoci/cli"},
-	"github.com/olareg/olareg":                          {"internal/tuftest"},
+	"github.com/olareg/olareg":                          {"internal/tuftest", "internal/conformance"},
+	"go.uber.org/goleak":                                {"internal/tuftest"},
 	"github.com/google/go-containerregistry":            {"cmd/tufoci/cli"}, // the registry of the demo
 }
 

@@ -1,8 +1,10 @@
 package fetcher
 
 import (
+	"cmp"
 	"context"
-	"sync/atomic"
+	"slices"
+	"sync"
 
 	"github.com/tufoci/tufoci/ociremote"
 )
@@ -38,13 +40,22 @@ func (f *bundleFiles) readAhead(ctx context.Context, b *ociremote.Bundle, r requ
 			titles = append(titles, file.Title)
 		}
 	}
+	slices.SortStableFunc(titles, inOrderOfUse)
 	f.prefetch(ctx, titles)
+}
+
+// inOrderOfUse compares titles, which are in alphabetical order: root 2 is asked for
+// before root 10.
+func inOrderOfUse(a, b string) int {
+	_, m := classify(a)
+	_, n := classify(b)
+	return cmp.Compare(m, n)
 }
 
 // prefetch implements files.
 func (f *bundleFiles) prefetch(ctx context.Context, titles []string) {
 	b := f.current()
-	var queue []ociremote.File
+	var queue []aheadFile
 	for _, title := range titles {
 		file, ok := b.File(title)
 		if !ok {
@@ -53,35 +64,76 @@ func (f *bundleFiles) prefetch(ctx context.Context, titles []string) {
 		if _, inline := b.Inline(title); inline {
 			continue
 		}
-		if class, _ := classify(title); file.Descriptor.Size > f.env.limits.of(class) {
+		if class, _ := classify(title); file.Descriptor.Size > min(f.env.limits.of(class), maxAhead) {
 			continue
 		}
-		queue = append(queue, file)
+		queue = append(queue, aheadFile{ctx, f, file})
 	}
-	var next atomic.Int64
-	for range min(len(queue), f.env.limits.Concurrency) {
-		go func() {
-			for i := next.Add(1) - 1; i < int64(len(queue)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				f.fetchAhead(ctx, queue[i])
+	f.env.ahead.add(queue)
+}
+
+// maxAhead bounds what was read ahead and nobody has asked for yet, in bytes, and what
+// is being read so. The list of files, and their sizes, come from whoever can write to
+// the source: with one file that comes slowly it could make a client hold all others.
+const maxAhead = 4 << 20
+
+// aheadFile is a file to read before it is asked for.
+type aheadFile struct {
+	ctx   context.Context // of whoever will ask
+	files *bundleFiles
+	file  ociremote.File
+}
+
+// ahead is what one view is still to read ahead, in order.
+type ahead struct {
+	mu      sync.Mutex
+	queue   []aheadFile
+	running int
+	most    int // files at the same time
+}
+
+func (a *ahead) add(queue []aheadFile) {
+	a.mu.Lock()
+	a.queue = append(a.queue, queue...)
+	a.mu.Unlock()
+	a.pump()
+}
+
+// pump starts to read as much of the queue as there is room for. It is called when
+// something was added, or taken, or has been read, so that nothing waits for room:
+// what nobody takes any more keeps no goroutine.
+func (a *ahead) pump() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.queue) > 0 && a.running < a.most {
+		next := a.queue[0]
+		if next.ctx.Err() == nil {
+			desc := next.file.Descriptor
+			e, room := next.files.memo.start(desc.Digest.String(), desc.Size)
+			if !room {
+				return
 			}
-		}()
+			if e != nil {
+				a.running++
+				go a.read(next, e)
+			}
+		}
+		a.queue = a.queue[1:]
 	}
 }
 
-// fetchAhead reads one blob before it is asked for. A slot is taken first: a
-// blob that waits for one can still be read by whoever asks for it.
-func (f *bundleFiles) fetchAhead(ctx context.Context, file ociremote.File) {
-	select {
-	case f.env.slots <- struct{}{}:
-		defer func() { <-f.env.slots }()
-	case <-ctx.Done():
-		return
-	}
-	e, ok := f.memo.start(file.Descriptor.Digest.String())
-	if !ok {
-		return
-	}
+// read reads one blob. Nobody could recover from a panic here, so that it is an error
+// for whoever asks for the blob.
+func (a *ahead) read(next aheadFile, e *memoEntry) {
+	defer func() {
+		_ = recover()
+		a.mu.Lock()
+		a.running--
+		a.mu.Unlock()
+		a.pump()
+	}()
+	f, file := next.files, next.file
 	class, root := classify(file.Title)
 	r := request{title: file.Title, class: class, root: root, max: f.env.limits.of(class)}
-	f.memo.fill(ctx, e, func() ([]byte, error) { return f.fetch(ctx, r, file.Descriptor) })
+	f.memo.fill(next.ctx, e, func() ([]byte, error) { return f.fetch(next.ctx, r, file.Descriptor) })
 }

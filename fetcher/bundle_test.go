@@ -318,7 +318,8 @@ func TestReadAheadTopLevel(t *testing.T) {
 type slowRepository struct {
 	ociremote.Repository
 	open chan struct{}
-	hang bool // manifests never arrive
+	hang bool          // manifests never arrive
+	only digest.Digest // the one read that is held; "": all are
 
 	mu      sync.Mutex
 	fetched map[digest.Digest]int
@@ -333,6 +334,9 @@ func (s *slowRepository) Fetch(ctx context.Context, desc ocispec.Descriptor) (io
 	s.mu.Lock()
 	s.fetched[desc.Digest]++
 	s.mu.Unlock()
+	if s.only != "" && s.only != desc.Digest {
+		return s.Repository.Fetch(ctx, desc)
+	}
 	select {
 	case <-s.open:
 		return s.Repository.Fetch(ctx, desc)

@@ -13,6 +13,7 @@ var errNotRead = errors.New("the file was not read")
 type memo struct {
 	mu      sync.Mutex
 	entries map[string]*memoEntry
+	ahead   int64 // bytes of the entries that nobody has asked for, at most maxAhead
 }
 
 type memoEntry struct {
@@ -20,6 +21,8 @@ type memoEntry struct {
 	data  []byte
 	err   error
 	again bool // the reader gave up; whoever waits reads for itself
+
+	ahead int64 // bytes that it counts in memo.ahead
 }
 
 // do returns the data of key, read by read if nobody did yet. A failure answers
@@ -38,6 +41,7 @@ func (m *memo) do(ctx context.Context, key string, read func() ([]byte, error)) 
 			}
 			return e.data, e.err
 		}
+		m.taken(e)
 		m.mu.Unlock()
 		select {
 		case <-e.done:
@@ -54,16 +58,30 @@ func (m *memo) do(ctx context.Context, key string, read func() ([]byte, error)) 
 	}
 }
 
-// start claims key for reading ahead; false if it was read or is being read.
-// The caller must call fill. A failure stays until somebody asks for the key,
-// so that a request that fails is not made twice either.
-func (m *memo) start(key string) (*memoEntry, bool) {
+// start claims key for reading size bytes ahead; no entry if they were read or are
+// being read, and no room if there is too much that nobody has asked for. With an
+// entry the caller must call fill. A failure stays until somebody asks for the key, so
+// that a request that fails is not made twice either.
+func (m *memo) start(key string, size int64) (e *memoEntry, room bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, ok := m.entries[key]; ok {
+		return nil, true
+	}
+	if m.ahead+size > maxAhead {
 		return nil, false
 	}
-	return m.add(key), true
+	e = m.add(key)
+	e.ahead = size
+	m.ahead += size
+	return e, true
+}
+
+// taken notes that an entry counts no more among those that nobody has asked for. The
+// caller holds the lock.
+func (m *memo) taken(e *memoEntry) {
+	m.ahead -= e.ahead
+	e.ahead = 0
 }
 
 func (m *memo) add(key string) *memoEntry {
@@ -78,8 +96,15 @@ func (m *memo) add(key string) *memoEntry {
 // fill reads and publishes the result. That ctx ended is this caller's affair
 // and no answer for others.
 func (m *memo) fill(ctx context.Context, e *memoEntry, read func() ([]byte, error)) {
-	defer close(e.done)
 	e.err = errNotRead // stands if read panics
+	defer func() {
+		if e.err != nil { // what failed takes no room
+			m.mu.Lock()
+			m.taken(e)
+			m.mu.Unlock()
+		}
+		close(e.done)
+	}()
 	e.data, e.err = read()
 	e.again = e.err != nil && ctx.Err() != nil
 }
@@ -88,6 +113,7 @@ func (m *memo) forget(key string, e *memoEntry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.entries[key] == e {
+		m.taken(e)
 		delete(m.entries, key)
 	}
 }
@@ -99,20 +125,22 @@ func (m *memo) release(key string) {
 	if e, ok := m.entries[key]; ok {
 		select {
 		case <-e.done:
+			m.taken(e)
 			delete(m.entries, key)
 		default:
 		}
 	}
 }
 
-// keep hands what was read on to another memo, if wanted says so of its key.
+// keep hands what was read and asked for on to another memo, if wanted says so of its
+// key.
 func (m *memo) keep(to *memo, wanted func(key string) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, e := range m.entries {
 		select {
 		case <-e.done:
-			if e.err == nil && wanted(key) {
+			if e.err == nil && e.ahead == 0 && wanted(key) {
 				if to.entries == nil {
 					to.entries = map[string]*memoEntry{}
 				}

@@ -101,11 +101,11 @@ func TestMemoAhead(t *testing.T) {
 	t.Parallel()
 	var m memo
 	failure := errors.New("failure")
-	e, ok := m.start("a")
-	if !ok {
+	e, _ := m.start("a", 1)
+	if e == nil {
 		t.Fatal("not started")
 	}
-	if _, again := m.start("a"); again {
+	if again, _ := m.start("a", 1); again != nil {
 		t.Error("started twice")
 	}
 	m.fill(t.Context(), e, func() ([]byte, error) { return nil, failure })
@@ -119,7 +119,7 @@ func TestMemoAhead(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	e, _ = m.start("b")
+	e, _ = m.start("b", 1)
 	m.fill(ctx, e, func() ([]byte, error) { return nil, ctx.Err() })
 	if data, err := m.do(t.Context(), "b", read); string(data) != "data" || err != nil {
 		t.Errorf("after a cancelled read ahead: %q, %v", data, err)

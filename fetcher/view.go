@@ -80,7 +80,7 @@ func Open(ctx context.Context, src Source, o Options) (*View, error) {
 
 // open is Open; what an older view has read is kept for the new one.
 func open(ctx context.Context, src Source, o Options, old *View) (*View, error) {
-	limits, err := o.Limits.filled()
+	limits, err := o.Limits.Filled()
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func open(ctx context.Context, src Source, o Options, old *View) (*View, error) 
 		clock:  &clock{limit: limits.Operation},
 		have:   o.Have,
 		warn:   o.Warn,
-		slots:  make(chan struct{}, limits.Concurrency),
+		ahead:  &ahead{most: int(limits.Concurrency)},
 		counts: map[string]int64{},
 	}
 	v := &View{src: src, env: e, limits: limits}
@@ -151,9 +151,10 @@ func (v *View) Release(title string) {
 }
 
 // Prefetch starts to read files of a bundle in the background, at most
-// [Limits].Concurrency of them at the same time, and returns at once. Titles that
-// the bundle lacks, carries inline or states too long are left out, and so is
-// what was read or is in the local store. Failures are reported by [View.File].
+// [Limits].Concurrency of them at the same time and 4 MiB before somebody asks for
+// some of it, and returns at once. Titles that the bundle lacks, carries inline or
+// states too long for that are left out, and so is what was read or is in the local
+// store. Failures are reported by [View.File].
 // It ends when ctx does. The kinds http and dir read nothing ahead.
 func (v *View) Prefetch(ctx context.Context, titles ...string) { v.files.prefetch(ctx, titles) }
 
@@ -183,7 +184,7 @@ type env struct {
 	clock  *clock
 	have   func(digest.Digest) []byte
 	warn   func(string)
-	slots  chan struct{} // for what is read ahead
+	ahead  *ahead
 
 	mu     sync.Mutex
 	total  int64            // bytes
@@ -198,7 +199,7 @@ func (e *env) start(ctx context.Context, class fileClass) (context.Context, func
 		c = &clock{limit: e.limits.Operation}
 	}
 	ctx, stop := c.start(ctx)
-	return pace(ctx, e.limits), stop
+	return e.limits.guard(ctx), stop
 }
 
 // count adds what is read, or is about to be, to the total of the view.
@@ -208,7 +209,7 @@ func (e *env) count(title string, size int64) error {
 	e.total += size
 	e.counts[title] += size
 	if e.total > e.limits.Total {
-		return &LimitError{Title: "all files of this source, up to " + title, Size: e.total, Max: e.limits.Total}
+		return &LimitError{Title: "all files of this source, up to " + title, Size: e.total, Max: e.limits.Total, Limit: "total"}
 	}
 	return nil
 }

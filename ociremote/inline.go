@@ -15,7 +15,7 @@ import (
 const (
 	// maxInline is the most that an inline layer may unpack to, in bytes,
 	// whatever its bundle says: many times what fits a manifest.
-	maxInline = 16 << 20
+	maxInline = 8 << 20
 	tarBlock  = 512
 	// maxTarEnd is the zero padding that tar programs write at the end.
 	maxTarEnd = 20 * tarBlock

@@ -72,7 +72,7 @@ func emptyIndex() *layoutIndex {
 
 // parseIndex reads an index.json.
 func parseIndex(data []byte) (*layoutIndex, error) {
-	if err := checkJSON(data); err != nil {
+	if err := CheckJSON(data); err != nil {
 		return nil, err
 	}
 	top, err := parseObject(data)

@@ -55,14 +55,14 @@ func fetchBytes(ctx context.Context, repo Repository, name string) (manifest, er
 	// Which types are wanted is not the matter of readManifest here.
 	announced := desc
 	announced.MediaType = ""
-	data, err := readManifest(rc, announced, name)
+	data, err := readManifest(rc, announced, name, Bounds{})
 	return manifest{desc: desc, data: data}, err
 }
 
 // parseManifest reads the bytes that were served with a media type. A layout may
 // not know one; then the bytes have to say it.
 func parseManifest(served string, data []byte) (*Manifest, error) {
-	if err := checkJSON(data); err != nil {
+	if err := checkManifest(data); err != nil {
 		return nil, err
 	}
 	top, err := parseObject(data)

@@ -10,23 +10,37 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth of nested JSON. A manifest needs four.
-const maxDepth = 32
+const (
+	// maxDepth of nested JSON. A manifest needs four.
+	maxDepth = 32
+	// maxValues is how many JSON values a manifest may have, or a list of referrers: a
+	// parsed value takes many times the memory of "{},". A layer has six of them, so
+	// that a manifest of the largest size holds some 10,900 files.
+	maxValues = 1 << 16
+	// bytesPerValue is for files that may be longer, as index.json: more values than
+	// maxValues only as they grow by so many bytes each. An entry of an index has eight
+	// in more than 300 bytes.
+	bytesPerValue = 32
+)
 
 // CheckJSON refuses what two JSON parsers may read differently: a key twice in one
-// object, also in capitals, bytes after the value, invalid UTF-8, deep nesting.
-func CheckJSON(data []byte) error { return checkJSON(data) }
+// object, also in capitals, bytes after the value, invalid UTF-8, deep nesting. It
+// refuses very many values too, which are [ErrTooLarge].
+func CheckJSON(data []byte) error { return checkJSON(data, max(maxValues, len(data)/bytesPerValue)) }
+
+// checkManifest is CheckJSON for a manifest, or a list that is one.
+func checkManifest(data []byte) error { return checkJSON(data, maxValues) }
 
 // checkJSON refuses what two JSON parsers may read differently: a key twice in
 // one object, also in capitals (many match keys without regard to case), bytes
-// after the value, invalid UTF-8, deep nesting.
-func checkJSON(data []byte) error {
+// after the value, invalid UTF-8, deep nesting. It takes at most so many values.
+func checkJSON(data []byte, most int) error {
 	if !utf8.Valid(data) {
 		return errors.New("invalid UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	if err := checkValue(dec, 0); err != nil {
+	if err := checkValue(dec, 0, &most); err != nil {
 		return err
 	}
 	if _, err := dec.Token(); err != io.EOF {
@@ -35,7 +49,10 @@ func checkJSON(data []byte) error {
 	return nil
 }
 
-func checkValue(dec *json.Decoder, depth int) error {
+func checkValue(dec *json.Decoder, depth int, left *int) error {
+	if *left--; *left < 0 {
+		return fmt.Errorf("more JSON values than such a file needs: %w", ErrTooLarge)
+	}
 	if depth > maxDepth {
 		return fmt.Errorf("JSON nested more than %d deep", maxDepth)
 	}
@@ -61,7 +78,7 @@ func checkValue(dec *json.Decoder, depth int) error {
 			}
 			seen[folded] = struct{}{}
 		}
-		if err := checkValue(dec, depth+1); err != nil {
+		if err := checkValue(dec, depth+1, left); err != nil {
 			return err
 		}
 	}

@@ -1,9 +1,11 @@
 package serve_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,5 +212,44 @@ func TestRefusedFromTheStart(t *testing.T) {
 		if _, err := serve.New(t.Context(), w.options(edit)); !errors.Is(err, serve.ErrPartial) {
 			t.Errorf("partial: %v", err)
 		}
+	}
+}
+
+// Who ends it while the source is read for the first time, at whatever step, has
+// nothing that could serve, or a handler that was told of.
+func TestEndedFromTheStart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ended := 0
+	for step := int64(1); ; step++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		var asked, told atomic.Int64
+		o := w.options(once)
+		now := o.Trust.Now
+		o.Trust.Now = func() time.Time {
+			if asked.Add(1) == step {
+				cancel()
+			}
+			return now()
+		}
+		o.OnRefresh = func(serve.Refreshed) { told.Add(1) }
+		h, err := serve.New(ctx, o)
+		if (h != nil) != (err == nil) || (h != nil) != (told.Load() > 0) || err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("step %d: handler %t, told %d times, %v", step, h != nil, told.Load(), err)
+		}
+		if err != nil {
+			ended++
+		}
+		over := asked.Load() < step
+		cancel()
+		if h != nil {
+			<-h.Done()
+		}
+		if over {
+			break
+		}
+	}
+	if ended < 2 {
+		t.Errorf("ended at %d steps only", ended)
 	}
 }

@@ -44,12 +44,24 @@ func openVerified(ctx context.Context, o Options) (contents, error) {
 		return nil, err
 	}
 	context.AfterFunc(ctx, end)
-	if v.history.newest() == nil {
+	if err := v.unready(ctx); err != nil {
 		end()
 		<-v.refresher.Done()
-		return nil, v.failed
+		return nil, err
 	}
 	return v, nil
+}
+
+// unready says why there is nothing to serve after the first refresh. One that ctx has
+// ended was told to nobody.
+func (v *verified) unready(ctx context.Context) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case v.history.newest() == nil:
+		return v.failed
+	}
+	return nil
 }
 
 func (v *verified) follow(context.Context) { <-v.refresher.Done() }
