@@ -50,6 +50,8 @@ func directoryOf(pkg string) string {
 	switch pkg {
 	case "notationdir":
 		return filepath.Join("verify", pkg)
+	case "ownfile":
+		return filepath.Join("internal", pkg)
 	case "token":
 		return filepath.Join("keys", pkg)
 	case "cli":

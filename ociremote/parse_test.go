@@ -69,6 +69,7 @@ func TestParseBundleRefuses(t *testing.T) {
 		{"index", func(m jsonObject) { m["mediaType"] = ocispec.MediaTypeImageIndex }, ErrForeign, "index"},
 		{"docker list", func(m jsonObject) { m["mediaType"] = mediaTypeDockerList }, ErrForeign, "index"},
 		{"docker image", func(m jsonObject) { m["mediaType"] = mediaTypeDockerManifest }, ErrForeign, "docker"},
+		{"index and image in one", func(m jsonObject) { m["manifests"] = []any{} }, ErrMalformed, "both"},
 		{"other artifact", func(m jsonObject) { m["artifactType"] = "application/vnd.example" }, ErrForeign, "application/vnd.example"},
 		{"image", func(m jsonObject) {
 			delete(m, "artifactType")
@@ -135,6 +136,7 @@ func TestParseBundleRefuses(t *testing.T) {
 			s := layer(m, 0)["data"].(string)
 			layer(m, 0)["data"] = "!" + s[1:]
 		}, ErrMalformed, "base64"},
+		{"inline data with one line break more", func(m jsonObject) { layer(m, 0)["data"] = "\n" + layer(m, 0)["data"].(string) }, ErrMalformed, "size"},
 		{"inline data with a line break", func(m jsonObject) {
 			s := layer(m, 0)["data"].(string)
 			layer(m, 0)["data"] = "\n" + s[1:]
@@ -385,6 +387,21 @@ func TestParseBundleBoundsWhatItUnpacks(t *testing.T) {
 	l["data"], l["digest"], l["size"] = data, digest.FromBytes(data), len(data)
 	refuse(t, encode(t, m), ErrTooLarge, "")
 	refuse(t, encode(t, m), ErrMalformed, "")
+	// Nor to many that are large together.
+	half := zeros[:maxInline/2+1]
+	two := []Content{{Title: "targets/a", Data: half}, {Title: "targets/b", Data: half}}
+	m = goodManifest(t)
+	layers := m["layers"].([]any)[:1]
+	for _, f := range two {
+		layers = append(layers, jsonObject{
+			"mediaType": MediaTypeTarget, "size": len(half), "digest": digest.FromBytes(half), "annotations": jsonObject{ocispec.AnnotationTitle: f.Title},
+		})
+	}
+	m["layers"] = layers
+	data = gzipped(t, tarOf(t, two, nil))
+	l = layer(m, 0)
+	l["data"], l["digest"], l["size"] = data, digest.FromBytes(data), len(data)
+	refuse(t, encode(t, m), ErrTooLarge, "")
 }
 
 func TestParseLegacyBundle(t *testing.T) {

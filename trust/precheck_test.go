@@ -376,17 +376,6 @@ func TestSignedButMalformed(t *testing.T) {
 	}
 }
 
-func FuzzPrecheck(f *testing.F) {
-	for role, data := range documents(f) {
-		f.Add(role, data)
-	}
-	f.Fuzz(func(t *testing.T, role string, data []byte) {
-		if trust.Precheck(role, data) == nil {
-			parseWithGoTUF(role, data)
-		}
-	})
-}
-
 func decode(t testing.TB, data []byte) any {
 	t.Helper()
 	var tree any

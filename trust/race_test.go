@@ -1,0 +1,6 @@
+//go:build race
+
+package trust_test
+
+// raceDetector: the tests were built with it.
+const raceDetector = true
