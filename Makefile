@@ -37,6 +37,19 @@ e2e: build tools e2e/tufjs/node_modules/.package-lock.json ## run the stories wi
 	go test -tags e2e -count=1 -timeout 20m -run 'KilledAtAny|FailsAtAny|Race|Interleaved|Crowd|FoldInOfInlineFiles|WalkLikeGoTUF|TestSuite|TestStates|TestLies|LongLived|PlaySuite' ./publish ./metadata ./trust ./internal/conformance
 	for module in $(EXAMPLES); do (cd $$module && go test ./...); done
 
+FUZZTIME ?= 10s
+FUZZ ?= .
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s), or those whose names match FUZZ
+	# One run takes one target; those of a package in which nothing can be built, for want of a C compiler, are none.
+	for pkg in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do \
+		for target in $$({ grep -hoE '^func Fuzz\w+' "$$pkg"/*_test.go || true; } | cut -c6- | { grep -E '$(FUZZ)' || true; }); do \
+			echo "$${pkg#$(CURDIR)/} $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+		done; \
+	done
+
 .PHONY: bench
 bench: build tools ## compare tufoci with plain go-tuf over http and with notation, and measure scale
 	cd e2e/bench && go test -tags bench -count=1 -timeout 20m

@@ -325,7 +325,7 @@ func TestKilledProcesses(t *testing.T) {
 		case 1:
 			args = c.adds(fmt.Sprintf("other-%d", random.IntN(3)))
 		}
-		if random.IntN(4) == 0 {
+		if random.IntN(8) == 0 {
 			c.publish()
 		}
 		if c.dies(args, random, usual) {

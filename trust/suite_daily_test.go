@@ -9,7 +9,7 @@ import "github.com/tufoci/tufoci/internal/tuftest"
 // makes this costly and finds nothing in it, that is done for some entries.
 func suiteKinds(entry int, always ...tuftest.Kind) []tuftest.Kind {
 	switch {
-	case raceDetector && entry%7 != 0:
+	case raceDetector && entry%11 != 0:
 		return nil
 	case len(always) > 0:
 		return always

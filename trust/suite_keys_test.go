@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
@@ -162,11 +163,12 @@ func TestSuiteKeyTypes(t *testing.T) {
 	t.Parallel()
 	var rules []rule
 	for _, kind := range []tuftest.KeyType{tuftest.Ed25519, tuftest.ECDSAP256, tuftest.ECDSAP384, tuftest.RSA} {
-		key := tuftest.NewKey(t, kind)
+		// An RSA key takes a while to make.
+		key := sync.OnceValue(func() *tuftest.Key { return tuftest.NewKey(t, kind) })
 		rules = append(rules, rule{
 			name: string(kind) + " key of another file's signature",
 			// Both keys are needed, so that the new one verifies here.
-			seen: func(w *world) { w.SetKeys("root", append(w.Keys("root"), key), 2) },
+			seen: func(w *world) { w.SetKeys("root", append(w.Keys("root"), key()), 2) },
 			broken: func(w *world) {
 				w.Touch("root")
 				w.Publish()
@@ -178,8 +180,8 @@ func TestSuiteKeyTypes(t *testing.T) {
 				}
 				w.Unsign("root", 1)
 				for _, s := range of.Signatures {
-					if s.KeyID == key.ID {
-						w.sign("root", key.ID, s.Sig)
+					if s.KeyID == key().ID {
+						w.sign("root", key().ID, s.Sig)
 					}
 				}
 			},
