@@ -89,7 +89,7 @@ func AllLimits() []Limit {
 		{"total", UnitBytes, 1 * gib, 64 * gib, func(l *Limits) *int64 { return &l.Total }},
 		{"files", UnitCount, 8192, ociremote.MaxFiles, func(l *Limits) *int64 { return &l.Files }},
 		{"values", UnitCount, 1 << 20, 1 << 24, func(l *Limits) *int64 { return &l.Values }},
-		{"roots", UnitCount, 1024, 1 << 16, func(l *Limits) *int64 { return &l.Roots }},
+		{"roots", UnitCount, 1024, 4096, func(l *Limits) *int64 { return &l.Roots }},
 		{"visits", UnitCount, 32, 1024, func(l *Limits) *int64 { return &l.Visits }},
 		{"roles", UnitCount, 32768, 1 << 20, func(l *Limits) *int64 { return &l.Roles }},
 		{"redirects", UnitCount, 5, ociremote.MaxRedirects, func(l *Limits) *int64 { return &l.Redirects }},
