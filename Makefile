@@ -32,7 +32,7 @@ test: ## run the tests that need nothing but Go, with the race detector
 e2e: build tools e2e/tufjs/node_modules/.package-lock.json ## run the stories with foreign programs: registries, copiers, clients
 	go test -tags e2e -count=1 -parallel 12 -timeout 30m ./e2e
 	# Every request and every step, where the tests of each day take some, and crowds.
-	go test -tags e2e -count=1 -timeout 20m -run 'KilledAtAny|FailsAtAny|Race|Interleaved|Crowd|FoldInOfInlineFiles|WalkLikeGoTUF' ./publish ./metadata ./trust
+	go test -tags e2e -count=1 -timeout 20m -run 'KilledAtAny|FailsAtAny|Race|Interleaved|Crowd|FoldInOfInlineFiles|WalkLikeGoTUF|LongLived' ./publish ./metadata ./trust
 	for module in $(EXAMPLES); do (cd $$module && go test ./...); done
 
 .PHONY: bench

@@ -26,7 +26,7 @@ var layers = map[string][]string{
 	"keys":               {"metadata", "keys/token"},
 	"ceremony":           {"metadata"},
 	"ociremote":          {"internal/pause", "internal/syncdir"},
-	"fetcher":            {"ociremote"},
+	"fetcher":            {"ociremote", "internal/period"},
 	"material":           {},
 	"dct":                {},
 	"trust":              {"fetcher", "ociremote", "material", "internal/pause", "internal/period", "internal/syncdir"},
@@ -79,6 +79,7 @@ var homes = map[string][]string{
 	"github.com/schollz/progressbar/v3":                 {"cmd/tufoci/cli"},
 	"github.com/prometheus/client_golang":               {"upkeep", "cmd/tufoci/cli"},
 	"github.com/olareg/olareg":                          {"internal/tuftest"},
+	"go.uber.org/goleak":                                {"internal/tuftest"},
 	"github.com/google/go-containerregistry":            {"cmd/tufoci/cli"}, // the registry of the demo
 }
 

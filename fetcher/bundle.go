@@ -56,11 +56,11 @@ func openBundle(ctx context.Context, e *env, src Source, o Options, old *View) (
 	if known.Digest == "" || digest.FromBytes(o.KnownBundle) != known.Digest {
 		known = ociremote.Known{}
 	}
-	b, err := ociremote.FetchBundle(work, f.repo, f.name, known)
+	b, err := f.env.limits.bundle().FetchBundle(work, f.repo, f.name, known)
 	switch {
 	case errors.Is(err, ociremote.ErrNotModified) && known.Digest != "":
 		f.unchanged = true
-		if b, err = ociremote.ParseBundle(o.KnownBundle); err != nil {
+		if b, err = e.limits.bundle().ParseBundle(o.KnownBundle); err != nil {
 			return nil, err
 		}
 		b.ETag = known.ETag
@@ -155,7 +155,7 @@ func (f *bundleFiles) read(ctx context.Context, b *ociremote.Bundle, r request) 
 	}
 	desc := file.Descriptor
 	if desc.Size > r.max {
-		return nil, "", &LimitError{Title: r.title, Size: desc.Size, Max: r.max}
+		return nil, "", f.env.limits.over(r.title, r.class, desc.Size, r.max)
 	}
 	if data, ok := b.Inline(r.title); ok {
 		return data, desc.Digest, nil
@@ -267,7 +267,7 @@ func (f *bundleFiles) resolveAgain(ctx context.Context, b *ociremote.Bundle) (*o
 	work, stop := f.env.start(ctx, classTimestamp)
 	defer stop()
 	known := ociremote.Known{Digest: b.Descriptor.Digest, ETag: b.ETag, Size: b.Descriptor.Size}
-	next, err := ociremote.FetchBundle(work, f.repo, f.name, known)
+	next, err := f.env.limits.bundle().FetchBundle(work, f.repo, f.name, known)
 	return next, explain(work, err)
 }
 

@@ -64,7 +64,7 @@ func (f *classicFiles) file(ctx context.Context, r request) ([]byte, error) {
 	case data == nil:
 		return nil, fmt.Errorf("%w: %s", ErrFileNotFound, r.title)
 	case int64(len(data)) > r.max:
-		return nil, &LimitError{Title: r.title, Size: int64(len(data)), Max: r.max}
+		return nil, f.env.limits.over(r.title, r.class, int64(len(data)), r.max)
 	}
 	return data, nil
 }
@@ -87,11 +87,18 @@ func (f *classicFiles) read(ctx context.Context, r request) ([]byte, error) {
 	if errors.Is(err, errAbsent) {
 		return nil, nil
 	}
+	if err == nil && int64(len(data)) > limit {
+		err = &LimitError{Title: r.title, Size: int64(len(data)), Max: limit}
+	}
+	if over, ok := err.(*LimitError); ok { // of this file, and not of what it took to get there
+		over.Limit = f.env.limits.over("", r.class, 0, limit).Limit
+		if limit < r.max {
+			over.Limit = "total"
+		}
+		return nil, over
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.title, explain(work, err))
-	}
-	if int64(len(data)) > limit {
-		return nil, &LimitError{Title: r.title, Size: int64(len(data)), Max: limit}
 	}
 	if data == nil {
 		data = []byte{}

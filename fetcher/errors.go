@@ -37,26 +37,13 @@ var (
 	ErrTimeout = errors.New("the source took too long")
 	// ErrLimit: the limits themselves, or a length that is asked for, make no
 	// sense. Also what every [LimitError] is.
-	ErrLimit = errors.New("over a limit")
+	ErrLimit = ociremote.ErrLimit
 )
 
 // LimitError says that a file is longer than allowed, or was asked for with a
-// length that no file may have. It is ErrLimit and ociremote.ErrTooLarge.
-type LimitError struct {
-	Title string // of the file, or what else was limited
-	Size  int64  // in bytes, as far as known; more may follow
-	Max   int64  // in bytes
-}
-
-// Error implements error.
-func (e *LimitError) Error() string {
-	return fmt.Sprintf("%s: %d bytes, the limit is %d", e.Title, e.Size, e.Max)
-}
-
-// Is reports whether target is one of the sentinels for sizes.
-func (e *LimitError) Is(target error) bool {
-	return target == ErrLimit || target == ociremote.ErrTooLarge
-}
+// length that no file may have, or that there is more of something. It is ErrLimit
+// and ociremote.ErrTooLarge.
+type LimitError = ociremote.LimitError
 
 // MovedError says that a blob was lost because the bundle was replaced while it
 // was read, and that files which were handed out already do not belong to the

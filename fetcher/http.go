@@ -12,9 +12,6 @@ import (
 	"github.com/tufoci/tufoci/ociremote"
 )
 
-// maxRedirects is how often a web server may send a client on.
-const maxRedirects = 5
-
 // webPlace is the directory of a TUF repository on a web server.
 type webPlace struct {
 	client  *http.Client
@@ -68,20 +65,7 @@ func newWebPlace(o Options) (*webPlace, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := *c.HTTP()
-	client.CheckRedirect = checkRedirect
-	return &webPlace{client: &client}, nil
-}
-
-// checkRedirect keeps a redirect from giving up the protection of TLS.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirects {
-		return fmt.Errorf("%w: more than %d of them", ociremote.ErrRedirect, maxRedirects)
-	}
-	if last := via[len(via)-1]; last.URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return fmt.Errorf("%w: from https to %s", ociremote.ErrRedirect, req.URL.Scheme)
-	}
-	return nil
+	return &webPlace{client: c.HTTP()}, nil
 }
 
 // readMetadata implements place. The name is percent-escaped already.

@@ -50,7 +50,7 @@ func (l *legacyFiles) file(ctx context.Context, r request) ([]byte, error) {
 		return data, l.env.count(r.title, int64(len(data)))
 	})
 	if err == nil && int64(len(data)) > r.max {
-		return nil, &LimitError{Title: r.title, Size: int64(len(data)), Max: r.max}
+		return nil, l.env.limits.over(r.title, r.class, int64(len(data)), r.max)
 	}
 	return data, err
 }
@@ -76,7 +76,7 @@ func (l *legacyFiles) role(ctx context.Context, r request) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s", ErrFileNotFound, r.title)
 	}
 	if file.Descriptor.Size > r.max {
-		return nil, &LimitError{Title: r.title, Size: file.Descriptor.Size, Max: r.max}
+		return nil, l.env.limits.over(r.title, r.class, file.Descriptor.Size, r.max)
 	}
 	return ociremote.FetchBlob(ctx, l.repo, file.Descriptor, r.max)
 }

@@ -2,36 +2,114 @@ package fetcher
 
 import (
 	"errors"
+	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/tufoci/tufoci/ociremote"
 )
 
 func TestLimitsFilled(t *testing.T) {
 	t.Parallel()
-	got, err := Limits{}.filled()
+	got, err := Limits{}.Filled()
 	if err != nil || got != DefaultLimits() {
 		t.Errorf("zero limits: %+v, %v", got, err)
 	}
-	got, err = Limits{Root: 7, Concurrency: 2}.filled()
+	got, err = Limits{Root: 7, Concurrency: 2}.Filled()
 	if err != nil || got.Root != 7 || got.Concurrency != 2 || got.Timestamp != DefaultLimits().Timestamp {
 		t.Errorf("own limits: %+v, %v", got, err)
 	}
-	for _, l := range []Limits{
-		{Root: -1},
-		{Timestamp: -1},
-		{Snapshot: -1},
-		{Targets: -1},
-		{TargetFile: -1},
-		{Total: -1},
-		{MinThroughput: -1},
-		{StallWindow: -1},
-		{Operation: -1},
-		{Concurrency: -1},
-	} {
-		if _, err := l.filled(); !errors.Is(err, ErrLimit) {
-			t.Errorf("%+v: %v, want ErrLimit", l, err)
+	for _, limit := range AllLimits() {
+		for _, value := range []int64{-1, limit.Ceiling + 1} {
+			var l Limits
+			*limit.field(&l) = value
+			if _, err := l.Filled(); !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), limit.Name) {
+				t.Errorf("%s %d: %v, want ErrLimit", limit.Name, value, err)
+			}
 		}
+		var l Limits
+		*limit.field(&l) = limit.Ceiling
+		if got, err := l.Filled(); err != nil || limit.Of(got) != limit.Ceiling {
+			t.Errorf("%s at its ceiling: %v", limit.Name, err)
+		}
+	}
+}
+
+// The table has every field of Limits, by its name.
+func TestAllLimits(t *testing.T) {
+	t.Parallel()
+	fields := reflect.TypeFor[Limits]()
+	all := AllLimits()
+	if len(all) != fields.NumField() {
+		t.Fatalf("%d limits, %d fields", len(all), fields.NumField())
+	}
+	for i, limit := range all {
+		field := fields.Field(i).Name
+		if name := strings.ToLower(field[:1]) + field[1:]; name != limit.Name {
+			t.Errorf("limit %q at the place of %s", limit.Name, field)
+		}
+		var l Limits
+		*limit.field(&l) = 7
+		if reflect.ValueOf(l).Field(i).Int() != 7 {
+			t.Errorf("limit %s is not the field %s", limit.Name, field)
+		}
+		if limit.Default <= 0 || limit.Default > limit.Ceiling {
+			t.Errorf("limit %s: default %d, ceiling %d", limit.Name, limit.Default, limit.Ceiling)
+		}
+	}
+}
+
+// What people write is what is set, and what is written again.
+func TestSetLimit(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, value string
+		want        int64 // 0: refused
+		text        string
+	}{
+		{"targets", "1MiB", 1 << 20, "1MiB"},
+		{"targets", "1024KiB", 1 << 20, "1MiB"},
+		{"targets", "1500", 1500, "1500B"},
+		{"targets", "1500B", 1500, "1500B"},
+		{"total", "2GiB", 2 << 30, "2GiB"},
+		{"minThroughput", "100B", 100, "100B"},
+		{"operation", "90s", int64(90 * time.Second), "1m30s"},
+		{"operation", "10m", int64(10 * time.Minute), "10m"},
+		{"visits", "64", 64, "64"},
+		{"targets", "1MB", 0, ""},
+		{"targets", "1.5MiB", 0, ""},
+		{"targets", "-1", 0, ""},
+		{"targets", "0", 0, ""},
+		{"targets", "", 0, ""},
+		{"targets", "17179869184GiB", 0, ""},
+		{"targets", "99999999999999999999", 0, ""},
+		{"targets", "513MiB", 0, ""},
+		{"operation", "25h", 0, ""},
+		{"operation", "5", 0, ""},
+		{"visits", "1KiB", 0, ""},
+		{"visits", "1025", 0, ""},
+		{"Visits", "64", 0, ""},
+		{"", "64", 0, ""},
+	} {
+		l := Limits{Root: 5}
+		err := l.Set(test.name, test.value)
+		if test.want == 0 {
+			if err == nil || l != (Limits{Root: 5}) {
+				t.Errorf("%s=%s: %v, %+v, want it refused", test.name, test.value, err, l)
+			}
+			continue
+		}
+		limit, _ := LimitNamed(test.name)
+		if err != nil || limit.Of(l) != test.want || l.Root != 5 || limit.Format(limit.Of(l)) != test.text || l.Changed()[test.name] != test.text {
+			t.Errorf("%s=%s: %v, %d, %v", test.name, test.value, err, limit.Of(l), l.Changed())
+		}
+		if err := l.Set(test.name, "default"); err != nil || limit.Of(l) != 0 {
+			t.Errorf("%s=default: %v", test.name, err)
+		}
+	}
+	if changed := DefaultLimits().Changed(); len(changed) != 0 {
+		t.Errorf("defaults are no changes: %v", changed)
 	}
 }
 

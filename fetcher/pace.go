@@ -36,7 +36,7 @@ func (c *clock) start(ctx context.Context) (context.Context, func()) {
 		c.since = now
 	}
 	c.running++
-	ctx, cancel := context.WithTimeoutCause(ctx, left, fmt.Errorf("%w: more than %v", ErrTimeout, c.limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, left, fmt.Errorf("%w: more than %v, the limit operation", ErrTimeout, c.limit))
 	return ctx, sync.OnceFunc(func() {
 		cancel()
 		c.mu.Lock()
@@ -93,7 +93,7 @@ func newPacedReader(ctx context.Context, r io.ReadCloser, l Limits, cancel conte
 		}
 		now := p.read.Load()
 		if now-before < least {
-			cancel(fmt.Errorf("%w: %d bytes in %v, at least %d bytes a second are expected",
+			cancel(fmt.Errorf("%w: %d bytes in %v, at least %d bytes a second are expected, the limit minThroughput",
 				ErrTooSlow, now-before, l.StallWindow, l.MinThroughput))
 			return
 		}

@@ -80,7 +80,7 @@ func Open(ctx context.Context, src Source, o Options) (*View, error) {
 
 // open is Open; what an older view has read is kept for the new one.
 func open(ctx context.Context, src Source, o Options, old *View) (*View, error) {
-	limits, err := o.Limits.filled()
+	limits, err := o.Limits.Filled()
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func open(ctx context.Context, src Source, o Options, old *View) (*View, error) 
 		clock:  &clock{limit: limits.Operation},
 		have:   o.Have,
 		warn:   o.Warn,
-		ahead:  &ahead{most: limits.Concurrency},
+		ahead:  &ahead{most: int(limits.Concurrency)},
 		counts: map[string]int64{},
 	}
 	v := &View{src: src, env: e, limits: limits}
@@ -199,7 +199,7 @@ func (e *env) start(ctx context.Context, class fileClass) (context.Context, func
 		c = &clock{limit: e.limits.Operation}
 	}
 	ctx, stop := c.start(ctx)
-	return pace(ctx, e.limits), stop
+	return e.limits.guard(ctx), stop
 }
 
 // count adds what is read, or is about to be, to the total of the view.
@@ -209,7 +209,7 @@ func (e *env) count(title string, size int64) error {
 	e.total += size
 	e.counts[title] += size
 	if e.total > e.limits.Total {
-		return &LimitError{Title: "all files of this source, up to " + title, Size: e.total, Max: e.limits.Total}
+		return &LimitError{Title: "all files of this source, up to " + title, Size: e.total, Max: e.limits.Total, Limit: "total"}
 	}
 	return nil
 }

@@ -41,6 +41,7 @@ func frozen(ctx context.Context, o *Options) (*trust.Client, error) {
 	}
 	options := trust.Options{
 		Source: trust.RepositorySource(repo, ociremote.DefaultChannel), Now: o.Now, MaxStale: o.Source.Entry.MaxStale,
+		Limits: view.Limits(),
 	}
 	if at := view.Status().AsOf; at != nil {
 		options.AsOf = *at

@@ -32,7 +32,7 @@ func Hold(ctx context.Context, view *trust.View, to Destination, now func() time
 	if err != nil {
 		return Held{}, err
 	}
-	client, err := trust.New(root, trust.Options{Source: trust.RepositorySource(to.Trust, tag), Now: now, AllowExpired: true})
+	client, err := trust.New(root, trust.Options{Source: trust.RepositorySource(to.Trust, tag), Now: now, AllowExpired: true, Limits: view.Limits()})
 	if err != nil {
 		return Held{}, err
 	}

@@ -119,7 +119,7 @@ func (c *copying) seeOlder(ctx context.Context, version int64) (*trust.View, err
 func (c *copying) seeAt(ctx context.Context, pin []byte, version int64, at time.Time) (*trust.View, error) {
 	client, err := trust.New(pin, trust.Options{
 		Source: trust.RepositorySource(c.o.Source.Trust, ociremote.HistoryTag(c.o.Source.Tag, version)),
-		Now:    c.o.Now, AsOf: at,
+		Now:    c.o.Now, AsOf: at, Limits: c.o.Source.View.Limits(),
 	})
 	if err != nil {
 		return nil, err

@@ -241,7 +241,7 @@ func (c *copying) finder(source ociremote.Repository, image Image) func(ctx cont
 		}
 		_, repository, _ := ociremote.ParseImageName(image.Name)
 		t, err := c.o.Source.View.Lookup(ctx, trust.ImageTag(repository, tag))
-		if errors.Is(err, trust.ErrTargetNotFound) {
+		if trust.IsUnlisted(err) {
 			return full, nil // which is not there
 		}
 		if err != nil {

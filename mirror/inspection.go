@@ -33,7 +33,7 @@ type inspection struct {
 func inspect(ctx context.Context, archive ociremote.Repository, root []byte, seen int64, o Options) (*inspection, error) {
 	client, err := trust.New(root, trust.Options{
 		Source: trust.RepositorySource(archive, ociremote.DefaultChannel), Now: o.Now, Warn: o.Warn,
-		MaxStale: o.Source.Entry.MaxStale, MinTimestamp: o.Source.Entry.MinTimestamp,
+		MaxStale: o.Source.Entry.MaxStale, MinTimestamp: o.Source.Entry.MinTimestamp, Limits: o.Source.Entry.Limits,
 	})
 	if err != nil {
 		return nil, err

@@ -8,9 +8,14 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// MaxManifest is the hard limit for a manifest in bytes, read or written: what
-// the OCI distribution specification asks registries to accept.
-const MaxManifest = 4 << 20
+const (
+	// MaxManifest is the hard limit for a manifest in bytes, read or written: what
+	// the OCI distribution specification asks registries to accept.
+	MaxManifest = 4 << 20
+	// MaxFiles is the hard limit for the files of a bundle: more than a manifest has
+	// room for.
+	MaxFiles = 1 << 15
+)
 
 // Layout is a variant of the manifest for registries that refuse the default.
 type Layout string

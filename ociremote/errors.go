@@ -1,6 +1,7 @@
 package ociremote
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -22,6 +23,8 @@ var (
 	// ErrTooLarge: something is larger than its limit. Errors that are
 	// ErrTooLarge because the other side sent too much are ErrMalformed too.
 	ErrTooLarge = errors.New("too large")
+	// ErrLimit is what every [LimitError] is, for [errors.Is].
+	ErrLimit = errors.New("over a limit")
 	// ErrNewerFormat: the bundle has a later format version than this code
 	// reads.
 	ErrNewerFormat = errors.New("bundle of a newer format")
@@ -47,6 +50,30 @@ func (e *MalformedError) Unwrap() error { return e.Err }
 
 // Is reports true for [ErrMalformed].
 func (e *MalformedError) Is(target error) bool { return target == ErrMalformed }
+
+// LimitError says that something is larger than its limit, or that there is more of
+// it. It is [ErrLimit] and [ErrTooLarge].
+type LimitError struct {
+	Title string // of the file, or what else was limited
+	Size  int64  // as far as known; more may follow
+	Max   int64
+	Unit  string // of both: "bytes" (also when empty), "files", "values"
+	// Limit is the name of the limit where a trust can set it, see
+	// fetcher.AllLimits; "" for what is fixed, or for a length that metadata states.
+	Limit string
+}
+
+// Error implements error.
+func (e *LimitError) Error() string {
+	what := "the limit is"
+	if e.Limit != "" {
+		what = "the limit " + e.Limit + " is"
+	}
+	return fmt.Sprintf("%s: %d %s, %s %d", e.Title, e.Size, cmp.Or(e.Unit, "bytes"), what, e.Max)
+}
+
+// Is reports whether target is one of the sentinels for sizes.
+func (e *LimitError) Is(target error) bool { return target == ErrLimit || target == ErrTooLarge }
 
 // AuthError says that the registry or its token server refused the credentials,
 // or wants some and there are none.

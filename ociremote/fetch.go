@@ -30,7 +30,7 @@ type manifest struct {
 // manifestFetcher is a Repository that can spare itself the body of a manifest
 // that is known: it returns ErrNotModified.
 type manifestFetcher interface {
-	fetchManifest(ctx context.Context, name string, known Known) (manifest, error)
+	fetchManifest(ctx context.Context, name string, known Known, within Bounds) (manifest, error)
 }
 
 // FetchBundle reads the bundle under a tag or digest, in one request.
@@ -46,7 +46,11 @@ type manifestFetcher interface {
 // [ErrTooLarge]. A registry that refuses is an [AuthError], any other answer, or
 // none, a [TransportError].
 func FetchBundle(ctx context.Context, repo Repository, name string, known Known) (*Bundle, error) {
-	m, err := fetchManifest(ctx, repo, name, known)
+	return fetchBundle(ctx, repo, name, known, Bounds{})
+}
+
+func fetchBundle(ctx context.Context, repo Repository, name string, known Known, within Bounds) (*Bundle, error) {
+	m, err := fetchManifest(ctx, repo, name, known, within)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +58,7 @@ func FetchBundle(ctx context.Context, repo Repository, name string, known Known)
 	if known.Digest != "" && digest.FromBytes(m.data) == known.Digest {
 		return nil, ErrNotModified
 	}
-	b, err := ParseBundle(m.data)
+	b, err := within.ParseBundle(m.data)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +67,9 @@ func FetchBundle(ctx context.Context, repo Repository, name string, known Known)
 }
 
 // fetchManifest reads and checks the bytes of a manifest.
-func fetchManifest(ctx context.Context, repo Repository, name string, known Known) (manifest, error) {
+func fetchManifest(ctx context.Context, repo Repository, name string, known Known, within Bounds) (manifest, error) {
 	if f, ok := repo.(manifestFetcher); ok {
-		return f.fetchManifest(ctx, name, known)
+		return f.fetchManifest(ctx, name, known, within)
 	}
 	desc, rc, err := repo.FetchReference(ctx, name)
 	if err != nil {
@@ -75,25 +79,25 @@ func fetchManifest(ctx context.Context, repo Repository, name string, known Know
 	if known.Digest != "" && desc.Digest == known.Digest {
 		return manifest{}, ErrNotModified
 	}
-	data, err := readManifest(rc, desc, name)
+	data, err := readManifest(rc, desc, name, within)
 	return manifest{desc: desc, data: data}, err
 }
 
 // readManifest reads the manifest that desc announces under a name, and holds it
 // to the digest of desc and to the name, if that is a digest.
-func readManifest(r io.Reader, desc ocispec.Descriptor, name string) ([]byte, error) {
+func readManifest(r io.Reader, desc ocispec.Descriptor, name string, within Bounds) ([]byte, error) {
 	if err := foreignType(desc.MediaType); err != nil {
 		return nil, err
 	}
-	if desc.Size > MaxManifest {
-		return nil, &MalformedError{What: "manifest", Err: fmt.Errorf("%d bytes: %w, the limit is %d", desc.Size, ErrTooLarge, MaxManifest)}
+	if err := within.checkSize(desc.Size); err != nil {
+		return nil, &MalformedError{What: "manifest", Err: err}
 	}
-	data, err := io.ReadAll(io.LimitReader(r, MaxManifest+1))
+	data, err := io.ReadAll(io.LimitReader(r, within.manifest()+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > MaxManifest {
-		return nil, &MalformedError{What: "manifest", Err: fmt.Errorf("%w, the limit is %d bytes", ErrTooLarge, MaxManifest)}
+	if err := within.checkSize(int64(len(data))); err != nil {
+		return nil, &MalformedError{What: "manifest", Err: err}
 	}
 	got := digest.FromBytes(data)
 	if desc.Digest != "" && got != desc.Digest {

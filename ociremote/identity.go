@@ -14,11 +14,12 @@ import (
 	"unicode"
 )
 
-const (
-	maxRedirects = 10
-	// maxWarnings bounds the memory for texts that were passed on already.
-	maxWarnings = 100
-)
+// MaxRedirects is how often one request is sent on: registries redirect once or
+// twice, to their storage.
+const MaxRedirects = 10
+
+// maxWarnings bounds the memory for texts that were passed on already.
+const maxWarnings = 100
 
 // identity adds what tells a registry who asks: the user agent, and the custom
 // headers where they belong. It passes on what the registry has to say.
@@ -78,10 +79,22 @@ func originOf(u *url.URL) string {
 	return scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
+type redirectsKey struct{}
+
+// WithRedirects returns a context under which a request of a [Client] follows at most
+// so many redirects, and never more than MaxRedirects.
+func WithRedirects(ctx context.Context, most int) context.Context {
+	return context.WithValue(ctx, redirectsKey{}, min(most, MaxRedirects))
+}
+
 // checkRedirect refuses to go from https to http, and to go on for ever.
 func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) >= maxRedirects {
-		return fmt.Errorf("%w: more than %d of them", ErrRedirect, maxRedirects)
+	most, ok := req.Context().Value(redirectsKey{}).(int)
+	if !ok {
+		most = MaxRedirects
+	}
+	if len(via) > most {
+		return fmt.Errorf("%w: %w", ErrRedirect, &LimitError{Title: "one request", Size: int64(len(via)), Max: int64(most), Unit: "redirects", Limit: "redirects"})
 	}
 	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
 		return fmt.Errorf("%w: from https to http", ErrRedirect)

@@ -55,7 +55,7 @@ func fetchBytes(ctx context.Context, repo Repository, name string) (manifest, er
 	// Which types are wanted is not the matter of readManifest here.
 	announced := desc
 	announced.MediaType = ""
-	data, err := readManifest(rc, announced, name)
+	data, err := readManifest(rc, announced, name, Bounds{})
 	return manifest{desc: desc, data: data}, err
 }
 

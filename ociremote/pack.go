@@ -107,7 +107,7 @@ func (f form) pack(files []Content, o PackOptions) (*Bundle, []Blob, error) {
 		return nil, nil, fmt.Errorf("manifest of %d bytes for %d files: %w, the limit is %d", len(data), len(files), ErrTooLarge, MaxManifest)
 	}
 	// Reading it is the proof that every reader takes it.
-	bundle, err := f.parse(data)
+	bundle, err := f.parse(data, Bounds{})
 	if err != nil {
 		return nil, nil, err
 	}

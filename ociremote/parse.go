@@ -48,12 +48,12 @@ var bundleForm = form{
 // than sha256, and an inline layer that differs in anything from the files that
 // it repeats are a [MalformedError]. A manifest that is no bundle is
 // [ErrForeign], one of a later format [ErrNewerFormat]. More than [MaxManifest]
-// bytes are [ErrTooLarge].
-func ParseBundle(manifest []byte) (*Bundle, error) { return bundleForm.parse(manifest) }
+// bytes, or than [MaxFiles] files, are [ErrTooLarge].
+func ParseBundle(manifest []byte) (*Bundle, error) { return Bounds{}.ParseBundle(manifest) }
 
 // parse reads a manifest of a form.
-func (f form) parse(manifest []byte) (*Bundle, error) {
-	b, err := f.parseStrictly(manifest)
+func (f form) parse(manifest []byte, within Bounds) (*Bundle, error) {
+	b, err := f.parseStrictly(manifest, within)
 	switch {
 	case err == nil:
 		return b, nil
@@ -64,9 +64,9 @@ func (f form) parse(manifest []byte) (*Bundle, error) {
 	}
 }
 
-func (f form) parseStrictly(manifest []byte) (*Bundle, error) {
-	if len(manifest) > MaxManifest {
-		return nil, fmt.Errorf("manifest of %d bytes: %w, the limit is %d", len(manifest), ErrTooLarge, MaxManifest)
+func (f form) parseStrictly(manifest []byte, within Bounds) (*Bundle, error) {
+	if err := within.checkSize(int64(len(manifest))); err != nil {
+		return nil, err
 	}
 	if err := checkManifest(manifest); err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (f form) parseStrictly(manifest []byte) (*Bundle, error) {
 	}
 	b := &Bundle{Manifest: manifest, Descriptor: descriptorOf(ocispec.MediaTypeImageManifest, manifest)}
 	// What is it? Said before anything that a later format may do otherwise.
-	layers, config, err := b.identify(top, f)
+	layers, config, err := b.identify(top, f, within)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (f form) parseStrictly(manifest []byte) (*Bundle, error) {
 
 // identify tells manifests of a form from everything else, sets Layout,
 // Legacy and Annotations, and returns the layers and the config.
-func (b *Bundle) identify(top object, f form) ([]ocispec.Descriptor, ocispec.Descriptor, error) {
+func (b *Bundle) identify(top object, f form, within Bounds) ([]ocispec.Descriptor, ocispec.Descriptor, error) {
 	fail := func(err error) ([]ocispec.Descriptor, ocispec.Descriptor, error) {
 		return nil, ocispec.Descriptor{}, err
 	}
@@ -148,6 +148,9 @@ func (b *Bundle) identify(top object, f form) ([]ocispec.Descriptor, ocispec.Des
 	}
 	var raws []json.RawMessage
 	if err := top.read("layers", &raws); err != nil {
+		return fail(err)
+	}
+	if err := within.checkFiles(int64(len(raws))); err != nil {
 		return fail(err)
 	}
 	layers := make([]ocispec.Descriptor, len(raws))

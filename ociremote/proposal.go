@@ -80,7 +80,7 @@ func PackProposal(files []Content, o PackOptions) (*Proposal, []Blob, error) {
 // ParseProposal reads the manifest of a proposal, as strictly as [ParseBundle] does
 // that of a bundle and with the same errors.
 func ParseProposal(manifest []byte) (*Proposal, error) {
-	b, err := proposalForm.parse(manifest)
+	b, err := proposalForm.parse(manifest, Bounds{})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func ParseProposal(manifest []byte) (*Proposal, error) {
 // FetchProposal reads the proposal under a tag or digest, in one request. The errors
 // are those of [FetchBundle].
 func FetchProposal(ctx context.Context, repo Repository, name string) (*Proposal, error) {
-	m, err := fetchManifest(ctx, repo, name, Known{})
+	m, err := fetchManifest(ctx, repo, name, Known{}, Bounds{})
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ import (
 const (
 	defaultMaxReferrers = 256
 	defaultMaxPages     = 8
+	// maxReferrerBytes of a list are read, all its pages and the tag together.
+	maxReferrerBytes = 8 << 20
 	// maxScanned manifests in memory, and maxScannedBytes of them, are looked at
 	// for a subject.
 	maxScanned      = 1024
@@ -40,7 +42,8 @@ type ReferrersOptions struct {
 	// say no type of is returned too, behind the rest: its manifest tells.
 	ArtifactTypes []string
 	// Max is how many descriptors are returned at most; 0 is 256. MaxPages of a
-	// list are read; 0 is 8. More than that is cut off, and the result says so.
+	// list are read; 0 is 8; of 8 MiB at most. More than that is cut off, and the
+	// result says so.
 	Max, MaxPages int
 }
 
@@ -108,6 +111,7 @@ type referrerCollector struct {
 	// wanted have one of the types; untyped could have.
 	wanted, untyped []ocispec.Descriptor
 	seen            map[digest.Digest]bool
+	bytes           int64 // of the lists that were read
 	truncated       bool
 }
 
@@ -123,11 +127,20 @@ func (c *referrerCollector) add(d ocispec.Descriptor) {
 	}
 	switch {
 	case len(c.o.ArtifactTypes) == 0 || slices.Contains(c.o.ArtifactTypes, d.ArtifactType):
-		c.wanted = append(c.wanted, d)
+		c.wanted = c.keep(c.wanted, d)
 	case d.ArtifactType == "" || d.ArtifactType == ocispec.MediaTypeEmptyJSON:
 		// Not every index has types, and ggcr gives that of the config for it.
-		c.untyped = append(c.untyped, d)
+		c.untyped = c.keep(c.untyped, d)
 	}
+}
+
+// keep adds a descriptor to those that could be returned.
+func (c *referrerCollector) keep(all []ocispec.Descriptor, d ocispec.Descriptor) []ocispec.Descriptor {
+	if len(all) >= c.o.Max {
+		c.truncated = true
+		return all
+	}
+	return append(all, d)
 }
 
 // hasFirst reports whether there is something of the first of the types.
@@ -138,8 +151,10 @@ func (c *referrerCollector) hasFirst() bool {
 	return slices.ContainsFunc(c.wanted, func(d ocispec.Descriptor) bool { return d.ArtifactType == c.o.ArtifactTypes[0] })
 }
 
-// full reports whether no more need be read.
-func (c *referrerCollector) full() bool { return len(c.wanted) >= c.o.Max }
+// full reports whether no more need be read, or may be.
+func (c *referrerCollector) full() bool {
+	return len(c.wanted) >= c.o.Max || c.bytes > maxReferrerBytes-MaxManifest
+}
 
 func (c *referrerCollector) list() *ReferrerList {
 	all := append(c.wanted, c.untyped...)
@@ -152,6 +167,7 @@ func (c *referrerCollector) list() *ReferrerList {
 // addIndex takes the entries of an index that are descriptors of manifests.
 func (c *referrerCollector) addIndex(data []byte) error {
 	malformed := func(err error) error { return &MalformedError{What: "list of referrers", Err: err} }
+	c.bytes += int64(len(data))
 	if err := checkManifest(data); err != nil {
 		return malformed(err)
 	}

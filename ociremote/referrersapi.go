@@ -28,6 +28,7 @@ func (r *registryRepository) listReferrers(ctx context.Context, subject digest.D
 		page += "?" + url.Values{"artifactType": c.o.ArtifactTypes}.Encode()
 	}
 	for n := 0; page != ""; n++ {
+		// The next page has up to MaxManifest bytes.
 		if n == c.o.MaxPages || c.full() {
 			c.truncated = true
 			break
@@ -73,7 +74,7 @@ func (r *registryRepository) referrersPage(ctx context.Context, page string) (da
 		return nil, "", r.unexpected(resp, fmt.Sprintf("with %q and not with a list of referrers", shorten(mediaType)))
 	}
 	body := networkBody{resp.Body, resp.Request.URL.Host}
-	data, err = readManifest(body, ocispec.Descriptor{Size: resp.ContentLength}, "")
+	data, err = readManifest(body, ocispec.Descriptor{Size: resp.ContentLength}, "", Bounds{})
 	if err != nil {
 		return nil, "", err
 	}

@@ -181,7 +181,7 @@ func (r *registryRepository) unexpected(resp *http.Response, how string) error {
 }
 
 // fetchManifest implements manifestFetcher.
-func (r *registryRepository) fetchManifest(ctx context.Context, name string, known Known) (manifest, error) {
+func (r *registryRepository) fetchManifest(ctx context.Context, name string, known Known, within Bounds) (manifest, error) {
 	if known.Digest == "" {
 		known.ETag = ""
 	}
@@ -202,7 +202,7 @@ func (r *registryRepository) fetchManifest(ctx context.Context, name string, kno
 	if known.Digest != "" && desc.Digest == known.Digest {
 		return manifest{}, ErrNotModified
 	}
-	data, err := readManifest(resp.Body, desc, name)
+	data, err := readManifest(resp.Body, desc, name, within)
 	return manifest{desc: desc, data: data, etag: resp.Header.Get("ETag")}, err
 }
 
@@ -241,7 +241,7 @@ func (r *registryRepository) FetchReference(ctx context.Context, name string) (o
 	defer resp.Body.Close()
 	mediaType := desc.MediaType
 	desc.MediaType = ""
-	data, err := readManifest(resp.Body, desc, name)
+	data, err := readManifest(resp.Body, desc, name, Bounds{})
 	if err != nil {
 		return ocispec.Descriptor{}, nil, err
 	}

@@ -99,7 +99,7 @@ func (a *attacher) signed(ctx context.Context, image Attachment, served ocispec.
 	for _, name := range names {
 		target, err := a.view.Lookup(ctx, name)
 		switch {
-		case errors.Is(err, trust.ErrTargetNotFound) && name == byDigest && image.Tag != "":
+		case trust.IsUnlisted(err) && name == byDigest && image.Tag != "":
 			return names[:1], nil
 		case errors.Is(err, trust.ErrTargetNotFound):
 			return nil, fmt.Errorf("%w: %w", ErrNotSigned, err)

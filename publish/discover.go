@@ -32,6 +32,7 @@ type Pin struct {
 	Name     string
 	Root     []byte
 	MaxStale time.Duration
+	Limits   trust.Limits
 }
 
 // DiscoverOptions steer [Discover]. The zero value works.
@@ -217,7 +218,7 @@ func holds(b *ociremote.Bundle, root digest.Digest) bool {
 // verify reads a bundle as a client does that has nothing but a pin.
 func (d *discoverer) verify(ctx context.Context, f *Found, pin Pin) {
 	client, err := trust.New(pin.Root, trust.Options{
-		Source: trust.RepositorySource(d.repo, f.Digest.String()), Now: d.o.Now, MaxStale: pin.MaxStale,
+		Source: trust.RepositorySource(d.repo, f.Digest.String()), Now: d.o.Now, MaxStale: pin.MaxStale, Limits: pin.Limits,
 	})
 	var view *trust.View
 	if err == nil {

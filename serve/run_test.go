@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -192,26 +191,9 @@ func TestNothingIsLeft(t *testing.T) {
 		w.registry.CloseConnections()
 	}
 	round() // what is started once
-	files, goroutines := openFiles(t), runtime.NumGoroutine()
-	for range 5 {
-		round()
-	}
-	for range 500 {
-		if openFiles(t) <= files && runtime.NumGoroutine() <= goroutines {
-			return
+	tuftest.NothingLeft(t, func(*testing.T) {
+		for range 5 {
+			round()
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	stacks := make([]byte, 1<<20)
-	t.Errorf("%d files and %d goroutines, before %d and %d\n%s", openFiles(t), runtime.NumGoroutine(), files, goroutines, stacks[:runtime.Stack(stacks, true)])
-}
-
-// openFiles is 0 on systems that do not say.
-func openFiles(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0
-	}
-	return len(entries)
+	})
 }

@@ -24,6 +24,8 @@ type adapter struct {
 	limits   Limits
 	dir      string
 	reusable func() bool
+	lastRoot int64                  // the highest version that is followed
+	hashed   func(role string) bool // see hashStated
 	// timestamp, if not nil, is the answer in place of the source's.
 	timestamp []byte
 
@@ -76,7 +78,13 @@ func (a *adapter) download(name, role string, version, maxLength int64) ([]byte,
 	if maxLength <= 0 || maxLength > limit {
 		maxLength = limit
 	}
-	data, err := a.origin.file(a.ctx, metadataDir+name, maxLength)
+	var data []byte
+	var err error
+	if role == tuf.ROOT || role == tuf.TIMESTAMP {
+		data, err = a.origin.file(a.ctx, metadataDir+name, maxLength)
+	} else {
+		data, err = a.origin.roleFile(a.ctx, metadataDir+name, maxLength, a.hashed(role), a.limits)
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, fetcher.ErrFileNotFound) && role == tuf.ROOT:
@@ -91,8 +99,11 @@ func (a *adapter) download(name, role string, version, maxLength int64) ([]byte,
 	default:
 		return nil, err
 	}
+	if role == tuf.ROOT && version > a.lastRoot {
+		return nil, errMoreRoots
+	}
 	a.served[name] = data
-	if err := Precheck(role, data); err != nil {
+	if err := precheckWithin(role, data, a.limits.Values); err != nil {
 		err.(*VerificationError).Version, err.(*VerificationError).Source = version, a.origin.source.String()
 		return nil, err
 	}

@@ -26,14 +26,15 @@ func (c blobCache) get(sha256 string, max int64) []byte {
 	return data
 }
 
-// put keeps data. A cache that cannot be written is no error.
-func (c blobCache) put(sha256 string, data []byte) {
+// put keeps data and reports whether it could. A cache that cannot be written is no
+// error.
+func (c blobCache) put(sha256 string, data []byte) bool {
 	if c.dir == "" || len(sha256) != 64 {
-		return
+		return false
 	}
 	name := c.path(sha256)
 	if os.MkdirAll(filepath.Dir(name), 0o700) != nil {
-		return
+		return false
 	}
-	_ = writer{}.write(name, data)
+	return writer{}.write(name, data) == nil
 }

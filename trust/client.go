@@ -19,6 +19,12 @@ type Source = fetcher.Source
 // Limits bounds what a source can make a client read, see package fetcher.
 type Limits = fetcher.Limits
 
+// Watch bounds what is read beside a trust repository, see package fetcher.
+type Watch = fetcher.Watch
+
+// AllLimits returns the table of the limits, see package fetcher.
+func AllLimits() []fetcher.Limit { return fetcher.AllLimits() }
+
 // RepositorySource returns the source that reads the bundle called name, a tag
 // or a digest, from a repository in memory, a layout or a registry.
 func RepositorySource(repo ociremote.Repository, name string) Source {
@@ -61,7 +67,8 @@ type Options struct {
 	// AllowExpired accepts expired metadata of all roles, with a warning each.
 	// Status.Verified is then false, and nothing is stored.
 	AllowExpired bool
-	// Limits on what is read; a zero field is its default.
+	// Limits on what is read; a zero field is its default, one above its ceiling is
+	// refused. They do not hold for what is stored already.
 	Limits Limits
 	// Warn is told what a person should read. It may be called from several
 	// goroutines. Nil: nobody is; View.Status has the warnings as well.
@@ -71,16 +78,14 @@ type Options struct {
 // Client follows one trust repository from one pinned root. It is safe for
 // concurrent use; refreshes of one Client run one after the other.
 type Client struct {
-	opts   Options
-	limits Limits
-	pin    rootFile
-	sum    string // hex sha256 of the pin
-	spare  string // where temporary files may go if the system has no place
-	parsed *parseCache
-	cache  blobCache
-	// rotations is maxRootRotations, copyWait is maxCopyWait; less in tests.
-	rotations int
-	copyWait  time.Duration
+	opts     Options
+	limits   Limits
+	pin      rootFile
+	sum      string // hex sha256 of the pin
+	spare    string // where temporary files may go if the system has no place
+	parsed   *parseCache
+	cache    blobCache
+	copyWait time.Duration // maxCopyWait; less in tests
 
 	mu       sync.Mutex // one refresh at a time
 	storeMu  sync.Mutex
@@ -89,7 +94,7 @@ type Client struct {
 }
 
 // New returns a client for the root with these bytes. The root must be signed
-// by itself. Errors: ErrMalformed, ErrThreshold.
+// by itself. Errors: ErrMalformed, ErrThreshold; ErrLimit of package fetcher.
 func New(root []byte, o Options) (*Client, error) {
 	pin, err := parsePin(root)
 	if err != nil {
@@ -98,12 +103,16 @@ func New(root []byte, o Options) (*Client, error) {
 	if o.MaxStale < 0 || o.MinTimestamp < 0 {
 		return nil, errors.New("MaxStale and MinTimestamp cannot be negative")
 	}
+	limits, err := o.Limits.Filled()
+	if err != nil {
+		return nil, err
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	c := &Client{
-		opts: o, limits: limitsOf(o.Limits), pin: pin, sum: hexSum(root),
-		parsed: newParseCache(), cache: blobCache{o.CacheDir}, rotations: maxRootRotations, copyWait: maxCopyWait,
+		opts: o, limits: limits, pin: pin, sum: hexSum(root),
+		parsed: newParseCache(), cache: blobCache{o.CacheDir}, copyWait: maxCopyWait,
 	}
 	if o.StateDir == "" || !o.AsOf.IsZero() {
 		c.store = newMemoryStore(nil, nil)
@@ -112,6 +121,15 @@ func New(root []byte, o Options) (*Client, error) {
 	dir := filepath.Join(o.StateDir, c.sum)
 	c.store, c.spare = &dirStore{dir: dir}, dir
 	return c, nil
+}
+
+// Limits returns the limits, with the defaults for what the options leave open.
+func (c *Client) Limits() Limits { return c.limits }
+
+// keeps reports whether what a refresh verifies is there for the next client.
+func (c *Client) keeps() bool {
+	_, onDisk := c.currentStore().(*dirStore)
+	return onDisk && !c.opts.AllowExpired
 }
 
 // RootSHA256 returns the hex sha256 of the pinned root, the name of the state.
@@ -223,7 +241,7 @@ func (c *Client) origin(st *state) *origin {
 	first := true
 	o.open = func(ctx context.Context) (*fetcher.View, error) {
 		opts := fetcher.Options{
-			Client: c.opts.Client, TargetsURL: c.opts.TargetsURL, Limits: c.opts.Limits, Have: have, Warn: o.warnings.add,
+			Client: c.opts.Client, TargetsURL: c.opts.TargetsURL, Limits: c.limits, Have: have, Warn: o.warnings.add,
 		}
 		if first && st.info.Source == c.opts.Source.String() {
 			opts.Known, opts.KnownBundle = st.known(), st.bundle

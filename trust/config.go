@@ -64,6 +64,8 @@ type Entry struct {
 	MinLevel string
 	// Also allows scopes that another trust has too: both must accept then.
 	Also bool
+	// Limits that differ from their defaults, see Options.
+	Limits Limits
 	// Fallback is FallbackNone if only the source may answer, and no copy next to an
 	// image when it cannot be reached.
 	Fallback string
@@ -85,12 +87,13 @@ type configYAML struct {
 }
 
 type entryYAML struct {
-	Source          string `yaml:"source,omitempty"`
-	Root            string `yaml:"root"` // "sha256:" and hex
-	TargetsURL      string `yaml:"targetsURL,omitempty"`
-	MaxStale        span   `yaml:"maxStale,omitempty"`
-	MinTimestamp    int64  `yaml:"minTimestamp,omitempty"`
-	Fallback        string `yaml:"fallback,omitempty"`
+	Source          string            `yaml:"source,omitempty"`
+	Root            string            `yaml:"root"` // "sha256:" and hex
+	TargetsURL      string            `yaml:"targetsURL,omitempty"`
+	MaxStale        span              `yaml:"maxStale,omitempty"`
+	MinTimestamp    int64             `yaml:"minTimestamp,omitempty"`
+	Fallback        string            `yaml:"fallback,omitempty"`
+	Limits          map[string]string `yaml:"limits,omitempty"` // as Limits.Set reads them
 	entryImagesYAML `yaml:",inline"`
 }
 
@@ -146,6 +149,11 @@ func parseConfig(data []byte) (map[string]Entry, error) {
 			return nil, fmt.Errorf("trust %q: root: want sha256: and 64 hex digits", name)
 		}
 		e.RootSHA256 = sum
+		for _, limit := range sortedKeys(y.Limits) {
+			if err := e.Limits.Set(limit, y.Limits[limit]); err != nil {
+				return nil, fmt.Errorf("trust %q: %w", name, err)
+			}
+		}
 		if err := y.entryImagesYAML.into(&e); err != nil {
 			return nil, fmt.Errorf("trust %q: %w", name, err)
 		}
@@ -173,6 +181,9 @@ func (e Entry) check() error {
 	}
 	if e.MaxStale < 0 || e.MinTimestamp < 0 {
 		return fmt.Errorf("trust %q: maxStale and minTimestamp cannot be negative", e.Name)
+	}
+	if _, err := e.Limits.Filled(); err != nil {
+		return fmt.Errorf("trust %q: %w: %v", e.Name, ErrInvalidEntry, err)
 	}
 	if err := e.checkImages(); err != nil {
 		return fmt.Errorf("trust %q: %w", e.Name, err)
@@ -332,7 +343,8 @@ func (c *Config) write() error {
 	for name, e := range c.entries {
 		doc.Trusts[name] = entryYAML{
 			Source: e.Source, Root: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
-			MaxStale: span(e.MaxStale), MinTimestamp: e.MinTimestamp, Fallback: e.Fallback, entryImagesYAML: newEntryImages(e),
+			MaxStale: span(e.MaxStale), MinTimestamp: e.MinTimestamp, Fallback: e.Fallback, Limits: e.Limits.Changed(),
+			entryImagesYAML: newEntryImages(e),
 		}
 	}
 	var out bytes.Buffer
@@ -347,7 +359,9 @@ func (c *Config) write() error {
 // RootBytes returns the pinned root of a trust. ErrWrongRoot: the stored file
 // does not have the checksum of the pin, or is gone.
 func (c *Config) RootBytes(e Entry) ([]byte, error) {
-	data, err := readFile(c.file("roots", e.RootSHA256+".json"), fetcher.DefaultLimits().Root)
+	// Whoever pins a file decides its size, and a limit that is lowered locks nobody out.
+	largest, _ := fetcher.LimitNamed("root")
+	data, err := readFile(c.file("roots", e.RootSHA256+".json"), largest.Ceiling)
 	if err != nil {
 		return nil, err
 	}

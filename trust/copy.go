@@ -69,21 +69,30 @@ func (c *Client) RefreshFrom(ctx context.Context, from Copy) (*View, error) {
 	r.origin = r.open(asRead)
 	// The network is not waited for under the lock: each image has a copy of its own.
 	if _, err := r.origin.current(ctx); err != nil {
-		return nil, err
+		return nil, c.ofCopy(err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return r.run(ctx)
+	view, err := r.run(ctx)
+	return view, c.ofCopy(err)
+}
+
+// ofCopy says of a copy that is too large that no limit of the trust would change that.
+func (c *Client) ofCopy(err error) error {
+	over, ok := errors.AsType[*fetcher.LimitError](err)
+	if !ok || over.Limit != "total" || c.limits.Total <= MaxCopy {
+		return err
+	}
+	fixed := *over
+	fixed.Title, fixed.Limit = "one copy next to an image", ""
+	return fmt.Errorf("%w: %w", &fixed, err)
 }
 
 // copyOrigin opens a copy, and holds it to the pin. It is never Known: what the state
 // knows of home says nothing about it.
 func (c *Client) copyOrigin(from *Copy, st *state) *origin {
-	limits, have := c.opts.Limits, c.have(st)
-	limits.Total = min(c.limits.Total, MaxCopy)
-	if limits.Operation == 0 || limits.Operation > c.copyWait {
-		limits.Operation = c.copyWait
-	}
+	limits, have := c.limits, c.have(st)
+	limits.Total, limits.Operation = min(limits.Total, MaxCopy), min(limits.Operation, c.copyWait)
 	o := &origin{
 		source:   fetcher.FromRepository(from.Repository, from.Name).Labelled(from.Reference),
 		warnings: &warnings{tell: c.opts.Warn},

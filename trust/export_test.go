@@ -16,13 +16,13 @@ func (c *Client) OnWriteStep(step func(step, file string) error) {
 func (c *Config) OnConfigStep(step func(step, file string) error) { c.writer.step = step }
 
 // SetMaxRootRotations lowers the number of new roots that a refresh follows.
-func (c *Client) SetMaxRootRotations(n int) { c.rotations = n }
+func (c *Client) SetMaxRootRotations(n int64) { c.limits.Roots = n }
 
 // SetCopyWait lowers the time for one copy.
 func (c *Client) SetCopyWait(d time.Duration) { c.copyWait = d }
 
-// MaxVisits is the limit of a lookup.
-const MaxVisits = maxVisits
+// MaxVisits is the default of the limit visits.
+const MaxVisits = 32
 
 // RoleFileName is the name of a stored role.
 func RoleFileName(role string) string { return roleFileName(role) }

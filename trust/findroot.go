@@ -18,26 +18,29 @@ func FindRoot(ctx context.Context, src Source, client *ociremote.Client, sha256 
 	if !ok {
 		return nil, &VerificationError{Kind: ErrWrongRoot, Detail: fmt.Sprintf("%q is no sha256 of 64 hex digits", sha256)}
 	}
+	limits, err := limits.Filled()
+	if err != nil {
+		return nil, err
+	}
 	view, err := fetcher.Open(ctx, src, fetcher.Options{Client: client, Limits: limits})
 	if err != nil {
 		return nil, err
 	}
-	max := limitsOf(limits).Root
 	if b := view.Bundle(); b != nil && !b.Legacy {
 		for _, f := range b.Files {
 			if f.Descriptor.Digest.Encoded() == want && isRootTitle(f.Title) {
-				return readRoot(ctx, view, f.Title, want, max)
+				return readRoot(ctx, view, f.Title, want, limits.Root)
 			}
 		}
 		return nil, noSuchRoot(src, want)
 	}
-	return searchRoots(ctx, view, src, want, max)
+	return searchRoots(ctx, view, src, want, limits)
 }
 
 // searchRoots reads the roots of a source that does not tell their hashes, up from
 // the lowest. Repositories keep all of them; where the first ones are gone, the
 // listing says where to start.
-func searchRoots(ctx context.Context, view *fetcher.View, src Source, want string, max int64) ([]byte, error) {
+func searchRoots(ctx context.Context, view *fetcher.View, src Source, want string, limits Limits) ([]byte, error) {
 	first := int64(1)
 	if titles := view.Titles(); titles != nil {
 		first = 0
@@ -47,8 +50,8 @@ func searchRoots(ctx context.Context, view *fetcher.View, src Source, want strin
 			}
 		}
 	}
-	for version := first; version > 0 && version < first+maxRootRotations; version++ {
-		data, err := view.File(ctx, metadataDir+rootFileName(version), max)
+	for version := first; version > 0 && version < first+limits.Roots; version++ {
+		data, err := view.File(ctx, metadataDir+rootFileName(version), limits.Root)
 		if errors.Is(err, fetcher.ErrFileNotFound) {
 			break
 		}

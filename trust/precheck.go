@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tufoci/tufoci/fetcher"
 )
 
 const (
@@ -23,7 +26,13 @@ const (
 	// hashes it is two in 30, which is enough for 16 384 bins.
 	minValues     = 40 << 10
 	bytesPerValue = 8
+	// unhashedSize is how long such a file may be unless a trust sets another limit,
+	// in bytes.
+	unhashedSize = 1 << 20
 )
+
+// noLimit is for what is stored, and was held to the limit values when it was read.
+const noLimit = math.MaxInt64
 
 // Precheck is the strict check of a metadata file that comes before anything
 // else parses it. role is the role that the file name says: root, timestamp,
@@ -35,11 +44,19 @@ const (
 // other than 1, too many values, path_hash_prefixes, and delegations to roles
 // with the name of a top-level role. Unknown members may hold anything. It
 // verifies nothing. Errors are ErrMalformed.
-func Precheck(role string, data []byte) error {
-	if err := precheck(role, data); err != nil {
-		return &VerificationError{Kind: ErrMalformed, Role: role, Detail: shorten(err.Error())}
+func Precheck(role string, data []byte) error { return precheckWithin(role, data, noLimit) }
+
+// precheckWithin is Precheck of a file that may have so many values.
+func precheckWithin(role string, data []byte, values int64) error {
+	err := precheck(role, data, values)
+	if err == nil {
+		return nil
 	}
-	return nil
+	e := &VerificationError{Kind: ErrMalformed, Role: role, Detail: shorten(err.Error())}
+	if over, ok := errors.AsType[*fetcher.LimitError](err); ok {
+		e.Detail, e.Err = "", over
+	}
+	return e
 }
 
 // maxDetail is how much of a message about foreign bytes is kept, in bytes.
@@ -53,7 +70,7 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:maxDetail], "") + "…"
 }
 
-func precheck(role string, data []byte) error {
+func precheck(role string, data []byte, values int64) error {
 	switch {
 	case len(data) == 0:
 		return errors.New("the file is empty")
@@ -62,7 +79,7 @@ func precheck(role string, data []byte) error {
 	case !json.Valid(data):
 		return errors.New("not a JSON text")
 	}
-	c := &checker{dec: json.NewDecoder(bytes.NewReader(data)), left: valuesIn(len(data))}
+	c := &checker{dec: json.NewDecoder(bytes.NewReader(data)), left: min(mostValues(data), values), most: values, fits: mostValues(data)}
 	c.dec.UseNumber()
 	if err := c.value(c.file(role), 0); err != nil {
 		if len(c.path) == 0 {
@@ -71,14 +88,6 @@ func precheck(role string, data []byte) error {
 		return fmt.Errorf("%s: %w", strings.Join(c.path, "."), err)
 	}
 	return nil
-}
-
-// valuesIn is how many JSON values a file of so many bytes may have.
-func valuesIn(size int) int {
-	if size <= unknownLength {
-		return minValues
-	}
-	return max(minValues, size/bytesPerValue)
 }
 
 // rule says what one position of a document may hold. The zero rule takes
@@ -109,17 +118,27 @@ const (
 type checker struct {
 	dec  *json.Decoder
 	path []string
-	left int // values that may still come
+	left int64 // values that may still come
+	most int64 // by the limit values
+	fits int64 // by the size of the file
 
 	keyType, public string // of the key being read
 	names           map[string]bool
+}
+
+// tooMany says which bound on the number of values is reached.
+func (c *checker) tooMany() error {
+	if c.most > c.fits {
+		return errors.New("more values than a file of this size may hold")
+	}
+	return &fetcher.LimitError{Title: "the file", Size: c.most + 1, Max: c.most, Unit: "values", Limit: "values"}
 }
 
 var errTooDeep = errors.New("nested too deeply")
 
 func (c *checker) value(r *rule, depth int) error {
 	if c.left--; c.left < 0 {
-		return errors.New("more values than a file of this size may hold")
+		return c.tooMany()
 	}
 	if depth > maxDepth {
 		return errTooDeep
@@ -147,6 +166,14 @@ func (c *checker) value(r *rule, depth int) error {
 		}
 	}
 	return nil
+}
+
+// mostValues is how many values a file of this size may hold, whatever the limits.
+func mostValues(data []byte) int64 {
+	if len(data) <= unhashedSize {
+		return minValues
+	}
+	return max(minValues, int64(len(data))/bytesPerValue)
 }
 
 func kindOf(token json.Token) kind {

@@ -116,8 +116,8 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 		}
 	}
 	// 4. The workflow of TUF; what came of it is committed, whatever it was.
-	u := &update{parsed: r.c.parsed, base: base, roots: roots, judge: r.judge, spare: r.c.spare, keepTimestamp: r.older}
-	failure := u.run(ctx, r.origin, r.c.limits, r.c.rotations, r.c.parsed.known(tuf.TARGETS, base.targets))
+	u := &update{parsed: r.c.parsed, base: base, roots: roots, judge: r.judge, spare: r.c.spare, keepTimestamp: r.older, kept: r.c.keeps()}
+	failure := u.run(ctx, r.origin, r.c.limits, r.c.parsed.known(tuf.TARGETS, base.targets))
 	if err := r.c.below(u); failure == nil {
 		failure = err
 	}

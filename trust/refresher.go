@@ -30,6 +30,7 @@ type Refresher struct {
 	client *Client
 	opts   RefresherOptions
 	done   chan struct{}
+	hurry  chan struct{} // a view that was asked for is past its expiry
 
 	mu   sync.RWMutex
 	view *View
@@ -48,7 +49,7 @@ func NewRefresher(ctx context.Context, c *Client, o RefresherOptions) (*Refreshe
 		o.Max = max(6*time.Hour, o.Min)
 	}
 	o.Jitter = min(max(o.Jitter, 0), 1)
-	r := &Refresher{client: c, opts: o, done: make(chan struct{})}
+	r := &Refresher{client: c, opts: o, done: make(chan struct{}), hurry: make(chan struct{}, 1)}
 	if err := r.refresh(ctx); err != nil {
 		return nil, err
 	}
@@ -59,13 +60,20 @@ func NewRefresher(ctx context.Context, c *Client, o RefresherOptions) (*Refreshe
 // View returns the newest verified view. ErrExpired once it has expired, beyond
 // the client's MaxStale, without a newer one. A view that is past its expiry but
 // within MaxStale says so. Delegated roles are judged when they are used, so that
-// one that expires meanwhile is refused.
+// one that expires meanwhile is refused. A view past its expiry is refreshed in the
+// background as soon as Min is over since the last attempt.
 func (r *Refresher) View() (*View, error) {
 	r.mu.RLock()
 	v := r.view
 	r.mu.RUnlock()
 	j := r.client.judge()
 	stale, err := v.usable(j)
+	if stale || err != nil {
+		select {
+		case r.hurry <- struct{}{}:
+		default:
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -96,11 +104,34 @@ func (r *Refresher) run(ctx context.Context) {
 	defer close(r.done)
 	var err error
 	for {
-		if pause.For(ctx, spread(r.wait(err), r.opts.Jitter, rand.Float64())) != nil {
+		if r.rest(ctx, spread(r.wait(err), r.opts.Jitter, rand.Float64())) != nil {
 			return
 		}
 		err = r.refresh(ctx)
 	}
+}
+
+// rest waits for the next attempt. Timers stand still while a machine sleeps, and
+// clocks jump: that a view which is past its expiry is asked for ends the wait, once
+// Min is over.
+func (r *Refresher) rest(ctx context.Context, wait time.Duration) error {
+	select {
+	case <-r.hurry: // was asked for before the last attempt
+	default:
+	}
+	least := min(wait, r.opts.Min)
+	if err := pause.For(ctx, least); err != nil {
+		return err
+	}
+	timer := time.NewTimer(wait - least)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.hurry:
+	case <-timer.C:
+	}
+	return nil
 }
 
 // wait returns how long to wait for the next attempt.

@@ -90,7 +90,7 @@ func (v *View) fitting(name string, info *tuf.MetaFiles, data []byte) *roleFile 
 	if data == nil {
 		return nil
 	}
-	file, err := v.checkRole(name, info, data)
+	file, err := v.checkRole(name, info, data, noLimit)
 	if err != nil {
 		return nil
 	}
@@ -102,7 +102,7 @@ func (v *View) fetchInto(ctx context.Context, s *slot, name string, info *tuf.Me
 	if err != nil {
 		return err
 	}
-	file, err := v.checkRole(name, info, data)
+	file, err := v.checkRole(name, info, data, v.limits.Values)
 	if err != nil {
 		s.failed = v.from(err)
 		return s.failed
@@ -112,10 +112,15 @@ func (v *View) fetchInto(ctx context.Context, s *slot, name string, info *tuf.Me
 }
 
 // checkRole compares bytes with what the snapshot says: length and hash, format
-// and type, version.
-func (v *View) checkRole(name string, info *tuf.MetaFiles, data []byte) (*roleFile, error) {
+// and type, version. It holds them to so many values.
+func (v *View) checkRole(name string, info *tuf.MetaFiles, data []byte, values int64) (*roleFile, error) {
 	if err := checkBytes(name, info, data); err != nil {
 		return nil, err
+	}
+	if mostValues(data) > values { // or else parse counts them
+		if err := precheckWithin(name, data, values); err != nil {
+			return nil, err
+		}
 	}
 	file, err := v.parsed.parse(name, data)
 	if err != nil {
@@ -131,11 +136,11 @@ func (v *View) fetchRole(ctx context.Context, name string, info *tuf.MetaFiles) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	limit := min(v.limits.Targets, unknownLength)
+	limit := min(v.limits.Targets, v.limits.Unhashed)
 	if info.Length > 0 {
 		limit = min(v.limits.Targets, info.Length)
 	}
-	data, err := v.origin.file(ctx, v.roleTitle(name, info.Version), limit)
+	data, err := v.origin.roleFile(ctx, v.roleTitle(name, info.Version), limit, len(info.Hashes) > 0, v.limits)
 	if errors.Is(err, fetcher.ErrFileNotFound) {
 		return nil, v.staleCopy(ctx, name, info.Version, err)
 	}

@@ -3,6 +3,7 @@ package trust
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/tufoci/tufoci/fetcher"
@@ -43,6 +44,22 @@ func (o *origin) file(ctx context.Context, title string, max int64) ([]byte, err
 		return nil, err
 	}
 	return view.File(ctx, title, max)
+}
+
+// roleFile reads a snapshot or targets file of at most max bytes. One of which nothing
+// states the hash is held to Limits.Unhashed: whoever holds no key could send anything
+// for it, and a parsed file takes many times its bytes.
+func (o *origin) roleFile(ctx context.Context, title string, max int64, hashed bool, limits Limits) ([]byte, error) {
+	if hashed || max < limits.Unhashed {
+		return o.file(ctx, title, max)
+	}
+	data, err := o.file(ctx, title, limits.Unhashed)
+	if over, ok := errors.AsType[*fetcher.LimitError](err); ok && over.Limit == "" {
+		named := *over
+		named.Limit = "unhashed"
+		return nil, fmt.Errorf("nothing states its hash: %w: %w", &named, err)
+	}
+	return data, err
 }
 
 func (o *origin) current(ctx context.Context) (*fetcher.View, error) {
@@ -108,25 +125,4 @@ func (o *origin) bundle() *ociremote.Bundle {
 		return nil
 	}
 	return o.view.Bundle()
-}
-
-// limitsOf fills in the defaults that this package needs itself.
-func limitsOf(l Limits) Limits {
-	d := fetcher.DefaultLimits()
-	for _, set := range []struct {
-		to   *int64
-		from int64
-	}{
-		{&l.Root, d.Root},
-		{&l.Timestamp, d.Timestamp},
-		{&l.Snapshot, d.Snapshot},
-		{&l.Targets, d.Targets},
-		{&l.TargetFile, d.TargetFile},
-		{&l.Total, d.Total},
-	} {
-		if *set.to == 0 {
-			*set.to = set.from
-		}
-	}
-	return l
 }

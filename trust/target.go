@@ -40,8 +40,8 @@ func newTarget(role *roleFile, name string) *Target {
 	return t
 }
 
-// Lookup returns the entry of one name. Errors: ErrTargetNotFound, and whatever
-// keeps a role on the way from being read or verified.
+// Lookup returns the entry of one name. Errors: ErrTargetNotFound, which is
+// fetcher.ErrLimit too if there were more roles to visit, and whatever keeps a role on the way from being read or verified.
 func (v *View) Lookup(ctx context.Context, name string) (*Target, error) {
 	defer v.flush(ctx)
 	role, err := v.findEffective(ctx, name, v.role)
@@ -51,13 +51,20 @@ func (v *View) Lookup(ctx context.Context, name string) (*Target, error) {
 	return newTarget(role, name), nil
 }
 
+// IsUnlisted reports whether a lookup has come to its end and no role that may speak
+// for the name lists it. It is false where the limit visits has ended it: nobody knows
+// then what the other roles say.
+func IsUnlisted(err error) bool {
+	return errors.Is(err, ErrTargetNotFound) && !errors.Is(err, fetcher.ErrLimit)
+}
+
 func (v *View) notFound(name string, err error) error {
 	if !errors.Is(err, errNotFound) {
 		return err
 	}
 	e := &VerificationError{Kind: ErrTargetNotFound, Detail: fmt.Sprintf("%q", name)}
-	if err != errNotFound {
-		e.Detail += ": " + err.Error()
+	if err != errNotFound { // a limit has ended the search
+		e.Err = err
 	}
 	return e
 }
@@ -94,7 +101,7 @@ func (v *View) content(ctx context.Context, role *roleFile, name string) (data [
 		return nil, "", v.mismatch(role, name, ErrMalformed, err)
 	}
 	if entry.Length > v.limits.TargetFile {
-		return nil, "", v.mismatch(role, name, ErrMalformed, fmt.Errorf("%d bytes, the limit is %d", entry.Length, v.limits.TargetFile))
+		return nil, "", v.mismatch(role, name, ErrMalformed, &fetcher.LimitError{Title: "it", Size: entry.Length, Max: v.limits.TargetFile, Limit: "targetFile"})
 	}
 	sha256 := entry.Hashes["sha256"].String()
 	if data := v.cache.get(sha256, entry.Length); data != nil && checkTarget(entry, data) == nil {
@@ -122,9 +129,12 @@ func (v *View) content(ctx context.Context, role *roleFile, name string) (data [
 		return nil, "", err
 	}
 	if err := checkTarget(entry, data); err != nil {
+		v.origin.release(title)
 		return nil, "", v.from(v.mismatch(role, name, ErrMismatch, err))
 	}
-	v.cache.put(sha256, data)
+	if v.cache.put(sha256, data) {
+		v.origin.release(title) // or a view that is kept for long would hold all files
+	}
 	return data, title, nil
 }
 

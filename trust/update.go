@@ -13,22 +13,19 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata/config"
 	"github.com/theupdateframework/go-tuf/v2/metadata/trustedmetadata"
 	"github.com/theupdateframework/go-tuf/v2/metadata/updater"
+
+	"github.com/tufoci/tufoci/fetcher"
 )
 
-const (
-	// baseURL is what go-tuf is told; adapter cuts it off again.
-	baseURL = "tuf:///"
-	// unknownLength is the most that is read of a metadata file of which the
-	// metadata above it states no length.
-	unknownLength = 1 << 20
-	// maxRootRotations is how many new roots one refresh follows. The verified
-	// ones are kept, so that the next refresh goes on behind them.
-	maxRootRotations = 1024
-)
+// baseURL is what go-tuf is told; adapter cuts it off again.
+const baseURL = "tuf:///"
 
 // errReuse ends go-tuf's workflow before targets, of which the client has the
 // parsed file of the same version and content.
 var errReuse = errors.New("targets did not change")
+
+// errMoreRoots ends it at a root that is one too many.
+var errMoreRoots = errors.New("more new roots")
 
 // update is one run of go-tuf's top-level workflow (TUF spec 5.3 to 5.6) and
 // what came of it.
@@ -41,6 +38,7 @@ type update struct {
 	// keepTimestamp: the stored timestamp is the newest, whatever the source has;
 	// the source is asked for all else.
 	keepTimestamp bool
+	kept          bool // what verifies is stored, so that the next refresh goes on from there
 
 	adapter *adapter
 	trusted trustedmetadata.TrustedMetadata
@@ -54,7 +52,7 @@ type update struct {
 
 // run goes through the workflow once. Afterwards u says what was verified, also
 // if there is an error.
-func (u *update) run(ctx context.Context, o *origin, limits Limits, rotations int, known *roleFile) error {
+func (u *update) run(ctx context.Context, o *origin, limits Limits, known *roleFile) error {
 	dir, cleanup, err := u.placeStored(known == nil)
 	if err != nil {
 		return err
@@ -62,17 +60,17 @@ func (u *update) run(ctx context.Context, o *origin, limits Limits, rotations in
 	defer cleanup()
 	u.adapter = &adapter{
 		ctx: ctx, origin: o, limits: limits, dir: dir,
-		served: map[string][]byte{}, newest: u.roots.last().meta,
+		served: map[string][]byte{}, newest: u.roots.last().meta, lastRoot: u.roots.last().version + limits.Roots,
 	}
 	if u.keepTimestamp {
 		u.adapter.timestamp = u.base.timestamp
 	}
 	cfg := &config.UpdaterConfig{
-		MaxRootRotations:      int64(rotations),
+		MaxRootRotations:      limits.Roots + 1, // the adapter looks whether there is one more
 		RootMaxLength:         limits.Root,
 		TimestampMaxLength:    limits.Timestamp,
-		SnapshotMaxLength:     min(unknownLength, limits.Snapshot),
-		TargetsMaxLength:      min(unknownLength, limits.Targets),
+		SnapshotMaxLength:     min(limits.Unhashed, limits.Snapshot),
+		TargetsMaxLength:      min(limits.Unhashed, limits.Targets),
 		Fetcher:               u.adapter,
 		LocalTrustedRoot:      u.roots.last().data,
 		LocalMetadataDir:      dir,
@@ -86,22 +84,47 @@ func (u *update) run(ctx context.Context, o *origin, limits Limits, rotations in
 			return err
 		}
 		up.UnsafeSetRefTime(u.judge.refTime())
+		u.adapter.hashed = func(role string) bool { return hashStated(up.GetTrustedMetadataSet(), role) }
 		u.adapter.reusable = func() bool { return known != nil && u.reusable(up.GetTrustedMetadataSet(), known) }
 		err = up.Refresh()
 		u.trusted = up.GetTrustedMetadataSet()
 		return err
 	})
 	u.accept()
+	if errors.Is(u.adapter.err, errMoreRoots) {
+		return u.pending(limits.Roots)
+	}
 	if err != nil && !errors.Is(err, errReuse) {
 		return u.explain(err)
 	}
-	if !u.adapter.sawNewestRoot {
-		return &VerificationError{
-			Kind: ErrMalformed, Role: tuf.ROOT, Version: u.roots.last().version,
-			Detail: fmt.Sprintf("more than %d new roots at once; the next refresh goes on from here", rotations),
-		}
-	}
 	return u.finish(known)
+}
+
+// pending is the error for a source that has more new roots than one refresh
+// follows. It is said aloud: what is verified so far is not the present.
+func (u *update) pending(most int64) error {
+	detail := "it is verified and kept, and there are more: refresh again, which goes on from there"
+	if !u.kept {
+		detail = "it is verified, and there are more: start from a later root, or with a higher limit, since nothing is kept here"
+	}
+	return &VerificationError{
+		Kind: ErrMalformed, Role: tuf.ROOT, Version: u.roots.last().version, Detail: detail,
+		Err: &fetcher.LimitError{Title: "new roots in one refresh", Size: most + 1, Max: most, Unit: "roots", Limit: "roots"},
+	}
+}
+
+// hashStated reports whether the metadata above a role states a hash of its file, which
+// then cannot be anything else.
+func hashStated(now trustedmetadata.TrustedMetadata, role string) bool {
+	var meta map[string]*tuf.MetaFiles
+	switch {
+	case role == tuf.SNAPSHOT && now.Timestamp != nil:
+		meta = now.Timestamp.Signed.Meta
+	case role == tuf.TARGETS && now.Snapshot != nil:
+		meta = now.Snapshot.Signed.Meta
+	}
+	info := meta[role+".json"]
+	return info != nil && len(info.Hashes) > 0
 }
 
 // placeStored writes what is stored into the directory that go-tuf reads it from:

@@ -87,6 +87,9 @@ type Fork struct {
 	Digests [2]string `json:"digests"`
 }
 
+// Limits returns the limits under which the view was made, and reads.
+func (v *View) Limits() Limits { return v.limits }
+
 // Status says what the view rests on.
 func (v *View) Status() Status {
 	s := v.status

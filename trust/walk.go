@@ -8,10 +8,9 @@ import (
 	"strings"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
-)
 
-// maxVisits is how many roles a lookup visits, targets included.
-const maxVisits = 32
+	"github.com/tufoci/tufoci/fetcher"
+)
 
 // errNotFound ends a walk that no role answered.
 var errNotFound = errors.New("not found")
@@ -23,8 +22,9 @@ type stop struct {
 
 // walk visits the roles that may speak for a name, in the order of TUF spec
 // 5.6.7: pre-order depth first, terminating delegations honoured, a role that was
-// visited skipped. It returns the role for which found is true, or errNotFound. A
-// role that cannot be read or verified ends the walk: it might have answered.
+// visited skipped. It returns the role for which found is true, or errNotFound, with
+// a LimitError if the limit visits ended it. A role that cannot be read or verified
+// ends the walk: it might have answered.
 func (v *View) walk(ctx context.Context, name string, read roleReader, found func(*roleFile) bool) (*roleFile, error) {
 	todo := []stop{{role: tuf.TARGETS}}
 	visited := map[string]bool{}
@@ -34,8 +34,9 @@ func (v *View) walk(ctx context.Context, name string, read roleReader, found fun
 		if visited[next.role] {
 			continue
 		}
-		if len(visited) == maxVisits {
-			return nil, fmt.Errorf("%w within %d roles; there are more to visit", errNotFound, maxVisits)
+		if most := v.limits.Visits; int64(len(visited)) == most {
+			return nil, fmt.Errorf("%w within %d roles; there are more to visit: %w", errNotFound, most,
+				&fetcher.LimitError{Title: "one lookup", Size: most + 1, Max: most, Unit: "roles", Limit: "visits"})
 		}
 		file := v.set.targets
 		if next.by != nil {
@@ -176,7 +177,8 @@ type reached struct {
 }
 
 // reach reads all roles that a delegation reaches, each once, in pre-order.
-// Errors are in the result, but for that of the context.
+// Errors are in the result, but for that of the context, and for more roles than the
+// limit of that name.
 func (v *View) reach(ctx context.Context) ([]*reached, error) {
 	top := &reached{name: tuf.TARGETS, file: v.set.targets}
 	all := []*reached{top}
@@ -190,7 +192,9 @@ func (v *View) reach(ctx context.Context) ([]*reached, error) {
 			if r == nil {
 				r = &reached{name: e.role}
 				byName[e.role] = r
-				all = append(all, r)
+				if all = append(all, r); int64(len(all)) > v.limits.Roles {
+					return &fetcher.LimitError{Title: "the repository", Size: int64(len(all)), Max: v.limits.Roles, Unit: "roles", Limit: "roles"}
+				}
 			}
 			r.edges = append(r.edges, e)
 			if r.file != nil {

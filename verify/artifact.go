@@ -9,11 +9,8 @@ import (
 
 	"github.com/tufoci/tufoci/material"
 	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
 )
-
-// maxReferrers of an image are listed, if no more signatures are to be looked at:
-// some of them are no signatures.
-const maxReferrers = 256
 
 // artifact is what one try reads of an image: each thing once, for all trusts.
 // Nothing of it is believed.
@@ -21,11 +18,12 @@ type artifact struct {
 	repo   ociremote.Repository
 	name   string // tag or digest
 	shared bool   // several trusts ask
-	most   int    // signatures that are looked at
+	most   int    // referrers that are listed
 	// copies of a trust will be looked for, so that they are listed with what may be
 	// signatures.
 	copies   bool
 	manifest *memo[*ociremote.Manifest]
+	watch    *trust.Watch // over all that is read of the image
 
 	mu          sync.Mutex
 	referrers   map[digest.Digest]*memo[*ociremote.ReferrerList]
@@ -34,9 +32,9 @@ type artifact struct {
 	indexes     map[digest.Digest]*memo[*ociremote.Manifest]
 }
 
-func newArtifact(repo ociremote.Repository, name string, trusts, most int, copies bool) *artifact {
+func newArtifact(repo ociremote.Repository, name string, trusts, most int, copies bool, watch *trust.Watch) *artifact {
 	return &artifact{
-		repo: repo, name: name, shared: trusts > 1, most: most, copies: copies, manifest: newMemo[*ociremote.Manifest](),
+		repo: repo, name: name, shared: trusts > 1, most: most, copies: copies, manifest: newMemo[*ociremote.Manifest](), watch: watch,
 		referrers:   map[digest.Digest]*memo[*ociremote.ReferrerList]{},
 		attachments: map[digest.Digest]*memo[*ociremote.ReferrerList]{},
 		signatures:  map[digest.Digest]*memo[*envelope]{},
@@ -47,14 +45,18 @@ func newArtifact(repo ociremote.Repository, name string, trusts, most int, copie
 // fetch reads the image's manifest.
 func (a *artifact) fetch(ctx context.Context) (*ociremote.Manifest, error) {
 	return a.manifest.get(ctx, func(ctx context.Context) (*ociremote.Manifest, error) {
-		return ociremote.FetchManifest(ctx, a.repo, a.name)
+		return watched(ctx, a, func(ctx context.Context) (*ociremote.Manifest, error) {
+			return ociremote.FetchManifest(ctx, a.repo, a.name)
+		})
 	})
 }
 
 // fetchIndex reads another manifest, by its digest.
 func (a *artifact) fetchIndex(ctx context.Context, dgst digest.Digest) (*ociremote.Manifest, error) {
 	return entry(a, a.indexes, dgst).get(ctx, func(ctx context.Context) (*ociremote.Manifest, error) {
-		return ociremote.FetchManifest(ctx, a.repo, dgst.String())
+		return watched(ctx, a, func(ctx context.Context) (*ociremote.Manifest, error) {
+			return ociremote.FetchManifest(ctx, a.repo, dgst.String())
+		})
 	})
 }
 
@@ -66,9 +68,7 @@ func (a *artifact) listReferrers(ctx context.Context, subject ocispec.Descriptor
 		types = append(types, ociremote.MediaTypeBundle)
 	}
 	return entry(a, a.referrers, subject.Digest).get(ctx, func(ctx context.Context) (*ociremote.ReferrerList, error) {
-		return ociremote.Referrers(ctx, a.repo, subject, ociremote.ReferrersOptions{
-			ArtifactTypes: types, Max: max(maxReferrers, a.most),
-		})
+		return a.list(ctx, subject, ociremote.ReferrersOptions{ArtifactTypes: types, Max: a.most})
 	})
 }
 
@@ -79,21 +79,40 @@ func (a *artifact) listAttachments(ctx context.Context, subject ocispec.Descript
 		return a.listReferrers(ctx, subject)
 	}
 	return entry(a, a.attachments, subject.Digest).get(ctx, func(ctx context.Context) (*ociremote.ReferrerList, error) {
-		return ociremote.Referrers(ctx, a.repo, subject, ociremote.ReferrersOptions{
-			ArtifactTypes: []string{ociremote.MediaTypeBundle}, Max: maxReferrers, MaxPages: 1,
+		return a.list(ctx, subject, ociremote.ReferrersOptions{
+			ArtifactTypes: []string{ociremote.MediaTypeBundle}, Max: a.most, MaxPages: 1,
 		})
+	})
+}
+
+// list asks what refers to a manifest.
+func (a *artifact) list(ctx context.Context, subject ocispec.Descriptor, o ociremote.ReferrersOptions) (*ociremote.ReferrerList, error) {
+	return watched(ctx, a, func(ctx context.Context) (*ociremote.ReferrerList, error) {
+		return ociremote.Referrers(ctx, a.repo, subject, o)
 	})
 }
 
 // fetchSignature reads the envelope behind a referrer of a manifest. It is kept only
 // where another trust will ask for it: whoever can push decides how much that is.
 func (a *artifact) fetchSignature(ctx context.Context, referrer ocispec.Descriptor, subject digest.Digest) (*envelope, error) {
-	if !a.shared {
-		return fetchEnvelope(ctx, a.repo, referrer, subject)
+	fetch := func(ctx context.Context) (*envelope, error) {
+		return watched(ctx, a, func(ctx context.Context) (*envelope, error) {
+			return fetchEnvelope(ctx, a.repo, referrer, subject)
+		})
 	}
-	return entry(a, a.signatures, referrer.Digest).get(ctx, func(ctx context.Context) (*envelope, error) {
-		return fetchEnvelope(ctx, a.repo, referrer, subject)
+	if !a.shared {
+		return fetch(ctx)
+	}
+	return entry(a, a.signatures, referrer.Digest).get(ctx, fetch)
+}
+
+// watched reads something of the image within the limits.
+func watched[T any](ctx context.Context, a *artifact, read func(context.Context) (T, error)) (value T, err error) {
+	err = a.watch.Do(ctx, func(ctx context.Context) error {
+		value, err = read(ctx)
+		return err
 	})
+	return value, err
 }
 
 // entry is the memo of a digest, made when it is first asked for.

@@ -31,7 +31,13 @@ func (v *Verifier) attempt(ctx context.Context, r *Result, seen map[string]*sigh
 	}
 	// 2. All that needs nothing else, at the same time.
 	copied := slices.ContainsFunc(selected, func(s trust.Applicable) bool { return v.followers[s.Entry.Name].expectsCopies(ctx) })
-	artifact := newArtifact(repo, r.Image.Reference().Name(), len(selected), v.opts.MaxSignatures, copied)
+	limits := v.limits(selected)
+	watch, err := limits.Watch()
+	if err != nil {
+		r.Err = err
+		return
+	}
+	artifact := newArtifact(repo, r.Image.Reference().Name(), len(selected), max(int(limits.Referrers), v.opts.MaxSignatures), copied, watch)
 	found := make([]*copies, len(selected))
 	for i, s := range selected {
 		found[i] = newCopies(v.followers[s.Entry.Name], artifact, r.Image)
@@ -64,6 +70,19 @@ func (v *Verifier) attempt(ctx context.Context, r *Result, seen map[string]*sigh
 		}
 	}
 	r.Err = Gravest(errs...)
+}
+
+// limits are those for what is read of an image: of the trusts that decide, the
+// tightest on the way, and for the list that all of them share the longest.
+func (v *Verifier) limits(selected []trust.Applicable) trust.Limits {
+	all := v.followers[selected[0].Entry.Name].Client.Limits()
+	for _, s := range selected[1:] {
+		own := v.followers[s.Entry.Name].Client.Limits()
+		all.Operation, all.Redirects = min(all.Operation, own.Operation), min(all.Redirects, own.Redirects)
+		all.MinThroughput, all.StallWindow = max(all.MinThroughput, own.MinThroughput), min(all.StallWindow, own.StallWindow)
+		all.Referrers = max(all.Referrers, own.Referrers)
+	}
+	return all
 }
 
 // notRead is the error for an image that could not be read.

@@ -93,13 +93,15 @@ func (c *copies) lineageTags(ctx context.Context) []string {
 	var found []string
 	onePage := errors.New("one page is enough")
 	// A registry that lists no tags has said nothing about the trust.
-	_ = repo.Tags(ctx, ociremote.DefaultChannel+".", func(tags []string) error {
-		for _, tag := range tags {
-			if lineageTag.MatchString(tag) && len(found) < maxLineages {
-				found = append(found, tag)
+	_ = c.a.watch.Do(ctx, func(ctx context.Context) error {
+		return repo.Tags(ctx, ociremote.DefaultChannel+".", func(tags []string) error {
+			for _, tag := range tags {
+				if lineageTag.MatchString(tag) && len(found) < maxLineages {
+					found = append(found, tag)
+				}
 			}
-		}
-		return onePage
+			return onePage
+		})
 	})
 	return found
 }

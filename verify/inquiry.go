@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -117,7 +116,7 @@ func (q *inquiry) checkMapping(ctx context.Context) error {
 // lookUp takes in one entry.
 func (q *inquiry) lookUp(ctx context.Context, name string) error {
 	t, err := q.sight.view.Lookup(ctx, name)
-	if errors.Is(err, trust.ErrTargetNotFound) {
+	if trust.IsUnlisted(err) {
 		if !q.v.requires(q.applies.Entry, trust.RequireMapping) {
 			return nil
 		}

@@ -105,7 +105,7 @@ func (q *inquiry) subject(ctx context.Context) (ocispec.Descriptor, error) {
 	}
 	name := trust.ImageDigest(q.repository(), q.index.String())
 	t, err := q.sight.view.Lookup(ctx, name)
-	if errors.Is(err, trust.ErrTargetNotFound) {
+	if trust.IsUnlisted(err) {
 		return ocispec.Descriptor{}, &Refusal{Kind: ErrUnmapped, Name: name, Detail: "the index that the image is a platform of has no entry"}
 	}
 	if err != nil {

@@ -66,6 +66,7 @@ type world struct {
 	entry       trust.Entry
 	state       string
 	now         func() time.Time
+	retries     int // of a client, as in ociremote.Options
 }
 
 // newWorld has nothing but certificates and a strict policy for any repository that
@@ -250,7 +251,7 @@ func (w *world) options(entries ...trust.Entry) verify.Options {
 	if len(entries) == 0 {
 		entries = []trust.Entry{w.entry}
 	}
-	client := must(ociremote.NewClient(ociremote.Options{Base: w.registry.Client().Transport}))
+	client := must(ociremote.NewClient(ociremote.Options{Base: w.registry.Client().Transport, Retries: w.retries}))
 	o := verify.Options{
 		Open: func(ctx context.Context, image ociremote.ImageReference) (ociremote.Repository, error) {
 			return client.Repository(ctx, image.Reference(), false)

@@ -130,7 +130,7 @@ func (a *app) pins(o *discoverOptions) ([]publish.Pin, error) {
 		if err != nil {
 			return nil, err
 		}
-		pins = append(pins, publish.Pin{Name: e.Name, Root: root, MaxStale: e.MaxStale})
+		pins = append(pins, publish.Pin{Name: e.Name, Root: root, MaxStale: e.MaxStale, Limits: e.Limits})
 	}
 	return pins, nil
 }

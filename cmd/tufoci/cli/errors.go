@@ -68,6 +68,8 @@ type subject struct {
 	until   string // how long what was refused would last
 	file    string // of a ceremony
 	wanted  string // who is to sign, by each rule
+	limit   string // of what is read, that was reached
+	ceiling string // the most that limit can be set to
 	head    string // version of a role that others published
 }
 
@@ -147,7 +149,7 @@ func (s subject) fill(template string) string {
 	for placeholder, value := range map[string]string{
 		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
 		"{target}": s.target, "{key}": s.key, "{host}": s.host, "{keys}": s.keys,
-		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until, "{copy}": s.copy, "{file}": s.file, "{wanted}": s.wanted, "{head}": s.head,
+		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until, "{copy}": s.copy, "{file}": s.file, "{wanted}": s.wanted, "{head}": s.head, "{limit}": s.limit, "{ceiling}": s.ceiling,
 	} {
 		if !strings.Contains(template, placeholder) {
 			continue

@@ -50,6 +50,24 @@ func as[T error](err error) bool {
 	return ok
 }
 
+// isOver reports whether a limit that a trust can set was reached: that of the name, or
+// any for "".
+func isOver(name string) func(error) bool {
+	return func(err error) bool {
+		limit := limitOf(err)
+		return limit != "" && (name == "" || name == limit)
+	}
+}
+
+// limitOf names the limit that a trust can set and that was reached; "" for none.
+func limitOf(err error) string {
+	over, ok := errors.AsType[*fetcher.LimitError](err)
+	if !ok {
+		return ""
+	}
+	return over.Limit
+}
+
 // isNoCopyForHome reports whether nothing next to an image could answer for a home
 // that cannot be reached.
 func isNoCopyForHome(err error) bool {
@@ -102,6 +120,10 @@ var rules = []rule{
 	// Copies of images.
 	{is(mirror.ErrNoMatch), exitNotVouched, "patterns choose among the signed tags, by their canonical names", []string{"which images are signed: `tufoci ls {trust}`", "which images are signed: `tufoci ls {source}`"}},
 	{is(mirror.ErrEndless), exitMalformed, "what a source lists without an end is not read to one", []string{"tell the operator of the source, and which tufoci refused it: `tufoci version`"}},
+
+	// What is too much. A limit is raised by who knows that the publisher means it.
+	{isOver("roots"), exitMalformed, "the source has more new roots than one refresh follows, the limit roots", []string{"`{command}` again, where a state is kept"}},
+	{isOver(""), exitMalformed, "the limit {limit} of what is read, which trust add --limit {limit}=VALUE sets for a trust, up to {ceiling}", []string{"ask its publisher whether it has to be so; which limits are set: `tufoci trust show {trust}`", "tell the publisher, and which tufoci refused it: `tufoci version`"}},
 
 	// The consumer's refusals, the strongest first.
 	{isNoCopyForHome, exitRegistry, "home could not be reached, and no copy of the trust was found next to the image", []string{"`{again}`, later, or where home can be reached"}},
@@ -232,6 +254,9 @@ var rules = []rule{
 func (s *subject) learn(err error) {
 	if e, ok := errors.AsType[*trust.NoScopeError](err); ok {
 		s.learnScope(e)
+	}
+	if limit, ok := fetcher.LimitNamed(limitOf(err)); ok {
+		s.limit, s.ceiling = limit.Name, limit.Format(limit.Ceiling)
 	}
 	if e, ok := errors.AsType[*ociremote.AuthError](err); ok {
 		s.host = e.Host

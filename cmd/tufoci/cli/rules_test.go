@@ -34,7 +34,7 @@ import (
 var commandInText = regexp.MustCompile("`([^`]*)`")
 
 // loosening are flags and commands that switch a check off or widen one.
-var loosening = []string{"--min-level", "--require", "--also", "--allow-expired", "--max-stale", "--insecure", "--plain-http", "--forget", "--frozen", "--no-spare-key", "--as-of", "trust rm"}
+var loosening = []string{"--limit", "--min-level", "--require", "--also", "--allow-expired", "--max-stale", "--insecure", "--plain-http", "--forget", "--frozen", "--no-spare-key", "--as-of", "trust rm"}
 
 // Each command in a Next line exists in this version, with its flags, and
 // loosens no check.

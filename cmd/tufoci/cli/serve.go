@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tufoci/tufoci/serve"
+	"github.com/tufoci/tufoci/trust"
 )
 
 type serveOptions struct {
@@ -123,7 +125,7 @@ func (a *app) follow(ctx context.Context, p *pin, o *serveOptions) (*serve.Handl
 	if p.root == nil {
 		a.warn("UNVERIFIED: nothing vouches for " + p.source.String() + ": its bytes are passed on as they are")
 	}
-	p.options.Limits.Operation = time.Duration(a.global.timeout)
+	p.options.Limits = a.within(p.options.Limits)
 	var first *serve.Refreshed
 	handler, err := serve.New(ctx, serve.Options{
 		Root: p.root, Trust: p.options, Refresh: time.Duration(o.refresh), Requests: o.maxClients,
@@ -140,6 +142,17 @@ func (a *app) follow(ctx context.Context, p *pin, o *serveOptions) (*serve.Handl
 		return nil, serve.Refreshed{}, err
 	}
 	return handler, *first, nil
+}
+
+// within lets --timeout bound each refresh, unless the trust wants it shorter.
+func (a *app) within(l trust.Limits) trust.Limits {
+	l.Operation = cmp.Or(l.Operation, time.Duration(a.global.timeout))
+	for _, limit := range trust.AllLimits() {
+		if limit.Name == "operation" {
+			l.Operation = min(l.Operation, time.Duration(a.global.timeout), time.Duration(limit.Ceiling))
+		}
+	}
+	return l
 }
 
 // tellRefreshed says what a refresh has changed. An error changes nothing.

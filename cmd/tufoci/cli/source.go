@@ -177,6 +177,7 @@ func (a *app) pinOf(e trust.Entry, root []byte, source trust.Source, client *oci
 		Now:          a.world.Now,
 		MaxStale:     e.MaxStale,
 		MinTimestamp: e.MinTimestamp,
+		Limits:       e.Limits,
 		Warn:         a.warn,
 	}}
 }

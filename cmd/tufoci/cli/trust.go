@@ -34,6 +34,8 @@ type trustInfo struct {
 	MinLevel string   `json:"minLevel"`
 	Also     bool     `json:"also"`
 	Fallback string   `json:"fallback"`
+	// Limits that differ from their defaults, in the form that --limit takes.
+	Limits map[string]string `json:"limits"`
 }
 
 func newTrustInfo(e trust.Entry) trustInfo {
@@ -41,7 +43,7 @@ func newTrustInfo(e trust.Entry) trustInfo {
 		Name: e.Name, Source: e.Source, RootChecksum: "sha256:" + e.RootSHA256, TargetsURL: e.TargetsURL,
 		MaxStale: period.Format(e.MaxStale), MinTimestamp: e.MinTimestamp,
 		Scopes: []string{}, Maps: []string{}, Require: e.Required(), MinLevel: e.Level(), Also: e.Also,
-		Fallback: first(e.Fallback, fallbackCopies),
+		Fallback: first(e.Fallback, fallbackCopies), Limits: e.Limits.Changed(),
 	}
 	for _, s := range e.Scopes {
 		i.Scopes = append(i.Scopes, s.String())

@@ -24,6 +24,7 @@ type trustAddOptions struct {
 	targetsURL   string
 	maxStale     span
 	minTimestamp int64
+	limits       []string
 	frozen       bool
 	beside       bool
 	images       imageFlags
@@ -52,6 +53,10 @@ Without --scope the trust reads files only; with it, it speaks for the images in
 that scope. A NAME that exists with the same root is changed by the flags that
 are given; scopes and maps that are given take the place of those before.
 
+--limit bounds what a source can make a client read, keep and wait for: sizes,
+counts and times, with their defaults and the most that can be set in
+docs/limits.md.
+
 With --beside the trust has no home: it is read next to each image that is
 verified, from the root that is given as a file.`,
 		Example: `  tufoci trust add acme registry.acme.io/trust/tuf --root 1.root.json
@@ -67,6 +72,7 @@ verified, from the root that is given as a file.`,
 	f.StringVar(&o.targetsURL, "targets-url", "", "`URL` of the target files, where it is not the usual one")
 	f.Var(&o.maxStale, "max-stale", "accept timestamp and snapshot this long after they expire, with a warning")
 	f.Int64Var(&o.minTimestamp, "min-timestamp", 0, "least timestamp `VERSION` that is accepted")
+	f.StringArrayVar(&o.limits, "limit", nil, "`NAME=VALUE`, a limit of what is read, as in visits=64 or targetFile=1GiB; NAME=default takes it back (several times)")
 	f.BoolVar(&o.frozen, "frozen", false, "the source may be a history tag or a digest, which never changes")
 	f.BoolVar(&o.beside, "beside", false, "there is no SOURCE: the trust is read next to each image")
 	o.images.add(cmd)
@@ -118,6 +124,9 @@ func (a *app) runTrustAdd(ctx context.Context, name, from string, o *trustAddOpt
 	if err != nil {
 		return nil, err
 	}
+	if err := o.setLimits(&entry.Limits); err != nil {
+		return nil, err
+	}
 	root, err := o.pinned(ctx, cfg, entry, source, client)
 	if err != nil {
 		return nil, err
@@ -159,7 +168,7 @@ func (o *trustAddOptions) pinned(ctx context.Context, cfg *trust.Config, e trust
 		if !checksumForm.MatchString(o.checksum) {
 			return nil, usagef("--checksum %s: want sha256: and 64 hexadecimal digits", o.checksum)
 		}
-		return trust.FindRoot(ctx, source, client, o.checksum, trust.Limits{})
+		return trust.FindRoot(ctx, source, client, o.checksum, e.Limits)
 	}
 	root, err := readFile(o.root)
 	if err != nil {
@@ -181,6 +190,20 @@ func (a *app) existing(cfg *trust.Config, name string) (trust.Entry, error) {
 	}
 	a.subject.trust = entry.Name
 	return entry, nil
+}
+
+// setLimits takes over the limits that were given; others stay as they are.
+func (o *trustAddOptions) setLimits(l *trust.Limits) error {
+	for _, limit := range o.limits {
+		name, value, ok := strings.Cut(limit, "=")
+		if !ok {
+			return usagef("--limit %s: want NAME=VALUE", limit)
+		}
+		if err := l.Set(name, value); err != nil {
+			return &usageError{err: fmt.Errorf("--limit %s: %w", limit, err)}
+		}
+	}
+	return nil
 }
 
 // change takes over the flags that were given.

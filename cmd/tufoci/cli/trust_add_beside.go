@@ -25,6 +25,9 @@ func (a *app) runTrustAddBeside(ctx context.Context, name string, o *trustAddOpt
 	if o.root == "" && entry.Name == "" {
 		return nil, usagef("give --root FILE: a root never comes from what lies next to an image")
 	}
+	if err := o.setLimits(&entry.Limits); err != nil {
+		return nil, err
+	}
 	root, err := o.pinned(ctx, cfg, entry, trust.Source{}, nil)
 	if err != nil {
 		return nil, err

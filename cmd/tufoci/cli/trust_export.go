@@ -211,10 +211,10 @@ func writeSigstore(ctx context.Context, e *exporter) error {
 	e.app.subject.target = sigstoreName
 	data, _, missing := e.view.Get(ctx, sigstoreName)
 	err := missing
-	if errors.Is(err, trust.ErrTargetNotFound) {
+	if trust.IsUnlisted(err) {
 		data, _, err = e.view.Get(ctx, trustedRoot)
 	}
-	if errors.Is(err, trust.ErrTargetNotFound) {
+	if trust.IsUnlisted(err) {
 		return missing // the name that publishers are told
 	}
 	if err != nil {

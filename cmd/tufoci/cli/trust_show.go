@@ -95,6 +95,11 @@ func (r *trustShowResult) text(w io.Writer, a *app) {
 	for _, m := range r.Trust.Maps {
 		fmt.Fprintf(w, "map            %s\n", printable(m))
 	}
+	for _, limit := range trust.AllLimits() {
+		if value, ok := r.Trust.Limits[limit.Name]; ok {
+			fmt.Fprintf(w, "limit          %s %s, default %s\n", limit.Name, value, limit.Format(limit.Default))
+		}
+	}
 	if len(r.Roles) == 0 {
 		fmt.Fprintln(w, "nothing is stored yet")
 	}
