@@ -60,7 +60,7 @@ func roleKeys(root *tuf.Metadata[tuf.RootType], role *tuf.Role) []string {
 	var keys []string
 	for _, id := range role.KeyIDs {
 		if key := root.Signed.Keys[id]; key != nil {
-			keys = append(keys, key.Scheme+" "+key.Value.PublicKey)
+			keys = append(keys, key.Type+" "+key.Scheme+" "+key.Value.PublicKey)
 		}
 	}
 	slices.Sort(keys)
