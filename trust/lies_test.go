@@ -163,13 +163,13 @@ func (l *listener) recovers(t *testing.T, state string, o outcome) {
 	switch next := l.repo.Next(); {
 	case len(third) == 0 && !o.rotate:
 	case len(third) == 0:
-		files = goesOn(rotated(l.repo.Fork())).Files()
+		files = goesOn(rotatedOnce(l.repo.Fork())).Files()
 	case string(third) == string(next.Roots()[2]):
 		files = goesOn(next.Fork()).Files()
 	default: // signed with the root keys: the publisher follows it with a better one
 		fork := l.repo.Fork()
 		fork.Adopt(third)
-		files = goesOn(rotated(fork)).Files()
+		files = goesOn(rotatedOnce(fork)).Files()
 	}
 	l.place.Put(files, tuftest.PackOptions{})
 	view, err := l.client(t, state).Refresh(t.Context())
@@ -196,7 +196,7 @@ func goesOn(repo *tuftest.Repo) *tuftest.Repo {
 }
 
 // rotated is how a publisher recovers from versions that were driven up.
-func rotated(repo *tuftest.Repo) *tuftest.Repo {
+func rotatedOnce(repo *tuftest.Repo) *tuftest.Repo {
 	repo.RotateKey("timestamp")
 	repo.RotateKey("snapshot")
 	return repo
