@@ -19,8 +19,8 @@ const (
 	minValues     = 1 << 12
 	bytesPerValue = 24
 	// maxValues is how many a manifest may have at most, or a list that is one: some
-	// 21,800 files.
-	maxValues = 1 << 17
+	// 10,900 files.
+	maxValues = 1 << 16
 )
 
 // CheckJSON refuses what two JSON parsers may read differently: a key twice in one

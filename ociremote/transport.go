@@ -20,6 +20,10 @@ const (
 	idleTimeout = 90 * time.Second
 	// maxIdle connections to one host: as many as anything here uses at once.
 	maxIdle = 16
+	// maxHeader bounds the header of one answer, in bytes: it is held whole before
+	// anything of it can be looked at, and asked for again when it fails. Links to
+	// storage, and policies of web servers, take some thousands.
+	maxHeader = 256 << 10
 )
 
 // newTransport is the transport of the options. Proxies are those of the
@@ -48,6 +52,8 @@ func newTransport(o Options) (*http.Transport, error) {
 		MaxIdleConns:        4 * maxIdle,
 		MaxIdleConnsPerHost: maxIdle,
 		IdleConnTimeout:     idleTimeout,
+
+		MaxResponseHeaderBytes: maxHeader,
 		// A compressed answer has no Content-Length, which would cost a HEAD,
 		// and unpacks to more than was announced.
 		DisableCompression: true,

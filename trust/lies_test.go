@@ -195,7 +195,7 @@ func goesOn(repo *tuftest.Repo) *tuftest.Repo {
 	return repo
 }
 
-// rotated is how a publisher recovers from versions that were driven up.
+// rotatedOnce is how a publisher recovers from versions that were driven up.
 func rotatedOnce(repo *tuftest.Repo) *tuftest.Repo {
 	repo.RotateKey("timestamp")
 	repo.RotateKey("snapshot")
