@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +30,7 @@ const (
 // write to the source, or stands before it, can tell them. Those of roles below
 // timestamp need a repository with BareMeta to be believed as far as to be read.
 func Floods() []Lie {
-	return append(manifestFloods(), fileFloods()...)
+	return slices.Concat(manifestFloods(), fileFloods(), indexFloods())
 }
 
 // manifestFloods fill a manifest.
@@ -92,6 +94,46 @@ func manifestFloods() []Lie {
 			}
 			putBundle(t, p, Pack(t, files, PackOptions{Inline: titles}))
 		}},
+	}
+}
+
+// largestIndex is the largest index.json that is read, in bytes.
+const largestIndex = 4 << 20
+
+// indexFloods fill the index of a layout.
+func indexFloods() []Lie {
+	fill := func(name string, entry func(i int) string) Lie {
+		return Lie{Name: name, Kinds: []Kind{InLayout, InArchive}, Tell: func(t testing.TB, p *Place, repo *Repo) {
+			t.Helper()
+			files := layoutFiles(t, Pack(t, repo.Files(), PackOptions{}))
+			first, ok := strings.CutSuffix(string(files["index.json"]), "]}")
+			if !ok {
+				first, _, ok = strings.Cut(string(files["index.json"]), "],")
+			}
+			if !ok {
+				t.Fatalf("index.json: %s", files["index.json"])
+			}
+			var index strings.Builder
+			index.WriteString(first)
+			for i := 0; index.Len() < largestIndex-1024; i++ {
+				index.WriteString("," + entry(i))
+			}
+			index.WriteString(`],"schemaVersion":2}`)
+			files["index.json"] = []byte(index.String())
+			if p.Kind() == InArchive {
+				p.PutArchive(files)
+				return
+			}
+			p.write(filepath.Join(p.Path(), "index.json"), files["index.json"])
+		}}
+	}
+	return []Lie{
+		fill("an-index-of-manifests", func(i int) string {
+			return fmt.Sprintf(`{"mediaType":%q,"digest":"sha256:%064x","size":2,"annotations":{"org.opencontainers.image.ref.name":"%x"}}`, manifestType, i, i)
+		}),
+		fill("an-index-of-annotations", func(i int) string {
+			return fmt.Sprintf(`{"annotations":%s}`, numbered(`"0":"a name that is not short"`, `"a name that is not short"`, 8<<10))
+		}),
 	}
 }
 
