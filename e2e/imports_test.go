@@ -51,7 +51,7 @@ var layers = map[string][]string{
 	"e2e/bench":               {"ociremote", "trust"},
 	"e2e": {
 		"metadata", "ociremote", "trust", "publish", "material", "verify/notationdir", "doctor", "upkeep",
-		"cmd/tufoci/cli", "internal/tuftest", "internal/notationsign",
+		"cmd/tufoci/cli", "internal/tuftest", "internal/notationsign", "internal/period",
 	},
 }
 

@@ -36,6 +36,9 @@ var Spread = spread
 // PublicKey checks a public key of a metadata file.
 var PublicKey = publicKey
 
+// Guard runs what calls go-tuf.
+var Guard = guard
+
 // MaxStoredRoots is how many roots a state may have.
 const MaxStoredRoots = maxStoredRoots
 

@@ -95,6 +95,40 @@ func TestEachLimit(t *testing.T) {
 	}
 }
 
+// A delegated role is held to the limit values like a top-level one.
+func TestValuesOfDelegatedRole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.Delegate("targets", "team", []string{"team/*"}, false)
+	for n := range 30 {
+		w.AddTargetTo("team", fmt.Sprintf("team/%d", n), []byte("x"))
+	}
+	w.publish()
+	most := values(t, w.Data("team"))
+	for limit, fits := range map[int64]bool{most: true, most - 1: false} {
+		err := lookup(t, w.mustRefresh(func(o *trust.Options) { o.StateDir, o.Limits.Values = "", limit }), "team/1")
+		over, ok := errors.AsType[*fetcher.LimitError](err)
+		if fits && err != nil || !fits && (!ok || over.Limit != "values") {
+			t.Errorf("limit %d of %d: %v", limit, most, err)
+		}
+	}
+}
+
+// A target file is held to its limit wherever it is: a cached one is no smaller.
+func TestTargetFileLimitOfCached(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.AddTarget("file", make([]byte, 3000))
+	w.publish()
+	if _, _, err := w.mustRefresh().Get(t.Context(), "file"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := w.mustRefresh(func(o *trust.Options) { o.Limits.TargetFile = 2999 }).Get(t.Context(), "file")
+	if over, ok := errors.AsType[*fetcher.LimitError](err); !ok || over.Limit != "targetFile" {
+		t.Errorf("%v", err)
+	}
+}
+
 // values counts the JSON values of a text.
 func values(t *testing.T, data []byte) int64 {
 	t.Helper()

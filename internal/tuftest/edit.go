@@ -155,3 +155,10 @@ func (r *Repo) Touch(names ...string) {
 		r.role(name).dirty = true
 	}
 }
+
+// Adopt takes a root that was not published here for the newest one: the next root
+// is signed and numbered to follow it.
+func (r *Repo) Adopt(root []byte) {
+	r.roots = append(r.roots, root)
+	r.role("root").version++
+}

@@ -57,25 +57,56 @@ func (r *Repo) Tamper(name string, edit func(data []byte) []byte) {
 	r.relink(name)
 }
 
-// Unsign keeps only the first n signatures of a role's published file, and
-// makes snapshot and timestamp name the result.
-func (r *Repo) Unsign(name string, n int) {
+// Forced puts a file in the place of a role's published one, signs it with the role's
+// keys as far as it has a signed part of which a signature is possible, and makes
+// snapshot and timestamp name it.
+func (r *Repo) Forced(name string, data []byte) {
+	r.t.Helper()
+	if file, err := rawNumbers(data); err == nil {
+		published, err := rawNumbers(r.Data(name))
+		if err != nil {
+			r.t.Fatalf("role %q: %v", name, err)
+		}
+		if signed, err := envelope(file["signed"], r.signers(name, published)); err == nil && file["signed"] != nil {
+			data = signed
+		}
+	}
+	r.replace(name, data)
+	r.relink(name)
+}
+
+// Signature is one signature of a file, as metadata writes it.
+type Signature struct {
+	KeyID string `json:"keyid"`
+	Sig   string `json:"sig"`
+}
+
+// EditSignatures changes the signatures of a role's published file and nothing else
+// of it, and makes snapshot and timestamp name the result.
+func (r *Repo) EditSignatures(name string, edit func(signatures []Signature) []Signature) {
 	r.t.Helper()
 	r.Tamper(name, func(data []byte) []byte {
 		var file struct {
-			Signatures []json.RawMessage `json:"signatures"`
-			Signed     json.RawMessage   `json:"signed"`
+			Signatures []Signature     `json:"signatures"`
+			Signed     json.RawMessage `json:"signed"`
 		}
 		if err := json.Unmarshal(data, &file); err != nil {
 			r.t.Fatalf("role %q: %v", name, err)
 		}
-		file.Signatures = file.Signatures[:n]
+		file.Signatures = edit(file.Signatures)
 		out, err := json.Marshal(file)
 		if err != nil {
 			r.t.Fatalf("role %q: %v", name, err)
 		}
 		return out
 	})
+}
+
+// Unsign keeps only the first n signatures of a role's published file, and
+// makes snapshot and timestamp name the result.
+func (r *Repo) Unsign(name string, n int) {
+	r.t.Helper()
+	r.EditSignatures(name, func(signatures []Signature) []Signature { return signatures[:n] })
 }
 
 // SignAs signs the published file of a role with other keys, and makes

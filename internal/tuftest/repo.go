@@ -47,6 +47,9 @@ type Repo struct {
 
 	lastRootKeys []*Key // root keys that the newest root names
 	allRootKeys  []*Key // every root key there ever was
+
+	earlier *Repo // of NewStatesRepo: what was published before
+	next    *Repo // of Next
 }
 
 // role is one role as the next Publish writes it.
@@ -215,6 +218,7 @@ func (r *Repo) targetTitle(name string, sum []byte) string {
 // second publisher, or someone with stolen keys, goes on from.
 func (r *Repo) Fork() *Repo {
 	fork := *r
+	fork.next = nil
 	fork.roots = slices.Clone(r.roots)
 	fork.data = maps.Clone(r.data)
 	fork.content = maps.Clone(r.content)
@@ -227,4 +231,11 @@ func (r *Repo) Fork() *Repo {
 		fork.roles[name] = &copied
 	}
 	return &fork
+}
+
+// ForkFor is Fork for another test, which its failures are of: that of one input of a fuzz target.
+func (r *Repo) ForkFor(t testing.TB) *Repo {
+	f := r.Fork()
+	f.t = t
+	return f
 }
