@@ -152,35 +152,37 @@ func (s *dirStore) read() (*state, error) {
 }
 
 func (s *dirStore) readRoots() (map[int64][]byte, error) {
-	roots, size := map[int64][]byte{}, 0
+	roots := map[int64][]byte{}
 	versions, err := s.rootVersions()
 	if err != nil {
 		return nil, err
 	}
 	for _, version := range versions {
-		data, err := s.readFile(s.limits.Root, "roots", rootFileName(version))
-		if err != nil {
+		if roots[version], err = s.readFile(s.limits.Root, "roots", rootFileName(version)); err != nil {
 			return nil, err
 		}
-		if size += len(data); size > maxStoredRootBytes {
-			return nil, fmt.Errorf("%w: %s: more than %d bytes of roots", ErrState, s.file("roots"), maxStoredRootBytes)
-		}
-		roots[version] = data
 	}
 	return roots, nil
 }
 
-// rootVersions are those that have a file. Other files are left alone.
+// rootVersions are those that have a file, unless that is too much to read. Other
+// files are left alone.
 func (s *dirStore) rootVersions() ([]int64, error) {
 	var versions []int64
+	size := int64(0)
 	err := eachName(s.file("roots"), func(name string) error {
 		number, ok := strings.CutSuffix(name, ".root.json")
 		version, err := strconv.ParseInt(number, 10, 64)
 		if !ok || err != nil || rootFileName(version) != name {
 			return nil
 		}
-		if versions = append(versions, version); len(versions) > maxStoredRoots {
-			return fmt.Errorf("%w: %s: more than %d roots", ErrState, s.file("roots"), maxStoredRoots)
+		info, err := os.Lstat(s.file("roots", name))
+		if err != nil {
+			return err
+		}
+		versions, size = append(versions, version), size+info.Size()
+		if len(versions) > maxStoredRoots || size > maxStoredRootBytes {
+			return fmt.Errorf("%w: %s: more than %d roots, or %d bytes of them", ErrState, s.file("roots"), maxStoredRoots, maxStoredRootBytes)
 		}
 		return nil
 	})
