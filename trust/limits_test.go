@@ -216,6 +216,28 @@ func TestLimitsDoNotHoldForWhatIsStored(t *testing.T) {
 	w.mustRefresh()
 }
 
+// Nor by one that was raised, and is the default again.
+func TestLimitThatIsTheDefaultAgain(t *testing.T) {
+	t.Parallel()
+	for _, role := range []string{"root", "timestamp"} {
+		w := newWorld(t, tuftest.RepoOptions{})
+		limits := fetcher.DefaultLimits()
+		limit := map[string]*int64{"root": &limits.Root, "timestamp": &limits.Timestamp}[role]
+		pad := strings.Repeat("x", int(*limit))
+		*limit += 4 << 10
+		if role == "root" {
+			w.RotateKey("root")
+			w.Publish()
+		}
+		w.Forge(role, func(signed map[string]any) { signed["x-pad"] = pad })
+		w.out()
+		w.mustRefresh(func(o *trust.Options) { o.Limits = limits })
+		if _, err := w.client().Load(t.Context()); err != nil {
+			t.Errorf("%s: %v", role, err)
+		}
+	}
+}
+
 // More new roots than one refresh follows are said aloud, and what to do about it,
 // which depends on whether anything is kept.
 func TestPendingRootsAreSaid(t *testing.T) {

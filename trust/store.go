@@ -43,22 +43,16 @@ const (
 )
 
 // dirStore is a state directory. Others may have written to it: what is read back is
-// bounded by what is ever received, and nothing is written through a link.
+// bounded by what can ever be received, and nothing is written through a link.
 type dirStore struct {
 	dir    string
 	limits Limits
 	writer writer
 }
 
-// newDirStore bounds files by the limits of the client. Limits that were lowered
-// since do not take its state away.
-func newDirStore(dir string, limits Limits) *dirStore {
-	least := fetcher.DefaultLimits()
-	return &dirStore{dir: dir, limits: Limits{
-		Root: max(limits.Root, least.Root), Timestamp: max(limits.Timestamp, least.Timestamp),
-		Snapshot: max(limits.Snapshot, least.Snapshot), Targets: max(limits.Targets, least.Targets),
-	}}
-}
+// newDirStore bounds files by the most that a client can be told to receive. Limits that
+// were lowered since do not take its state away.
+func newDirStore(dir string) *dirStore { return &dirStore{dir: dir, limits: fetcher.Ceilings()} }
 
 var (
 	_ store = (*dirStore)(nil)
