@@ -27,13 +27,28 @@ test: ## run the tests that need nothing but Go, with the race detector
 	go test -race -timeout 20m ./...
 	# The stories are left out under the race detector: it does not see the program that they run.
 	go test -timeout 20m -run '^TestScripts$$' ./cmd/tufoci/cli
+	# Of the rules that the public suite tests, under the race detector some are tried.
+	go test -timeout 20m -run '^TestSuite' ./trust
 
 .PHONY: e2e
 e2e: build tools e2e/tufjs/node_modules/.package-lock.json ## run the stories with foreign programs: registries, copiers, clients
 	go test -tags e2e -count=1 -parallel 12 -timeout 30m ./e2e
 	# Every request and every step, where the tests of each day take some, and crowds.
-	go test -tags e2e -count=1 -timeout 20m -run 'KilledAtAny|FailsAtAny|Race|Interleaved|Crowd|FoldInOfInlineFiles|WalkLikeGoTUF|LongLived' ./publish ./metadata ./trust
+	go test -tags e2e -count=1 -timeout 20m -run 'KilledAtAny|FailsAtAny|Race|Interleaved|Crowd|FoldInOfInlineFiles|WalkLikeGoTUF|TestSuite|TestStates|TestLies|LongLived|PlaySuite' ./publish ./metadata ./trust ./internal/conformance
 	for module in $(EXAMPLES); do (cd $$module && go test ./...); done
+
+FUZZTIME ?= 10s
+FUZZ ?= .
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s), or those whose names match FUZZ
+	# One run takes one target; those of a package in which nothing can be built, for want of a C compiler, are none.
+	for pkg in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do \
+		for target in $$({ grep -hoE '^func Fuzz\w+' "$$pkg"/*_test.go || true; } | cut -c6- | { grep -E '$(FUZZ)' || true; }); do \
+			echo "$${pkg#$(CURDIR)/} $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+		done; \
+	done
 
 .PHONY: bench
 bench: build tools ## compare tufoci with plain go-tuf over http and with notation, and measure scale

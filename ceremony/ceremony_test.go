@@ -25,14 +25,14 @@ var now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
 // place is a workspace whose keys are in variables.
 type place struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	keys map[string]string
 	*metadata.Workspace
 }
 
 // newPlace is a workspace of two root keys and a spare, which has staged the first root and targets.
-func newPlace(t *testing.T) *place {
+func newPlace(t testing.TB) *place {
 	t.Helper()
 	p := &place{t: t, dir: filepath.Join(t.TempDir(), "ws"), keys: map[string]string{}}
 	w, err := metadata.Init(p.dir, metadata.InitOptions{

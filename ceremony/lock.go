@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/gofrs/flock"
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 // Lock keeps other processes of this machine from changing the ceremony file at the same time: ErrLocked if one does. The
@@ -22,7 +22,7 @@ func Lock(file, stateDir string) (unlock func() error, err error) {
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(path))
-	lock := flock.New(filepath.Join(dir, hex.EncodeToString(sum[:])+".lock"))
+	lock := ownfile.Lock(filepath.Join(dir, hex.EncodeToString(sum[:])+".lock"))
 	switch ok, err := lock.TryLock(); {
 	case err != nil:
 		return nil, err

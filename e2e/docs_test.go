@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -50,12 +51,63 @@ func directoryOf(pkg string) string {
 	switch pkg {
 	case "notationdir":
 		return filepath.Join("verify", pkg)
+	case "ownfile":
+		return filepath.Join("internal", pkg)
 	case "token":
 		return filepath.Join("keys", pkg)
 	case "cli":
 		return filepath.Join("cmd", "tufoci", pkg)
+	case "sigstore-kms-pkcs11":
+		return filepath.Join("cmd", pkg)
+	case "period":
+		return filepath.Join("internal", pkg)
 	}
 	return pkg
+}
+
+// Every parser in the table of fuzz targets has them, and every target stands for one.
+func TestSecurityDocumentNamesFuzzTargets(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(document), "\n## 9. Fuzzing\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	named := regexp.MustCompile("`([a-z0-9-]+)\\.(Fuzz[A-Za-z0-9]+)`")
+	var listed []string
+	for line := range strings.Lines(section) {
+		targets := named.FindAllStringSubmatch(line, -1)
+		if len(targets) == 0 && strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| what ") {
+			t.Errorf("no target is named: %s", line)
+		}
+		for _, target := range targets {
+			listed = append(listed, filepath.ToSlash(directoryOf(target[1]))+" "+target[2])
+		}
+	}
+	var declared []string
+	for _, file := range goFiles(t, "..") {
+		if !strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(filepath.Join("..", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`).FindAllStringSubmatch(string(source), -1) {
+			declared = append(declared, path.Dir(file)+" "+m[1])
+		}
+	}
+	for _, target := range declared {
+		if !slices.Contains(listed, target) {
+			t.Errorf("%s stands for no parser of docs/security.md", target)
+		}
+	}
+	for _, target := range listed {
+		if !slices.Contains(declared, target) {
+			t.Errorf("%s is no fuzz target", target)
+		}
+	}
 }
 
 // testsOf lists the tests of a package by name.

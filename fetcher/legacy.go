@@ -116,6 +116,16 @@ func (l *legacyFiles) targetsRepository(ctx context.Context) (ociremote.Reposito
 	if err != nil {
 		return nil, err
 	}
+	home, _, known := ociremote.RegistryName(l.repo)
+	if host, _, ok := ociremote.RegistryName(repo); ok && known && host != home {
+		// What was given for the registry of the bundle is for no other one.
+		if client, err = client.Elsewhere(); err != nil {
+			return nil, err
+		}
+		if repo, err = client.Repository(ctx, ref, false); err != nil {
+			return nil, err
+		}
+	}
 	l.targets = repo
 	return l.targets, nil
 }

@@ -85,14 +85,14 @@ func AllLimits() []Limit {
 		{"targets", UnitBytes, 64 * mib, 512 * mib, func(l *Limits) *int64 { return &l.Targets }},
 		{"unhashed", UnitBytes, 1 * mib, 64 * mib, func(l *Limits) *int64 { return &l.Unhashed }},
 		{"targetFile", UnitBytes, 256 * mib, 4 * gib, func(l *Limits) *int64 { return &l.TargetFile }},
-		{"manifest", UnitBytes, 4 * mib, 4 * mib, func(l *Limits) *int64 { return &l.Manifest }},
+		{"manifest", UnitBytes, ociremote.MaxManifest, ociremote.MaxManifest, func(l *Limits) *int64 { return &l.Manifest }},
 		{"total", UnitBytes, 1 * gib, 64 * gib, func(l *Limits) *int64 { return &l.Total }},
-		{"files", UnitCount, 16384, 32768, func(l *Limits) *int64 { return &l.Files }},
+		{"files", UnitCount, 8192, ociremote.MaxFiles, func(l *Limits) *int64 { return &l.Files }},
 		{"values", UnitCount, 1 << 20, 1 << 24, func(l *Limits) *int64 { return &l.Values }},
-		{"roots", UnitCount, 1024, 1 << 16, func(l *Limits) *int64 { return &l.Roots }},
+		{"roots", UnitCount, 1024, 4096, func(l *Limits) *int64 { return &l.Roots }},
 		{"visits", UnitCount, 32, 1024, func(l *Limits) *int64 { return &l.Visits }},
 		{"roles", UnitCount, 32768, 1 << 20, func(l *Limits) *int64 { return &l.Roles }},
-		{"redirects", UnitCount, 5, 10, func(l *Limits) *int64 { return &l.Redirects }},
+		{"redirects", UnitCount, 5, ociremote.MaxRedirects, func(l *Limits) *int64 { return &l.Redirects }},
 		{"referrers", UnitCount, 256, 4096, func(l *Limits) *int64 { return &l.Referrers }},
 		{"minThroughput", UnitRate, 1 * kib, 1 * gib, func(l *Limits) *int64 { return &l.MinThroughput }},
 		{"stallWindow", UnitTime, int64(10 * time.Second), int64(10 * time.Minute), func(l *Limits) *int64 { return (*int64)(&l.StallWindow) }},
@@ -106,6 +106,15 @@ func DefaultLimits() Limits {
 	var l Limits
 	for _, limit := range AllLimits() {
 		*limit.field(&l) = limit.Default
+	}
+	return l
+}
+
+// Ceilings returns the most that each limit can be.
+func Ceilings() Limits {
+	var l Limits
+	for _, limit := range AllLimits() {
+		*limit.field(&l) = limit.Ceiling
 	}
 	return l
 }

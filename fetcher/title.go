@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -86,10 +87,8 @@ func checkTitle(title string) error {
 	if !utf8.ValidString(name) {
 		return bad("is not UTF-8")
 	}
-	for _, r := range name {
-		if r < 0x20 || r == 0x7f {
-			return bad("has a control character")
-		}
+	if strings.ContainsFunc(name, unicode.IsControl) {
+		return bad("has a control character")
 	}
 	for part := range strings.SplitSeq(name, "/") {
 		if part == "." || part == ".." {

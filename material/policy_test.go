@@ -2,8 +2,11 @@ package material
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/notaryproject/notation-go/verifier/trustpolicy"
 )
 
 const goodPolicy = `{"version":"1.0","trustPolicies":[{"name":"all","registryScopes":["*"],
@@ -55,6 +58,9 @@ func FuzzParsePolicy(f *testing.F) {
 		doc, err := ParsePolicy(data)
 		if (err == nil) != (doc != nil) || err != nil && !errors.Is(err, ErrInvalid) {
 			t.Fatalf("%v, %v", doc, err)
+		}
+		if err == nil {
+			readTwice(t, data, doc, ParsePolicy, func(a, b *trustpolicy.Document) bool { return reflect.DeepEqual(a, b) })
 		}
 	})
 }

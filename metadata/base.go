@@ -191,7 +191,7 @@ func filesOf(dir string, entries []baseEntry) (*base, error) {
 
 // roleFile is the file of an entry, which is read when it is needed.
 func (e baseEntry) roleFile(dir string) (*roleFile, error) {
-	if filepath.Base(e.File) != e.File {
+	if filepath.Base(e.File) != e.File || !filepath.IsLocal(e.File) {
 		return nil, fmt.Errorf("%w: %s names the file %q", ErrDamaged, baseIndexFile, e.File)
 	}
 	return &roleFile{

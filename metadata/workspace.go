@@ -10,6 +10,8 @@ import (
 
 	"github.com/gofrs/flock"
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 // Files and directories of a workspace.
@@ -96,7 +98,7 @@ func (w *Workspace) acquire() error {
 			return err
 		}
 	}
-	w.lock = flock.New(w.path(lockFile))
+	w.lock = ownfile.Lock(w.path(lockFile))
 	try := w.lock.TryLock
 	if w.readOnly {
 		try = w.lock.TryRLock

@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 // devKey is the name of the key that profile dev makes.
@@ -350,7 +351,7 @@ func (n *initialisation) fill(c initialContent) error {
 
 func (n *initialisation) lock() error {
 	n.made = append(n.made, n.w.path(lockFile))
-	n.w.lock = flock.New(n.w.path(lockFile))
+	n.w.lock = ownfile.Lock(n.w.path(lockFile))
 	switch ok, err := n.w.lock.TryLock(); {
 	case err != nil:
 		return fmt.Errorf("locking the workspace: %w", err)

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/gofrs/flock"
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 // ErrLocked says that another process is at the mirrors of the same file.
@@ -23,7 +23,7 @@ func (c *Config) Lock(stateDir string) (unlock func() error, err error) {
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(c.File))
-	lock := flock.New(filepath.Join(dir, hex.EncodeToString(sum[:])+".lock"))
+	lock := ownfile.Lock(filepath.Join(dir, hex.EncodeToString(sum[:])+".lock"))
 	ok, err := lock.TryLock()
 	switch {
 	case err != nil:

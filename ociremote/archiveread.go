@@ -51,7 +51,7 @@ func openArchive(file string) (*layoutReader, error) {
 	a := &archiveFile{f: f, where: file}
 	a.known = sync.OnceValues(func() (*layoutIndex, error) { return readIndex(a, a.where) })
 	l := &layoutReader{files: a, where: file}
-	if a.entries, err = scanArchive(f); err == nil {
+	if a.entries, err = scanArchive(f, maxEntries); err == nil {
 		err = l.check()
 	}
 	if err == nil {
@@ -84,8 +84,8 @@ type archiveEntry struct {
 
 func (archiveEntry) Close() error { return nil }
 
-// scanArchive finds the regular files of a tar.
-func scanArchive(f io.ReadSeeker) (map[string]section, error) {
+// scanArchive finds the regular files of a tar of at most so many entries.
+func scanArchive(f io.ReadSeeker, most int) (map[string]section, error) {
 	if err := refuseCompressed(f); err != nil {
 		return nil, err
 	}
@@ -99,11 +99,14 @@ func scanArchive(f io.ReadSeeker) (map[string]section, error) {
 		if err != nil {
 			return nil, notEOF(err)
 		}
-		if n >= maxEntries {
-			return nil, fmt.Errorf("more than %d entries: %w", maxEntries, ErrTooLarge)
+		if n >= most {
+			return nil, fmt.Errorf("more than %d entries: %w", most, ErrTooLarge)
 		}
 		if hdr.Typeflag != tar.TypeReg || len(hdr.Name) > maxEntryName {
 			continue
+		}
+		if isSparse(hdr) {
+			return nil, fmt.Errorf("%q is a sparse file", shorten(hdr.Name))
 		}
 		// The reader has read the header and nothing behind it.
 		offset, err := f.Seek(0, io.SeekCurrent)
@@ -116,6 +119,17 @@ func scanArchive(f io.ReadSeeker) (map[string]section, error) {
 		}
 		entries[name] = section{offset, hdr.Size}
 	}
+}
+
+// isSparse reports whether the bytes of a file are not all in the archive, one behind the other. No tool writes layouts
+// so, and programs that find files by their place would read others than those that unpack them.
+func isSparse(hdr *tar.Header) bool {
+	for record := range hdr.PAXRecords {
+		if strings.HasPrefix(record, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // refuseCompressed names what a user can do about it.

@@ -12,9 +12,9 @@ const (
 	// MaxManifest is the hard limit for a manifest in bytes, read or written: what
 	// the OCI distribution specification asks registries to accept.
 	MaxManifest = 4 << 20
-	// MaxFiles is the hard limit for the files of a bundle: more than a manifest has
-	// room for.
-	MaxFiles = 1 << 15
+	// MaxFiles is the hard limit for the files of a bundle: nearly as many as a manifest
+	// of that size has values for.
+	MaxFiles = 10_000
 )
 
 // Layout is a variant of the manifest for registries that refuse the default.

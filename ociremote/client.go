@@ -81,14 +81,14 @@ func NewClient(o Options) (*Client, error) {
 	if err := o.checkCredentials(); err != nil {
 		return nil, err
 	}
-	base := o.Base
+	base, own := o.Base, o.Base
 	switch {
 	case base == nil:
 		transport, err := newTransport(o)
 		if err != nil {
 			return nil, err
 		}
-		base = transport
+		base, own = withoutCertificate(transport), transport
 	case o.CAFile != "" || o.CertFile != "" || o.KeyFile != "" || o.Insecure || len(o.Resolve) > 0:
 		return nil, fmt.Errorf("a base transport and options for TLS or for addresses exclude each other")
 	}
@@ -97,16 +97,19 @@ func NewClient(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{opts: o}
+	chain := func(base http.RoundTripper) http.RoundTripper {
+		return newConnector(newRetrier(&drainer{base}, o), o.Connect)
+	}
 	c.http = &http.Client{
 		Transport: &identity{
-			base:      newConnector(newRetrier(&drainer{base}, o), o.Connect),
+			base: chain(base), own: chain(own), plainHTTP: o.PlainHTTP,
 			userAgent: o.UserAgent, headers: headers, warn: warnOnce(o.Warn),
 		},
 		CheckRedirect: checkRedirect,
 	}
 	c.store = sync.OnceValues(func() (credentials.Store, error) { return openStore(o.RegistryConfig) })
 	c.auth = &auth.Client{
-		Client: c.http, Cache: auth.NewCache(), ClientID: "tufoci", Credential: c.credential,
+		Client: c.http, Cache: tokens{auth.NewCache()}, ClientID: "tufoci", Credential: c.credential,
 	}
 	return c, nil
 }

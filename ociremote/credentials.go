@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -103,6 +104,25 @@ func (c *Client) Logout(ctx context.Context, host string) error {
 		return fmt.Errorf("erasing the credentials of %s: %w", host, err)
 	}
 	return nil
+}
+
+// maxToken is the longest token that is sent, in bytes: more than any registry gives,
+// less than what a server takes as a header.
+const maxToken = 64 << 10
+
+// tokens keeps what can be sent. A token server that gives something else is asked
+// again the next time: a client lives on after one bad answer.
+type tokens struct{ auth.Cache }
+
+// Set implements auth.Cache.
+func (t tokens) Set(ctx context.Context, registry string, scheme auth.Scheme, key string, fetch func(context.Context) (string, error)) (string, error) {
+	return t.Cache.Set(ctx, registry, scheme, key, func(ctx context.Context) (string, error) {
+		token, err := fetch(ctx)
+		if err == nil && (len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })) {
+			return "", errors.New("the token server gave something that is no token")
+		}
+		return token, err
+	})
 }
 
 func (c *Client) newRegistry(host string) (string, *remote.Registry, error) {

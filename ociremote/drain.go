@@ -28,6 +28,12 @@ func (d *drainer) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, err
 	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// No context ends the reading of such a connection.
+		cancel()
+		resp.Body.Close()
+		return nil, errSwitched
+	}
 	resp.Request = req
 	resp.Body = &drainedBody{ReadCloser: wrapBody(ctx, resp.Body), left: resp.ContentLength, cancel: cancel}
 	return resp, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // Errors that callers branch on, beside the typed ones below.
@@ -92,7 +93,7 @@ func (e *AuthError) Error() string {
 		msg = fmt.Sprintf("%s refused access: %d %s", e.Host, e.Status, http.StatusText(e.Status))
 	}
 	if e.Err != nil {
-		msg += fmt.Sprintf(": %v", e.Err)
+		msg += ": " + told(e.Err)
 	}
 	return msg
 }
@@ -114,13 +115,25 @@ type TransportError struct {
 
 func (e *TransportError) Error() string {
 	if e.Status == 0 {
-		return fmt.Sprintf("%s: %v", e.Host, e.Err)
+		return e.Host + ": " + told(e.Err)
 	}
 	msg := fmt.Sprintf("%s answered %d %s", e.Host, e.Status, http.StatusText(e.Status))
 	if e.Err != nil {
-		msg += fmt.Sprintf(": %v", e.Err)
+		msg += ": " + told(e.Err)
 	}
 	return msg
+}
+
+// maxTold is how much of an error of the network is told, in bytes: it may repeat what
+// the other side sent.
+const maxTold = 1 << 10
+
+func told(err error) string {
+	text := fmt.Sprint(err)
+	if len(text) <= maxTold {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxTold], "") + "…"
 }
 
 // Unwrap gives what happened.

@@ -2,9 +2,7 @@ package ociremote
 
 import (
 	"cmp"
-	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -14,17 +12,17 @@ import (
 	"unicode"
 )
 
-// MaxRedirects is how often one request is sent on: registries redirect once or
-// twice, to their storage.
-const MaxRedirects = 10
-
 // maxWarnings bounds the memory for texts that were passed on already.
 const maxWarnings = 100
 
 // identity adds what tells a registry who asks: the user agent, and the custom
-// headers where they belong. It passes on what the registry has to say.
+// headers and the client's certificate where they belong. It passes on what the
+// registry has to say.
 type identity struct {
-	base      http.RoundTripper
+	// base makes the requests, own those to the origin that they are meant for: that
+	// of their registry, or that of the web server that was named.
+	base, own http.RoundTripper
+	plainHTTP bool
 	userAgent string
 	headers   http.Header
 	warn      func(string)
@@ -32,16 +30,28 @@ type identity struct {
 
 // RoundTrip implements http.RoundTripper.
 func (i *identity) RoundTrip(req *http.Request) (*http.Response, error) {
-	origin, _ := req.Context().Value(originKey{}).(string)
-	own := origin != "" && origin == originOf(req.URL)
+	if err := checkFirst(req, i.plainHTTP); err != nil {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, err
+	}
+	origin := meantFor(req.Context())
+	own := origin == originOf(req.URL)
 	sent := req.Clone(req.Context())
 	sent.Header.Set("User-Agent", cmp.Or(i.userAgent, "tufoci"))
+	// Where a client comes from may be an address that is a secret.
+	sent.Header.Del("Referer")
+	base := i.base
+	if originOf(req.URL) == cmp.Or(origin, originOf(first(req).URL)) {
+		base = i.own
+	}
 	if own {
 		// Here and not in the headers of the request, which net/http copies into
 		// the requests that follow its redirects.
 		maps.Copy(sent.Header, i.headers)
 	}
-	resp, err := i.base.RoundTrip(sent)
+	resp, err := base.RoundTrip(sent)
 	if err != nil {
 		return nil, err
 	}
@@ -50,23 +60,18 @@ func (i *identity) RoundTrip(req *http.Request) (*http.Response, error) {
 		for _, warning := range resp.Header.Values("Warning") {
 			i.warn(warning)
 		}
+	} else if origin != "" {
+		// Who is sent credentials is for the registry to say, and not for storage that
+		// it sends to, be it the same host.
+		resp.Header.Del("Www-Authenticate")
 	}
 	return resp, nil
 }
 
-// CloseIdleConnections reaches the transport.
-func (i *identity) CloseIdleConnections() { closeIdle(i.base) }
-
-// originKey of a context holds the origin that its requests are meant for.
-type originKey struct{}
-
-// withOrigin marks a context as one for requests to a registry.
-func withOrigin(ctx context.Context, host string, plain bool) context.Context {
-	u := url.URL{Scheme: "https", Host: host}
-	if plain {
-		u.Scheme = "http"
-	}
-	return context.WithValue(ctx, originKey{}, originOf(&u))
+// CloseIdleConnections reaches the transports.
+func (i *identity) CloseIdleConnections() {
+	closeIdle(i.base)
+	closeIdle(i.own)
 }
 
 // originOf is the origin of a URL: scheme, host and port.
@@ -77,29 +82,6 @@ func originOf(u *url.URL) string {
 		port = map[string]string{"http": "80", "https": "443"}[scheme]
 	}
 	return scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
-}
-
-type redirectsKey struct{}
-
-// WithRedirects returns a context under which a request of a [Client] follows at most
-// so many redirects, and never more than MaxRedirects.
-func WithRedirects(ctx context.Context, most int) context.Context {
-	return context.WithValue(ctx, redirectsKey{}, min(most, MaxRedirects))
-}
-
-// checkRedirect refuses to go from https to http, and to go on for ever.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	most, ok := req.Context().Value(redirectsKey{}).(int)
-	if !ok {
-		most = MaxRedirects
-	}
-	if len(via) > most {
-		return fmt.Errorf("%w: %w", ErrRedirect, &LimitError{Title: "one request", Size: int64(len(via)), Max: int64(most), Unit: "redirects", Limit: "redirects"})
-	}
-	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return fmt.Errorf("%w: from https to http", ErrRedirect)
-	}
-	return nil
 }
 
 var (

@@ -72,7 +72,7 @@ func (d *directory) open(name string) (io.ReadCloser, int64, error) {
 		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s is not a regular file", path)
+		return nil, 0, &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s is not a regular file", path)}
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 
+	"github.com/tufoci/tufoci/internal/ownfile"
 	"github.com/tufoci/tufoci/internal/syncdir"
 )
 
@@ -192,7 +192,7 @@ func (l *layoutDirectory) Untag(ctx context.Context, tag string) error {
 
 // update changes index.json under the lock, and puts into it what is pending.
 func (l *layoutDirectory) update(ctx context.Context, change func(*layoutIndex) error) error {
-	lock := flock.New(filepath.Join(l.dir, lockFile))
+	lock := ownfile.Lock(filepath.Join(l.dir, lockFile))
 	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
 		return fmt.Errorf("locking %s: %w", l.dir, err)
 	}

@@ -30,7 +30,7 @@ func FetchLegacyRole(ctx context.Context, repo Repository, role string) (*Bundle
 // delegated role that lists the file. A file that is not there is [ErrNotFound].
 func FetchLegacyTarget(ctx context.Context, repo Repository, role, name string, max int64) ([]byte, error) {
 	if err := validateTitle(targetsPrefix + name); err != nil {
-		return nil, notFound(shorten(name))
+		return nil, notFound(cleanText(name))
 	}
 	tag := name
 	if role != "targets" {
@@ -45,7 +45,7 @@ func FetchLegacyTarget(ctx context.Context, repo Repository, role, name string, 
 	}
 	f, ok := b.File(targetsPrefix + path.Base(name))
 	if !ok {
-		return nil, notFound(shorten(name))
+		return nil, notFound(cleanText(name))
 	}
 	return FetchBlob(ctx, repo, f.Descriptor, max)
 }
@@ -53,7 +53,7 @@ func FetchLegacyTarget(ctx context.Context, repo Repository, role, name string, 
 // fetchLegacy reads a manifest of the older layout.
 func fetchLegacy(ctx context.Context, repo Repository, name string) (*Bundle, error) {
 	if !tagName.MatchString(name) && !IsDigest(name) {
-		return nil, notFound(shorten(name))
+		return nil, notFound(cleanText(name))
 	}
 	b, err := FetchBundle(ctx, repo, name, Known{})
 	if err != nil {
@@ -68,7 +68,7 @@ func fetchLegacy(ctx context.Context, repo Repository, name string) (*Bundle, er
 // legacyEntry finds the manifest of a file in the index of a role.
 func legacyEntry(ctx context.Context, repo Repository, role, name string) (string, error) {
 	if !tagName.MatchString(role) {
-		return "", notFound(shorten(role))
+		return "", notFound(cleanText(role))
 	}
 	desc, rc, err := repo.FetchReference(ctx, role)
 	if err != nil {
@@ -94,5 +94,5 @@ func legacyEntry(ctx context.Context, repo Repository, role, name string) (strin
 			return e.desc.Digest.String(), nil
 		}
 	}
-	return "", notFound(shorten(name))
+	return "", notFound(cleanText(name))
 }

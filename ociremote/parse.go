@@ -125,6 +125,10 @@ func (b *Bundle) identify(top object, f form, within Bounds) ([]ocispec.Descript
 	if err := foreignType(mediaType); err != nil {
 		return fail(err)
 	}
+	if _, index := top["manifests"]; index {
+		// Image specification 1.1, "mediaType"; CVE-2021-41190.
+		return fail(errors.New("both an index and an image"))
+	}
 	if schema != 2 || mediaType != ocispec.MediaTypeImageManifest {
 		return fail(fmt.Errorf("schemaVersion %d, mediaType %q: not an OCI image manifest", schema, shorten(mediaType)))
 	}

@@ -69,6 +69,7 @@ func TestParseBundleRefuses(t *testing.T) {
 		{"index", func(m jsonObject) { m["mediaType"] = ocispec.MediaTypeImageIndex }, ErrForeign, "index"},
 		{"docker list", func(m jsonObject) { m["mediaType"] = mediaTypeDockerList }, ErrForeign, "index"},
 		{"docker image", func(m jsonObject) { m["mediaType"] = mediaTypeDockerManifest }, ErrForeign, "docker"},
+		{"index and image in one", func(m jsonObject) { m["manifests"] = []any{} }, ErrMalformed, "both"},
 		{"other artifact", func(m jsonObject) { m["artifactType"] = "application/vnd.example" }, ErrForeign, "application/vnd.example"},
 		{"image", func(m jsonObject) {
 			delete(m, "artifactType")
@@ -135,6 +136,7 @@ func TestParseBundleRefuses(t *testing.T) {
 			s := layer(m, 0)["data"].(string)
 			layer(m, 0)["data"] = "!" + s[1:]
 		}, ErrMalformed, "base64"},
+		{"inline data with one line break more", func(m jsonObject) { layer(m, 0)["data"] = "\n" + layer(m, 0)["data"].(string) }, ErrMalformed, "size"},
 		{"inline data with a line break", func(m jsonObject) {
 			s := layer(m, 0)["data"].(string)
 			layer(m, 0)["data"] = "\n" + s[1:]
@@ -385,6 +387,11 @@ func TestParseBundleBoundsWhatItUnpacks(t *testing.T) {
 	l["data"], l["digest"], l["size"] = data, digest.FromBytes(data), len(data)
 	refuse(t, encode(t, m), ErrTooLarge, "")
 	refuse(t, encode(t, m), ErrMalformed, "")
+	// Nor to many that are large together.
+	half := File{Descriptor: ocispec.Descriptor{Size: maxInline/2 + 1}}
+	if n := unpackedLimit([]File{half, half}); n != maxInline {
+		t.Errorf("two halves may unpack to %d bytes", n)
+	}
 }
 
 func TestParseLegacyBundle(t *testing.T) {

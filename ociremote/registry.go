@@ -203,7 +203,18 @@ func (r *registryRepository) fetchManifest(ctx context.Context, name string, kno
 		return manifest{}, ErrNotModified
 	}
 	data, err := readManifest(resp.Body, desc, name, within)
-	return manifest{desc: desc, data: data, etag: resp.Header.Get("ETag")}, err
+	return manifest{desc: desc, data: data, etag: etagOf(resp.Header, data)}, err
+}
+
+// etagOf is the ETag of a manifest, if that is its digest, as distribution makes it. Any
+// other could be that of another manifest: who once saw it beside this one would be told
+// for ever that nothing has changed.
+func etagOf(h http.Header, manifest []byte) string {
+	etag := h.Get("ETag")
+	if strings.Trim(etag, `"`) != digest.FromBytes(manifest).String() {
+		return ""
+	}
+	return etag
 }
 
 // changed asks for the digest under a name and returns the name to fetch: the

@@ -46,18 +46,28 @@ func newTransport(o Options) (*http.Transport, error) {
 			}
 			return dialer.DialContext(ctx, network, addr)
 		},
-		TLSClientConfig:     tlsConfig,
-		TLSHandshakeTimeout: dialTimeout,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConns:        4 * maxIdle,
-		MaxIdleConnsPerHost: maxIdle,
-		IdleConnTimeout:     idleTimeout,
-
+		TLSClientConfig:        tlsConfig,
+		TLSHandshakeTimeout:    dialTimeout,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           4 * maxIdle,
+		MaxIdleConnsPerHost:    maxIdle,
+		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeader,
 		// A compressed answer has no Content-Length, which would cost a HEAD,
 		// and unpacks to more than was announced.
 		DisableCompression: true,
 	}, nil
+}
+
+// withoutCertificate is a transport for all but the registry itself: whoever is shown
+// the client's certificate learns who asks. Without one it is the same transport.
+func withoutCertificate(t *http.Transport) *http.Transport {
+	if len(t.TLSClientConfig.Certificates) == 0 {
+		return t
+	}
+	bare := t.Clone()
+	bare.TLSClientConfig.Certificates = nil
+	return bare
 }
 
 func newTLSConfig(o Options) (*tls.Config, error) {
@@ -116,19 +126,23 @@ func parseResolveEntry(entry string) (from, to string, err error) {
 	if !ok || !isPort(port) {
 		return "", "", errors.New("no port")
 	}
-	if ap, err := netip.ParseAddrPort(addr); err == nil {
-		return strings.ToLower(host) + ":" + port, ap.String(), nil
+	if from, err = parseHost(host + ":" + port); err != nil {
+		return "", "", errors.New("no host")
+	}
+	if ap, err := netip.ParseAddrPort(addr); err == nil && ap.Port() > 0 {
+		return from, ap.String(), nil
 	}
 	ip, err := netip.ParseAddr(strings.Trim(addr, "[]"))
 	if err != nil {
 		return "", "", errors.New("no IP address")
 	}
-	return strings.ToLower(host) + ":" + port, net.JoinHostPort(ip.String(), port), nil
+	return from, net.JoinHostPort(ip.String(), port), nil
 }
 
+// isPort reports whether s is a port as addresses have it: without leading zeros.
 func isPort(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 16)
-	return err == nil && n > 0
+	return err == nil && n > 0 && s[0] != '0'
 }
 
 // hostOnly is a host without its port and brackets.

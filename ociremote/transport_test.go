@@ -20,7 +20,7 @@ func TestParseResolve(t *testing.T) {
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %v, %v", got, err)
 	}
-	for _, bad := range []string{"", "a", "a:1", "a:1:", "a:1:host", ":1:127.0.0.1", "a:x:127.0.0.1", "a:0:127.0.0.1", "a:1:127.0.0.1:x", "a:1:127.0.0.1:5:6"} {
+	for _, bad := range []string{"", "a", "a:1", "a:1:", "a:1:host", ":1:127.0.0.1", "a:x:127.0.0.1", "a:0:127.0.0.1", "a:01:127.0.0.1", "[:1:127.0.0.1", "a b:1:127.0.0.1", "a:1:127.0.0.1:0", "a:1:127.0.0.1:x", "a:1:127.0.0.1:5:6"} {
 		if got, err := parseResolve([]string{bad}); err == nil {
 			t.Errorf("%q: got %v", bad, got)
 		}

@@ -2,19 +2,13 @@ package trust
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/tufoci/tufoci/internal/syncdir"
 )
-
-// tempPrefix marks files that are being written. What a killed process left is
-// removed by the next one that has the exclusive lock.
-const tempPrefix = ".tmp-"
 
 // writer writes files so that a reader, also after a crash, finds the old content
 // or the new one, never a part: temp file, fsync, rename, fsync of the directory.
@@ -84,37 +78,6 @@ func (w writer) remove(name string) error {
 		return err
 	}
 	return syncdir.Sync(filepath.Dir(name))
-}
-
-// removeTemporary removes what killed writers left in a directory.
-func removeTemporary(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempPrefix) {
-			os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
-}
-
-// readFile reads a file of at most max bytes; nil if it does not exist.
-func readFile(name string, max int64) ([]byte, error) {
-	info, err := os.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", name)
-	}
-	if info.Size() > max {
-		return nil, fmt.Errorf("%s has %d bytes, more than %d", name, info.Size(), max)
-	}
-	return os.ReadFile(name)
 }
 
 // isReadOnly reports whether an error says that nothing can be written there.

@@ -3,6 +3,8 @@ package trust
 import (
 	"os"
 	"path/filepath"
+
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 // blobCache keeps target files by sha256 below a directory that may be deleted at
@@ -19,7 +21,7 @@ func (c blobCache) get(sha256 string, max int64) []byte {
 	if c.dir == "" || len(sha256) != 64 {
 		return nil
 	}
-	data, err := readFile(c.path(sha256), max)
+	data, err := ownfile.Read(c.path(sha256), max)
 	if err != nil {
 		return nil
 	}

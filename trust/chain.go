@@ -55,7 +55,8 @@ func rotates(old, new *tuf.Metadata[tuf.RootType]) bool {
 }
 
 // roleKeys returns the public keys of a role, each once, sorted. Key ids do not
-// count: real roots list one key under two of them.
+// count: real roots list one key under two of them. The type does: a key of another
+// type verifies nothing that the old one has signed.
 func roleKeys(root *tuf.Metadata[tuf.RootType], role *tuf.Role) []string {
 	var keys []string
 	for _, id := range role.KeyIDs {

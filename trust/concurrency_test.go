@@ -96,6 +96,45 @@ func TestLoserAdoptsTheWinner(t *testing.T) {
 	}
 }
 
+// The same across a root that replaces the key of the timestamp: what the slow one was
+// given is signed by a key that no longer counts, and that is no attack.
+func TestLoserAcrossARotation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.mustRefresh()
+	w.publish()
+	slow := w.client()
+	asked := 0
+	w.at.before = func() {
+		w.out() // what the slow one is about to be given
+		if asked++; asked > 2 {
+			return
+		}
+		w.RotateKey("timestamp")
+		w.Publish()
+		fast := w.clientOf(w.RootBytes(), func(o *trust.Options) { o.Source = dirSource(t, w.Files()) })
+		if _, err := fast.Refresh(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	view, err := slow.Refresh(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := view.Status(); s.Timestamp.Version != 4 || s.Root.Version != 3 {
+		t.Errorf("timestamp v%d, root v%d", s.Timestamp.Version, s.Root.Version)
+	}
+	// What is signed by that key is refused where nobody was faster.
+	w.at.before = nil
+	old := w.Files()
+	w.RotateKey("timestamp")
+	w.publish()
+	w.mustRefresh()
+	w.put(old)
+	_, err = w.refresh()
+	refused(t, err, trust.ErrThreshold)
+}
+
 const processEnv = "TRUST_TEST_PROCESS"
 
 // TestProcess is one of the processes of TestManyProcesses.

@@ -8,16 +8,16 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"time"
 
-	"github.com/gofrs/flock"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/internal/ownfile"
+	"github.com/tufoci/tufoci/internal/syncdir"
 )
 
 const (
@@ -99,7 +99,8 @@ type entryYAML struct {
 
 // OpenConfig reads the configuration in dir. A directory or file that does not
 // exist is an empty configuration; it is made by the first Add. ErrConfig: the
-// file cannot be read, has a member that is not known, or is of a later version.
+// file cannot be read or has a member that is not known; also ErrStateFormat: a later
+// version of tufoci wrote it.
 func OpenConfig(dir string) (*Config, error) {
 	c := &Config{dir: dir}
 	return c, c.read()
@@ -110,7 +111,7 @@ func (c *Config) file(name ...string) string {
 }
 
 func (c *Config) read() error {
-	data, err := readFile(c.file(configFile), maxConfig)
+	data, err := ownfile.ReadLinked(c.file(configFile), maxConfig)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -127,6 +128,12 @@ func parseConfig(data []byte) (map[string]Entry, error) {
 	if data == nil {
 		return entries, nil
 	}
+	// A later version may have members that this one does not know: that it is one
+	// says more than the first of them.
+	var head struct{ Version int }
+	if err := yaml.Unmarshal(data, &head); err == nil && head.Version > configVersion {
+		return nil, laterFormat(head.Version, configVersion)
+	}
 	var doc configYAML
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
@@ -137,7 +144,7 @@ func parseConfig(data []byte) (map[string]Entry, error) {
 		return nil, errors.New("more than one document")
 	}
 	if doc.Version != configVersion {
-		return nil, fmt.Errorf("version %d, this version of tufoci reads %d", doc.Version, configVersion)
+		return nil, fmt.Errorf("version %d, want %d", doc.Version, configVersion)
 	}
 	for name, y := range doc.Trusts {
 		e := Entry{
@@ -307,12 +314,12 @@ func (c *Config) Remove(name string) error {
 // change reads the file again, edits and writes it, all under the lock. after runs
 // once the file is written. On error the file stays as it was.
 func (c *Config) change(edit, after func() error) error {
-	if err := os.MkdirAll(c.file("roots"), 0o700); err != nil {
+	if err := syncdir.Make(c.file("roots")); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), configWait)
 	defer cancel()
-	lock := flock.New(c.file("lock"))
+	lock := ownfile.Lock(c.file(lockName))
 	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
 		return fmt.Errorf("%s is locked: %w", c.file(configFile), err)
 	}
@@ -361,7 +368,7 @@ func (c *Config) write() error {
 func (c *Config) RootBytes(e Entry) ([]byte, error) {
 	// Whoever pins a file decides its size, and a limit that is lowered locks nobody out.
 	largest, _ := fetcher.LimitNamed("root")
-	data, err := readFile(c.file("roots", e.RootSHA256+".json"), largest.Ceiling)
+	data, err := ownfile.ReadLinked(c.file("roots", e.RootSHA256+".json"), largest.Ceiling)
 	if err != nil {
 		return nil, err
 	}

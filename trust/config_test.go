@@ -166,6 +166,7 @@ func TestConfigFileIsReadStrictly(t *testing.T) {
 		"empty":            "",
 		"no version":       "trusts: {}",
 		"a later version":  "version: 2\n",
+		"an older version": "version: 0\n",
 		"unknown member":   "version: 1\nfuture: true\n",
 		"unknown in entry": "version: 1\ntrusts: {a: {source: reg.example/a, root: '" + root + "', scopes: [x]}}\n",
 		"a member twice":   "version: 1\nversion: 1\n",
@@ -267,5 +268,18 @@ func TestConfigKilledBetweenWrites(t *testing.T) {
 		if failed == nil {
 			break
 		}
+	}
+}
+
+// Of a file of a later version it is said that it is one, not which member is not known.
+func TestConfigOfALaterVersion(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "trust.yaml"), []byte("version: 2\nfuture: [x]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := trust.OpenConfig(dir)
+	if !errors.Is(err, trust.ErrStateFormat) || !errors.Is(err, trust.ErrConfig) || !strings.Contains(err.Error(), "one that reads format 2") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -274,6 +274,9 @@ func TestCopyIsRefused(t *testing.T) {
 			if !errors.Is(err, tt.kind) {
 				t.Errorf("error %v, want %v", err, tt.kind)
 			}
+			if over, ok := errors.AsType[*fetcher.LimitError](err); ok && over.Limit != "" {
+				t.Errorf("the limit %s would change nothing: %v", over.Limit, err)
+			}
 			after, err := h.client(state).Load(t.Context())
 			if err != nil || after.Status().Timestamp != before.Status().Timestamp || after.Status().Root != before.Status().Root {
 				t.Errorf("the state has changed: %+v, %v", after, err)

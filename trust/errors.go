@@ -37,8 +37,11 @@ var (
 	// ErrMalformed: metadata that breaks the format, a limit, or uses what is
 	// refused here (25).
 	ErrMalformed = errors.New("malformed metadata")
-	// ErrStateFormat: the state was written by a later version of tufoci (25).
-	ErrStateFormat = errors.New("state of a later format version")
+	// ErrState: the state holds what tufoci does not write, and no crash leaves (25).
+	ErrState = errors.New("damaged state")
+	// ErrStateFormat: the state, or trust.yaml, was written by a later version of
+	// tufoci (25).
+	ErrStateFormat = errors.New("written by a later version of tufoci")
 	// ErrTargetNotFound: no role that may speak for the name lists it (1).
 	ErrTargetNotFound = errors.New("target not found")
 	// ErrImageTarget: the target stands for an image, whose bytes are in a

@@ -35,3 +35,18 @@ var Spread = spread
 
 // PublicKey checks a public key of a metadata file.
 var PublicKey = publicKey
+
+// Guard runs what calls go-tuf.
+var Guard = guard
+
+// MaxStoredRoots is how many roots a state may have.
+const MaxStoredRoots = maxStoredRoots
+
+// Directories of refreshes that found no other place, and what removes them.
+var (
+	MakeSpare       = makeSpare
+	RemoveTemporary = removeTemporary
+)
+
+// MarshalSeen makes revocations.json.
+var MarshalSeen = marshalSeen

@@ -2,6 +2,10 @@
 
 package trust_test
 
-// liesStride lets two of five lies be told, by one kind of source each, in turn: each costs
-// several refreshes. With the tag e2e each is told by all.
-const liesStride = 13
+const (
+	// liesStride lets few lies be told, by one kind of source each, in turn: each
+	// costs several refreshes. With the tag e2e each is told by all.
+	liesStride = 101
+	// oddStride is the same for odd values at all positions.
+	oddStride = 797
+)

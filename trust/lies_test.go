@@ -163,13 +163,13 @@ func (l *listener) recovers(t *testing.T, state string, o outcome) {
 	switch next := l.repo.Next(); {
 	case len(third) == 0 && !o.rotate:
 	case len(third) == 0:
-		files = goesOn(rotatedOnce(l.repo.Fork())).Files()
+		files = goesOn(withNewKeys(l.repo.Fork())).Files()
 	case string(third) == string(next.Roots()[2]):
 		files = goesOn(next.Fork()).Files()
 	default: // signed with the root keys: the publisher follows it with a better one
 		fork := l.repo.Fork()
 		fork.Adopt(third)
-		files = goesOn(rotatedOnce(fork)).Files()
+		files = goesOn(withNewKeys(fork)).Files()
 	}
 	l.place.Put(files, tuftest.PackOptions{})
 	view, err := l.client(t, state).Refresh(t.Context())
@@ -195,8 +195,8 @@ func goesOn(repo *tuftest.Repo) *tuftest.Repo {
 	return repo
 }
 
-// rotatedOnce is how a publisher recovers from versions that were driven up.
-func rotatedOnce(repo *tuftest.Repo) *tuftest.Repo {
+// withNewKeys is how a publisher recovers from versions that were driven up.
+func withNewKeys(repo *tuftest.Repo) *tuftest.Repo {
 	repo.RotateKey("timestamp")
 	repo.RotateKey("snapshot")
 	return repo
@@ -313,4 +313,50 @@ func changedFiles(before, after map[string]string) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Every odd value at every position of every file, signed where that is possible: what
+// the pre-check refuses a refresh refuses as well, whatever else reads the file, and
+// what it takes ends in the truth or in a refusal with evidence.
+func TestStatesWithOddValues(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	honest := tuftest.NewStatesRepo(t)
+	n := 0
+	for _, name := range roleLabels {
+		role, _ := label(name)
+		tuftest.EveryPosition(t, honest.Data(role), func(path []string, _ any, with func(string) []byte) {
+			for _, odd := range tuftest.OddValues() {
+				if n++; n%oddStride != 0 {
+					continue
+				}
+				w.Repo = honest.Fork()
+				w.Forced(role, with(odd.Text))
+				w.out()
+				malformed := trust.Precheck(role, w.Data(role)) != nil
+				view, err := w.refresh(func(o *trust.Options) { o.StateDir = "" })
+				errs := []error{err}
+				if err == nil {
+					for name, answer := range answers(t, view) {
+						errs = append(errs, answer.err)
+						if answer.err == nil && answer.says != tuftest.Now {
+							t.Errorf("%s of %s, %s: %s says %q", strings.Join(path, "."), role, odd.Name, name, answer.says)
+						}
+					}
+				}
+				isMalformed := func(err error) bool {
+					v, ok := errors.AsType[*trust.VerificationError](err)
+					return ok && v.Kind == trust.ErrMalformed && v.Role == role
+				}
+				if malformed && !slices.ContainsFunc(errs, isMalformed) {
+					t.Errorf("%s of %s, %s: %v", strings.Join(path, "."), role, odd.Name, errs)
+				}
+				for _, err := range errs {
+					if _, ok := errors.AsType[*trust.VerificationError](err); err != nil && !ok && !errors.Is(err, fetcher.ErrLimit) {
+						t.Errorf("%s of %s, %s: %v", strings.Join(path, "."), role, odd.Name, err)
+					}
+				}
+			}
+		})
+	}
 }

@@ -95,6 +95,40 @@ func TestEachLimit(t *testing.T) {
 	}
 }
 
+// A delegated role is held to the limit values like a top-level one.
+func TestValuesOfDelegatedRole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.Delegate("targets", "team", []string{"team/*"}, false)
+	for n := range 30 {
+		w.AddTargetTo("team", fmt.Sprintf("team/%d", n), []byte("x"))
+	}
+	w.publish()
+	most := values(t, w.Data("team"))
+	for limit, fits := range map[int64]bool{most: true, most - 1: false} {
+		err := lookup(t, w.mustRefresh(func(o *trust.Options) { o.StateDir, o.Limits.Values = "", limit }), "team/1")
+		over, ok := errors.AsType[*fetcher.LimitError](err)
+		if fits && err != nil || !fits && (!ok || over.Limit != "values") {
+			t.Errorf("limit %d of %d: %v", limit, most, err)
+		}
+	}
+}
+
+// A target file is held to its limit wherever it is: a cached one is no smaller.
+func TestTargetFileLimitOfCached(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.AddTarget("file", make([]byte, 3000))
+	w.publish()
+	if _, _, err := w.mustRefresh().Get(t.Context(), "file"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := w.mustRefresh(func(o *trust.Options) { o.Limits.TargetFile = 2999 }).Get(t.Context(), "file")
+	if over, ok := errors.AsType[*fetcher.LimitError](err); !ok || over.Limit != "targetFile" {
+		t.Errorf("%v", err)
+	}
+}
+
 // values counts the JSON values of a text.
 func values(t *testing.T, data []byte) int64 {
 	t.Helper()
@@ -180,6 +214,28 @@ func TestLimitsDoNotHoldForWhatIsStored(t *testing.T) {
 	}
 	w.sameState(before)
 	w.mustRefresh()
+}
+
+// Nor by one that was raised, and is the default again.
+func TestLimitThatIsTheDefaultAgain(t *testing.T) {
+	t.Parallel()
+	for _, role := range []string{"root", "timestamp"} {
+		w := newWorld(t, tuftest.RepoOptions{})
+		limits := fetcher.DefaultLimits()
+		limit := map[string]*int64{"root": &limits.Root, "timestamp": &limits.Timestamp}[role]
+		pad := strings.Repeat("x", int(*limit))
+		*limit += 4 << 10
+		if role == "root" {
+			w.RotateKey("root")
+			w.Publish()
+		}
+		w.Forge(role, func(signed map[string]any) { signed["x-pad"] = pad })
+		w.out()
+		w.mustRefresh(func(o *trust.Options) { o.Limits = limits })
+		if _, err := w.client().Load(t.Context()); err != nil {
+			t.Errorf("%s: %v", role, err)
+		}
+	}
 }
 
 // More new roots than one refresh follows are said aloud, and what to do about it,

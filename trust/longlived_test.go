@@ -87,7 +87,7 @@ func liveLong(t *testing.T, kind tuftest.Kind) {
 	}
 	for round := 1; round <= longRounds; round++ {
 		outage(t, place, round, seen)
-		for _, name := range rotated[round%len(rotated)] {
+		for _, name := range rotations[round%len(rotations)] {
 			repo.RotateKey(name)
 		}
 		publish(round)
@@ -117,8 +117,8 @@ func liveLong(t *testing.T, kind tuftest.Kind) {
 	}
 }
 
-// rotated are the roles whose keys change in one round, turn by turn.
-var rotated = [][]string{nil, {"root"}, {"timestamp"}, {"snapshot", "team"}, {"targets"}, {"root", "timestamp", "snapshot", "targets"}}
+// rotations are the roles whose keys change in one round, turn by turn.
+var rotations = [][]string{nil, {"root"}, {"timestamp"}, {"snapshot", "team"}, {"targets"}, {"root", "timestamp", "snapshot", "targets"}}
 
 // outage takes the source away in one of several ways until refreshes have failed,
 // and gives it back. Sources on disk have no outage.

@@ -18,17 +18,15 @@ const (
 	maxNumber = 1<<53 - 1
 	// maxDepth of nesting; signed metadata needs 8, the rest is for custom.
 	maxDepth = 32
-	// A file of which nothing that is signed may state the length has minValues JSON
-	// values at most, and a longer one more only as it grows by bytesPerValue each: a
-	// parsed value takes many times the memory of "0,", before any signature is
-	// verified. An entry of a targets role has five values in 144 bytes, one of a
+	// A file of smallFile bytes, for which nothing that is signed has to vouch (the
+	// default of the limit unhashed), has minValues JSON values at most, and a longer
+	// one more only as it grows by bytesPerValue each: a parsed value takes many times
+	// the memory of "0,", before any signature is verified. An entry of a targets role has five values in 144 bytes, one of a
 	// snapshot with hashes five in 130, so that files of 1 MiB stay below; without
 	// hashes it is two in 30, which is enough for 16 384 bins.
+	smallFile     = 1 << 20
 	minValues     = 40 << 10
 	bytesPerValue = 8
-	// unhashedSize is how long such a file may be unless a trust sets another limit,
-	// in bytes.
-	unhashedSize = 1 << 20
 )
 
 // noLimit is for what is stored, and was held to the limit values when it was read.
@@ -79,7 +77,7 @@ func precheck(role string, data []byte, values int64) error {
 	case !json.Valid(data):
 		return errors.New("not a JSON text")
 	}
-	c := &checker{dec: json.NewDecoder(bytes.NewReader(data)), left: min(mostValues(data), values), most: values, fits: mostValues(data)}
+	c := &checker{dec: json.NewDecoder(bytes.NewReader(data)), left: min(valuesIn(data), values), most: values, fits: valuesIn(data)}
 	c.dec.UseNumber()
 	if err := c.value(c.file(role), 0); err != nil {
 		if len(c.path) == 0 {
@@ -88,6 +86,14 @@ func precheck(role string, data []byte, values int64) error {
 		return fmt.Errorf("%s: %w", strings.Join(c.path, "."), err)
 	}
 	return nil
+}
+
+// valuesIn is how many JSON values a file may have by its size, whatever the limits.
+func valuesIn(data []byte) int64 {
+	if len(data) <= smallFile {
+		return minValues
+	}
+	return max(minValues, int64(len(data))/bytesPerValue)
 }
 
 // rule says what one position of a document may hold. The zero rule takes
@@ -166,14 +172,6 @@ func (c *checker) value(r *rule, depth int) error {
 		}
 	}
 	return nil
-}
-
-// mostValues is how many values a file of this size may hold, whatever the limits.
-func mostValues(data []byte) int64 {
-	if len(data) <= unhashedSize {
-		return minValues
-	}
-	return max(minValues, int64(len(data))/bytesPerValue)
 }
 
 func kindOf(token json.Token) kind {

@@ -376,17 +376,6 @@ func TestSignedButMalformed(t *testing.T) {
 	}
 }
 
-func FuzzPrecheck(f *testing.F) {
-	for role, data := range documents(f) {
-		f.Add(role, data)
-	}
-	f.Fuzz(func(t *testing.T, role string, data []byte) {
-		if trust.Precheck(role, data) == nil {
-			parseWithGoTUF(role, data)
-		}
-	})
-}
-
 func decode(t testing.TB, data []byte) any {
 	t.Helper()
 	var tree any
@@ -502,14 +491,11 @@ func TestPrecheckPublicKeys(t *testing.T) {
 func TestPrecheckLargeFile(t *testing.T) {
 	t.Parallel()
 	value := `"` + strings.Repeat("x", 20) + `",`
-	large := func(n int, value string) []byte {
-		more := fmt.Appendf(nil, `{"x-more":[%s0],`, strings.Repeat(value, n))
-		return bytes.Replace(documents(t)["timestamp"], []byte("{"), more, 1)
-	}
-	if err := trust.Precheck("timestamp", large(100_000, value)); err != nil {
+	file := tuftest.NewRepo(t, tuftest.RepoOptions{}).Data("timestamp")
+	more := fmt.Appendf(nil, `{"x-more":[%s0],`, strings.Repeat(value, 70_000))
+	if err := trust.Precheck("timestamp", bytes.Replace(file, []byte("{"), more, 1)); err != nil {
 		t.Error(err)
 	}
-	refused(t, trust.Precheck("timestamp", large(100_000, "0,")), trust.ErrMalformed)
 }
 
 // A signature by a key that is too large takes hours to verify.

@@ -17,8 +17,9 @@ import (
 
 const (
 	// maxTries bounds how often a refresh starts again because another process
-	// committed first.
-	maxTries = 10
+	// committed first. Each time the state has moved on to what was published since,
+	// so that many need a publisher as fast as they are.
+	maxTries = 100
 	// successInterval is how much newer a success has to be to be written down
 	// when nothing else is.
 	successInterval = time.Minute
@@ -53,7 +54,8 @@ func (r *refresh) run(ctx context.Context) (*View, error) {
 		view, err := r.once(ctx)
 		switch {
 		case errors.Is(err, errOvertaken) && try < maxTries:
-			r.overtaken = true
+			// It begins anew, also its time: the other one may have begun much later.
+			r.overtaken, r.judge = true, r.c.judge()
 		case errors.Is(err, fetcher.ErrMoved) && !startedOver:
 			// The bundle was replaced in the middle: once more, with the new one.
 			startedOver, r.origin = true, nil
@@ -71,8 +73,8 @@ type refresh struct {
 	judge     judge
 	origin    *origin // opened once, also if the work starts again
 	overtaken bool
-	// resolvedAgain: origin was resolved after the state had overtaken the first.
-	resolvedAgain bool
+	// outrun: origin was resolved before another process committed the state.
+	outrun bool
 
 	copied *Copy // what is read; nil: home
 	// older: the copy is older than the stored state, whose timestamp is taken for
@@ -136,6 +138,11 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 		return nil, errBehind
 	case r.copied != nil:
 		return nil, failure
+	case r.outrun && (isOlder(failure) || errors.Is(failure, ErrThreshold)):
+		// Of before what the other one has found, perhaps under keys that are replaced
+		// since. By now the source may have it as well.
+		r.outrun, r.origin = false, nil
+		return nil, errOvertaken
 	case r.overtaken && isOlder(failure):
 		return r.adopt(roots, base)
 	default:
@@ -175,14 +182,9 @@ func isOlder(err error) bool {
 	return ok && e.Kind == ErrRollback && e.Role == tuf.TIMESTAMP
 }
 
-// adopt is for the state that another process has committed meanwhile: it is newer
-// than what this one found a moment before. By now the source may have it as well;
-// if it has not, the stored state is the answer.
+// adopt is for the state that another process has committed meanwhile, and that the
+// source does not have: the stored state is the answer.
 func (r *refresh) adopt(roots chain, base *state) (*View, error) {
-	if !r.resolvedAgain {
-		r.resolvedAgain, r.origin = true, nil
-		return nil, errOvertaken
-	}
 	s, err := verifyStored(roots, base, r.judge, r.c.parsed)
 	if errors.Is(err, errIncomplete) {
 		return nil, errOvertaken
@@ -231,6 +233,7 @@ func (r *refresh) commit(ctx context.Context, asRead *state, u *update, success 
 	}
 	return r.c.save(ctx, func(now *state) (*change, error) {
 		if !now.sameTrust(asRead) {
+			r.outrun = true
 			return nil, errOvertaken
 		}
 		return r.change(now, u, success), nil

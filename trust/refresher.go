@@ -34,6 +34,7 @@ type Refresher struct {
 
 	mu   sync.RWMutex
 	view *View
+	seen time.Time // when view was refreshed
 }
 
 // NewRefresher refreshes once and returns an error if that fails; afterwards it
@@ -58,15 +59,19 @@ func NewRefresher(ctx context.Context, c *Client, o RefresherOptions) (*Refreshe
 }
 
 // View returns the newest verified view. ErrExpired once it has expired, beyond
-// the client's MaxStale, without a newer one. A view that is past its expiry but
-// within MaxStale says so. Delegated roles are judged when they are used, so that
-// one that expires meanwhile is refused. A view past its expiry is refreshed in the
+// the client's MaxStale, without a newer one; ErrClock if the clock was set back
+// behind its refresh, so that what has expired would be fresh again. A view that is
+// past its expiry but within MaxStale says so. Delegated roles are judged when they
+// are used, so that one that expires meanwhile is refused. A view past its expiry is refreshed in the
 // background as soon as Min is over since the last attempt.
 func (r *Refresher) View() (*View, error) {
 	r.mu.RLock()
-	v := r.view
+	v, seen := r.view, r.seen
 	r.mu.RUnlock()
 	j := r.client.judge()
+	if err := checkClock(j.now, info{Success: seen}); err != nil {
+		return nil, err
+	}
 	stale, err := v.usable(j)
 	if stale || err != nil {
 		select {
@@ -91,7 +96,7 @@ func (r *Refresher) refresh(ctx context.Context) error {
 	if err == nil {
 		v.clock = r.client.judge
 		r.mu.Lock()
-		r.view = v
+		r.view, r.seen = v, v.judge.now.Round(0) // without the monotonic clock, which stands still while a machine sleeps
 		r.mu.Unlock()
 	}
 	if r.opts.OnRefresh != nil {

@@ -403,3 +403,12 @@ func TestRevocationsWhenTheStateCannotBeWritten(t *testing.T) {
 		t.Error("nothing was remembered")
 	}
 }
+
+// The list of what was seen has an end, so that it can be read back.
+func TestSeenRevocationsAreBounded(t *testing.T) {
+	t.Parallel()
+	long := &material.Revocations{Images: []material.RevokedImage{{Reason: strings.Repeat("x", 32<<20)}}}
+	if _, err := trust.MarshalSeen(long); err == nil {
+		t.Error("more is written than is read")
+	}
+}

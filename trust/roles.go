@@ -117,7 +117,7 @@ func (v *View) checkRole(name string, info *tuf.MetaFiles, data []byte, values i
 	if err := checkBytes(name, info, data); err != nil {
 		return nil, err
 	}
-	if mostValues(data) > values { // or else parse counts them
+	if valuesIn(data) > values { // or else parse counts them
 		if err := precheckWithin(name, data, values); err != nil {
 			return nil, err
 		}

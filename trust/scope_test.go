@@ -312,7 +312,13 @@ func FuzzParseScope(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, name string) {
 		s, err := trust.ParseScope(text)
 		if err != nil {
+			if s != (trust.Scope{}) || !errors.Is(err, trust.ErrInvalidScope) {
+				t.Fatalf("%q: %q, %v", text, s, err)
+			}
 			return
+		}
+		if s.Match(name) && !strings.HasPrefix(name, s.Host()+"/") {
+			t.Fatalf("%s matches %s of another host", s, name)
 		}
 		if again, err := trust.ParseScope(s.String()); err != nil || again != s {
 			t.Fatalf("%q: %q, then %q, %v", text, s, again, err)
@@ -329,7 +335,15 @@ func FuzzParseMap(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, name string) {
 		m, err := trust.ParseMap(text)
 		if err != nil {
+			if m != (trust.Map{}) || !errors.Is(err, trust.ErrInvalidScope) {
+				t.Fatalf("%q: %q, %v", text, m, err)
+			}
 			return
+		}
+		for _, known := range trust.Known(name, []trust.Map{m}) {
+			if trust.Canonical(known, []trust.Map{m}) != name {
+				t.Fatalf("%s: %s is known as %s, which is another", m, name, known)
+			}
 		}
 		if again, err := trust.ParseMap(m.String()); err != nil || again != m {
 			t.Fatalf("%q: %q, then %q, %v", text, m, again, err)

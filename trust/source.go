@@ -30,7 +30,8 @@ type origin struct {
 
 // file reads one file. That the bundle has moved on costs nothing as long as the
 // new one still has the file: everything but the timestamp is verified against
-// the snapshot at hand, wherever it comes from.
+// the snapshot at hand, wherever it comes from. One that it no longer has is both
+// fetcher.ErrFileNotFound and fetcher.ErrMoved.
 func (o *origin) file(ctx context.Context, title string, max int64) ([]byte, error) {
 	view, err := o.current(ctx)
 	if err != nil {
@@ -40,10 +41,14 @@ func (o *origin) file(ctx context.Context, title string, max int64) ([]byte, err
 	if !errors.Is(err, fetcher.ErrMoved) {
 		return data, err
 	}
-	if view, err = o.reopen(ctx, view, err); err != nil {
+	moved := err
+	if view, err = o.reopen(ctx, view, moved); err != nil {
 		return nil, err
 	}
-	return view.File(ctx, title, max)
+	if data, err = view.File(ctx, title, max); errors.Is(err, fetcher.ErrFileNotFound) {
+		return nil, fmt.Errorf("%w: %w", err, moved)
+	}
+	return data, err
 }
 
 // roleFile reads a snapshot or targets file of at most max bytes. One of which nothing

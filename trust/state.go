@@ -75,12 +75,17 @@ func parseInfo(data []byte) (info, error) {
 		return info{}, nil
 	}
 	if in.Format > stateFormat {
-		return info{}, fmt.Errorf("%w: %d, this version of tufoci reads up to %d", ErrStateFormat, in.Format, stateFormat)
+		return info{}, fmt.Errorf("state: %w", laterFormat(in.Format, stateFormat))
 	}
 	if in.Digest != "" && in.Digest.Validate() != nil {
 		return info{}, nil
 	}
 	return in, nil
+}
+
+// laterFormat says which tufoci is needed.
+func laterFormat(found, read int) error {
+	return fmt.Errorf("%w: it needs one that reads format %d, this one reads up to %d", ErrStateFormat, found, read)
 }
 
 func marshalInfo(in *info) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,7 +34,10 @@ func TestPlantedStateRoot(t *testing.T) {
 		"half of one":                func(w *world) { w.writeState("roots/3.root.json", w.Roots()[2][:99]) },
 		"a gap":                      func(w *world) { w.writeState("roots/5.root.json", w.Roots()[2]) },
 		"a missing one":              func(w *world) { os.Rename(w.stateFile("roots/3.root.json"), w.stateFile("roots/4.root.json")) },
-		"its own successor twice":    func(w *world) { w.writeState("roots/4.root.json", w.Roots()[2]) },
+		"one that is read in two ways": func(w *world) {
+			w.writeState("roots/3.root.json", append([]byte(`{"x":1,"x":1,`), w.Roots()[2][1:]...))
+		},
+		"its own successor twice": func(w *world) { w.writeState("roots/4.root.json", w.Roots()[2]) },
 	}
 	for name, plant := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -255,6 +259,47 @@ func TestReadOnlyState(t *testing.T) {
 	w.out()
 	_, err = client.Refresh(t.Context())
 	refused(t, err, trust.ErrRollback)
+}
+
+// What was stored protects also when the first thing that cannot be written is that
+// nothing is new.
+func TestReadOnlyStateUnchanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	old := w.Fork()
+	w.publish()
+	w.mustRefresh()
+	w.now = w.now.Add(time.Hour)
+	client := w.client()
+	client.OnWriteStep(func(string, string) error { return trust.ErrReadOnly })
+	if view, err := client.Refresh(t.Context()); err != nil || !view.Status().Unchanged {
+		t.Fatalf("error %v", err)
+	}
+	w.put(old.Files())
+	_, err := client.Refresh(t.Context())
+	refused(t, err, trust.ErrRollback)
+}
+
+// A disk that is full is not taken for one that cannot be written: whoever fills it
+// would switch the protection from rollback off.
+func TestFullStateIsAnError(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.mustRefresh()
+	before := w.stateFiles()
+	w.publish()
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		client := w.client()
+		client.OnWriteStep(func(string, string) error { return full })
+		if _, err := client.Refresh(t.Context()); !errors.Is(err, full) {
+			t.Errorf("error %v, want %v", err, full)
+		}
+		if view, err := client.Load(t.Context()); err != nil || view.Status().Timestamp.Version != 1 || len(view.Status().Warnings) > 0 {
+			t.Errorf("what was seen before: error %v", err)
+		}
+		w.sameState(before)
+		before = w.stateFiles()
+	}
 }
 
 func TestReadOnlyDirectory(t *testing.T) {

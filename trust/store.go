@@ -13,7 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
+	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/internal/ownfile"
+	"github.com/tufoci/tufoci/internal/syncdir"
+	"github.com/tufoci/tufoci/ociremote"
 )
 
 // store keeps the state of one pin.
@@ -30,17 +33,26 @@ type store interface {
 }
 
 const (
+	lockName  = "lock"
 	lockRetry = 5 * time.Millisecond
-	// maxStateFile bounds what is read back from a directory that others may
-	// have written to. It is above every limit on what is received.
-	maxStateFile = 1 << 30
+	maxInfo   = 1 << 20 // bytes of source.json
+	// The stored chain of roots, all together: a root a week for a lifetime, or a
+	// hundred of the largest.
+	maxStoredRoots     = 4096
+	maxStoredRootBytes = 64 << 20
 )
 
-// dirStore is a state directory.
+// dirStore is a state directory. Others may have written to it: what is read back is
+// bounded by what can ever be received, and nothing is written through a link.
 type dirStore struct {
 	dir    string
+	limits Limits
 	writer writer
 }
+
+// newDirStore bounds files by the most that a client can be told to receive. Limits that
+// were lowered since do not take its state away.
+func newDirStore(dir string) *dirStore { return &dirStore{dir: dir, limits: fetcher.Ceilings()} }
 
 var (
 	_ store = (*dirStore)(nil)
@@ -51,12 +63,44 @@ func (s *dirStore) file(name ...string) string {
 	return filepath.Join(append([]string{s.dir}, name...)...)
 }
 
+// dirs are its directories, the outer one first.
+func (s *dirStore) dirs() []string { return []string{s.dir, s.file("roots"), s.file("roles")} }
+
+// check refuses links, and whatever else is no directory or file, in the place of
+// directories and the lock: tufoci would write somewhere else, or wait.
+func (s *dirStore) check() error {
+	for _, dir := range s.dirs() {
+		info, err := os.Lstat(dir)
+		if err == nil && !info.IsDir() {
+			return fmt.Errorf("%w: %s: not a directory", ErrState, dir)
+		}
+	}
+	info, err := os.Lstat(s.file(lockName))
+	if err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: %s: %w", ErrState, s.file(lockName), ownfile.ErrOdd)
+	}
+	return nil
+}
+
+// readFile reads a file. What no crash leaves is an error: to take it for a file that
+// is gone would give up what was seen.
+func (s *dirStore) readFile(max int64, name ...string) ([]byte, error) {
+	data, err := ownfile.Read(s.file(name...), max)
+	if errors.Is(err, ownfile.ErrOdd) || errors.Is(err, ownfile.ErrTooLarge) {
+		err = fmt.Errorf("%w: %w", ErrState, err)
+	}
+	return data, err
+}
+
 // load reads everything but the delegated roles, under the shared lock.
 func (s *dirStore) load(ctx context.Context) (*state, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(s.dir); errors.Is(err, fs.ErrNotExist) {
 		return &state{roots: map[int64][]byte{}}, nil
 	}
-	lock := flock.New(s.file("lock"))
+	lock := ownfile.Lock(s.file(lockName))
 	_, err := lock.TryRLockContext(ctx, lockRetry)
 	switch {
 	case err == nil:
@@ -73,15 +117,22 @@ func (s *dirStore) read() (*state, error) {
 	if st.roots, err = s.readRoots(); err != nil {
 		return nil, err
 	}
-	for name, to := range map[string]*[]byte{
-		"timestamp.json": &st.timestamp, "snapshot.json": &st.snapshot,
-		"targets.json": &st.targets, "bundle.json": &st.bundle, seenFile: &st.seen,
+	for _, f := range []struct {
+		name string
+		max  int64
+		to   *[]byte
+	}{
+		{"timestamp.json", s.limits.Timestamp, &st.timestamp},
+		{"snapshot.json", s.limits.Snapshot, &st.snapshot},
+		{"targets.json", s.limits.Targets, &st.targets},
+		{"bundle.json", ociremote.MaxManifest, &st.bundle},
+		{seenFile, maxSeen, &st.seen},
 	} {
-		if *to, err = readFile(s.file(name), maxStateFile); err != nil {
+		if *f.to, err = s.readFile(f.max, f.name); err != nil {
 			return nil, err
 		}
 	}
-	data, err := readFile(s.file("source.json"), 1<<20)
+	data, err := s.readFile(maxInfo, "source.json")
 	if err != nil {
 		return nil, err
 	}
@@ -96,24 +147,43 @@ func (s *dirStore) read() (*state, error) {
 
 func (s *dirStore) readRoots() (map[int64][]byte, error) {
 	roots := map[int64][]byte{}
-	entries, err := os.ReadDir(s.file("roots"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return roots, nil
-	}
+	versions, err := s.rootVersions()
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
-		number, ok := strings.CutSuffix(e.Name(), ".root.json")
-		version, err := strconv.ParseInt(number, 10, 64)
-		if !ok || err != nil || rootFileName(version) != e.Name() {
-			continue
-		}
-		if roots[version], err = readFile(s.file("roots", e.Name()), maxStateFile); err != nil {
+	for _, version := range versions {
+		if roots[version], err = s.readFile(s.limits.Root, "roots", rootFileName(version)); err != nil {
 			return nil, err
 		}
 	}
 	return roots, nil
+}
+
+// rootVersions are those that have a file, unless that is too much to read. Other
+// files are left alone.
+func (s *dirStore) rootVersions() ([]int64, error) {
+	var versions []int64
+	size := int64(0)
+	err := eachName(s.file("roots"), func(name string) error {
+		number, ok := strings.CutSuffix(name, ".root.json")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if !ok || err != nil || rootFileName(version) != name {
+			return nil
+		}
+		info, err := os.Lstat(s.file("roots", name))
+		if err != nil {
+			return err
+		}
+		versions, size = append(versions, version), size+info.Size()
+		if len(versions) > maxStoredRoots || size > maxStoredRootBytes {
+			return fmt.Errorf("%w: %s: more than %d roots, or %d bytes of them", ErrState, s.file("roots"), maxStoredRoots, maxStoredRootBytes)
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return versions, err
 }
 
 func rootFileName(version int64) string { return strconv.FormatInt(version, 10) + ".root.json" }
@@ -121,7 +191,7 @@ func rootFileName(version int64) string { return strconv.FormatInt(version, 10) 
 // role needs no lock: a file is replaced whole, and what it holds is verified
 // against the snapshot.
 func (s *dirStore) role(name string) []byte {
-	data, err := readFile(s.file("roles", roleFileName(name)), maxStateFile)
+	data, err := s.readFile(s.limits.Targets, "roles", roleFileName(name))
 	if err != nil {
 		return nil
 	}
@@ -130,7 +200,7 @@ func (s *dirStore) role(name string) []byte {
 
 // seen needs no lock either: it is only warned from.
 func (s *dirStore) seen() []byte {
-	data, err := readFile(s.file(seenFile), maxStateFile)
+	data, err := s.readFile(maxSeen, seenFile)
 	if err != nil {
 		return nil
 	}
@@ -138,20 +208,23 @@ func (s *dirStore) seen() []byte {
 }
 
 func (s *dirStore) commit(ctx context.Context, decide func(*state) (*change, error)) error {
-	for _, dir := range []string{s.dir, s.file("roots"), s.file("roles")} {
+	if err := s.check(); err != nil {
+		return err
+	}
+	for _, dir := range s.dirs() {
 		if err := s.writer.at("mkdir", dir); err != nil {
 			return err
 		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := syncdir.Make(dir); err != nil {
 			return err
 		}
 	}
-	lock := flock.New(s.file("lock"))
+	lock := ownfile.Lock(s.file(lockName))
 	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
 		return fmt.Errorf("state is locked: %w", err)
 	}
 	defer lock.Unlock()
-	for _, dir := range []string{s.dir, s.file("roots"), s.file("roles")} {
+	for _, dir := range s.dirs() {
 		removeTemporary(dir)
 	}
 	now, err := s.read()
@@ -230,21 +303,20 @@ func (s *dirStore) writeInfo(in *info) error {
 	return s.writer.write(s.file("source.json"), data)
 }
 
-// prune removes stored roles that the newest snapshot no longer lists.
+// prune removes stored roles that the newest snapshot no longer lists. A directory
+// is none.
 func (s *dirStore) prune(keep func(string) bool) error {
 	if keep == nil {
 		return nil
 	}
-	entries, err := os.ReadDir(s.file("roles"))
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if !keep(e.Name()) {
-			if err := s.writer.remove(s.file("roles", e.Name())); err != nil {
-				return err
-			}
+	return eachName(s.file("roles"), func(name string) error {
+		file := s.file("roles", name)
+		if keep(name) {
+			return nil
 		}
-	}
-	return nil
+		if info, err := os.Lstat(file); err != nil || info.IsDir() {
+			return err
+		}
+		return s.writer.remove(file)
+	})
 }

@@ -98,10 +98,10 @@ func (v *View) content(ctx context.Context, role *roleFile, name string) (data [
 	entry := role.meta.Signed.Targets[name]
 	titles, err := v.targetTitles(name, entry)
 	if err != nil {
-		return nil, "", v.mismatch(role, name, ErrMalformed, err)
+		return nil, "", v.from(v.mismatch(role, name, ErrMalformed, err))
 	}
 	if entry.Length > v.limits.TargetFile {
-		return nil, "", v.mismatch(role, name, ErrMalformed, &fetcher.LimitError{Title: "it", Size: entry.Length, Max: v.limits.TargetFile, Limit: "targetFile"})
+		return nil, "", v.from(v.mismatch(role, name, ErrMalformed, &fetcher.LimitError{Title: "its file", Size: entry.Length, Max: v.limits.TargetFile, Limit: "targetFile"}))
 	}
 	sha256 := entry.Hashes["sha256"].String()
 	if data := v.cache.get(sha256, entry.Length); data != nil && checkTarget(entry, data) == nil {

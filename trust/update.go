@@ -142,25 +142,33 @@ func (u *update) placeStored(targets bool) (dir string, cleanup func(), err erro
 		return filepath.Join(os.DevNull, "metadata"), func() {}, nil
 	}
 	parent, err := os.MkdirTemp("", "tufoci-")
+	cleanup = func() { os.RemoveAll(parent) }
 	if err != nil && u.spare != "" {
-		parent, err = os.MkdirTemp(u.spare, ".refresh-")
+		parent, cleanup, err = makeSpare(u.spare)
+	}
+	if err == nil {
+		dir = filepath.Join(parent, "metadata")
+		if err = writeNew(dir, files); err != nil {
+			cleanup()
+		}
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("a refresh needs a temporary directory: %w", err)
 	}
-	cleanup = func() { os.RemoveAll(parent) }
-	dir = filepath.Join(parent, "metadata")
+	return dir, cleanup, nil
+}
+
+// writeNew makes a directory with these files.
+func writeNew(dir string, files map[string][]byte) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		cleanup()
-		return "", nil, err
+		return err
 	}
 	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			cleanup()
-			return "", nil, err
+			return err
 		}
 	}
-	return dir, cleanup, nil
+	return nil
 }
 
 // reusable reports whether the parsed targets file is the one that the new snapshot

@@ -32,6 +32,8 @@ type world struct {
 	state string
 	cache string
 	now   time.Time
+	// place, if not nil, holds what is put out, and at is not used.
+	place *tuftest.Place
 	// edit changes what is put out by publish, nil for nothing.
 	edit func(files map[string][]byte)
 	pack tuftest.PackOptions
@@ -42,6 +44,17 @@ func newWorld(t testing.TB, o tuftest.RepoOptions) *world {
 	w := &world{
 		Repo: tuftest.NewRepo(t, o), t: t, now: tuftest.Epoch.Add(time.Hour),
 		at: &counted{WritableRepository: ociremote.NewMemory()}, state: t.TempDir(), cache: t.TempDir(),
+	}
+	w.out()
+	return w
+}
+
+// newWorldIn is newWorld with a source of one kind.
+func newWorldIn(t testing.TB, kind tuftest.Kind, o tuftest.RepoOptions) *world {
+	t.Helper()
+	w := &world{
+		Repo: tuftest.NewRepo(t, o), t: t, now: tuftest.Epoch.Add(time.Hour),
+		place: tuftest.NewPlace(t, kind), state: t.TempDir(), cache: t.TempDir(),
 	}
 	w.out()
 	return w
@@ -66,6 +79,10 @@ func (w *world) out() {
 
 func (w *world) put(files map[string][]byte) {
 	w.t.Helper()
+	if w.place != nil {
+		w.place.Put(files, w.pack)
+		return
+	}
 	put(w.t, w.at.WritableRepository, files, w.pack)
 }
 
@@ -84,7 +101,17 @@ func put(t testing.TB, to ociremote.WritableRepository, files map[string][]byte,
 	}
 }
 
-func (w *world) source() trust.Source { return trust.RepositorySource(w.at, channel) }
+func (w *world) source() trust.Source {
+	w.t.Helper()
+	if w.place == nil {
+		return trust.RepositorySource(w.at, channel)
+	}
+	source, err := trust.ParseSource(w.place.Source())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return source
+}
 
 // client makes a new client on the state directory, pinned to root 1.
 func (w *world) client(edits ...func(*trust.Options)) *trust.Client {

@@ -259,7 +259,7 @@ func (w *world) options(entries ...trust.Entry) verify.Options {
 	}
 	for _, e := range entries {
 		o.Trusts = append(o.Trusts, verify.Trust{Entry: e, Client: must(trust.New(w.repo.RootBytes(), trust.Options{
-			Source: must(trust.ParseSource(w.registry.Host() + "/acme/trust")), StateDir: w.state, Client: client, Now: w.now, MaxStale: e.MaxStale,
+			Source: must(trust.ParseSource(w.registry.Host() + "/acme/trust")), StateDir: w.state, Client: client, Now: w.now, MaxStale: e.MaxStale, Limits: e.Limits,
 		}))})
 	}
 	return o

@@ -1,4 +1,4 @@
-// Package syncdir makes renames survive a power failure.
+// Package syncdir makes renames, and directories, survive a power failure.
 package syncdir
 
 import (

@@ -3,6 +3,7 @@ package syncdir
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -19,5 +20,26 @@ func TestSync(t *testing.T) {
 	// A file system on which directories cannot be synced says EINVAL.
 	if err := Sync("/proc/self"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a directory that cannot be synced: %v", err)
+	}
+}
+
+func TestMake(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for range 2 {
+		if err := Make(filepath.Join(dir, "a", "b")); err != nil {
+			t.Error(err)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(dir, "a")); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, error %v", info, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"file", "file/below"} {
+		if err := Make(filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s is no directory", name)
+		}
 	}
 }

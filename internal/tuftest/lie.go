@@ -26,9 +26,3 @@ type Lie struct {
 
 // In reports whether a kind of source can express the lie.
 func (l Lie) In(kind Kind) bool { return len(l.Kinds) == 0 || slices.Contains(l.Kinds, kind) }
-
-// Bundles are the lies that are told in manifests, inline layers and archives.
-func Bundles() []Lie { return nil }
-
-// Wires are the lies that are told in answers to requests.
-func Wires() []Lie { return nil }

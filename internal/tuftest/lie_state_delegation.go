@@ -1,6 +1,9 @@
 package tuftest
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // delegationStates are lies in delegations, of somebody with the keys of targets.
 func delegationStates() []Lie {
@@ -78,10 +81,7 @@ func delegationStates() []Lie {
 				all := s["delegations"].(map[string]any)
 				roles := all["roles"].([]any)
 				for i := range 1000 {
-					more := map[string]any{}
-					for key, value := range roles[len(roles)-1].(map[string]any) {
-						more[key] = value
-					}
+					more := maps.Clone(roles[len(roles)-1].(map[string]any))
 					more["name"] = fmt.Sprintf("more%d", i)
 					all["roles"] = append(all["roles"].([]any), more)
 				}

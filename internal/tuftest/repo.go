@@ -232,3 +232,10 @@ func (r *Repo) Fork() *Repo {
 	}
 	return &fork
 }
+
+// ForkFor is Fork for another test, which its failures are of: that of one input of a fuzz target.
+func (r *Repo) ForkFor(t testing.TB) *Repo {
+	f := r.Fork()
+	f.t = t
+	return f
+}

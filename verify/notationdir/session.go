@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/gofrs/flock"
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 const (
@@ -111,7 +111,7 @@ func (s *session) plan(plan func(*session) error) error {
 func (s *session) lock(ctx context.Context) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, ErrLocked)
 	defer cancel()
-	lock := flock.New(s.config(stateDir, lockFile))
+	lock := ownfile.Lock(s.config(stateDir, lockFile))
 	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)

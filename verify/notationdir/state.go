@@ -107,9 +107,12 @@ func parseState(data []byte) (*state, error) {
 type laterStateError struct{ version int }
 
 func (e *laterStateError) Error() string {
-	return fmt.Sprintf("%s: version %d, this version of tufoci reads %d", ErrState, e.version, stateVersion)
+	return fmt.Sprintf("%s: %s: it needs one that reads version %d, this one reads %d", ErrState, trust.ErrStateFormat, e.version, stateVersion)
 }
-func (e *laterStateError) Is(target error) bool { return target == ErrState }
+
+func (e *laterStateError) Is(target error) bool {
+	return target == ErrState || target == trust.ErrStateFormat
+}
 
 func (s *state) marshal() []byte {
 	var out bytes.Buffer

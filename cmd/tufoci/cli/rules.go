@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/tufoci/tufoci/ceremony"
 	"github.com/tufoci/tufoci/dct"
@@ -74,6 +75,11 @@ func isNoCopyForHome(err error) bool {
 	return errors.Is(err, verify.ErrNoCopy) && trust.IsUnreachable(err)
 }
 
+// isFull reports whether there was no room to write.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
 // nextRebase is the way out of a fork.
 const nextRebase = "`tufoci publish --rebase`, in the workspace that published what was lost, makes it again"
 
@@ -92,6 +98,7 @@ var rules = []rule{
 	{as[*usageError], exitUsage, "the command line is not complete or not right", []string{"`{command} --help`"}},
 	{as[*declinedError], exitOther, "the answer was not yes; nothing was changed", nil},
 	{as[*timeoutError], exitRegistry, "the registry or the network is slow, or the limit is short", []string{"again, with more time: `{command} --timeout 30m`"}},
+	{isFull, exitOther, "the disk, or what may be used of it, is full; what was there before is whole, and nothing newer is answered that cannot be remembered", []string{"make room, then `{command}` again"}},
 
 	// Deliveries and schedules.
 	{is(mirror.ErrShortLived), exitStale, "where it goes nothing newer may arrive before then", []string{"`tufoci mirror save ... --valid-until {until}`", "what has ended has to be renewed first: a holder of its keys runs `tufoci publish`"}},
@@ -148,7 +155,9 @@ var rules = []rule{
 	{is(dct.ErrFormat), exitMalformed, "what was read is neither metadata of Notary v1 nor what docker trust inspect prints", []string{"`{command} --help`"}},
 	{is(publish.ErrAdopt), exitRefused, "a workspace is made of a whole repository, which has to be one that a bundle can hold", []string{"`tufoci inspect {source}` shows what it offers"}},
 	{is(publish.ErrNotSigned), exitNotVouched, "no role that may speak for this name has signed it", []string{"`tufoci image add {image}`, then `tufoci publish`"}},
-	{is(trust.ErrMalformed, trust.ErrStateFormat, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial, serve.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
+	{is(trust.ErrStateFormat), exitMalformed, "an older tufoci does not touch what it may not understand", []string{"with the tufoci that wrote it, or a later one; this is `tufoci version`"}},
+	{is(trust.ErrState), exitMalformed, "somebody or something else wrote it; it is not used and not changed, for what was seen would be given up", []string{"look at it, and take it out of the state directory; then `{command}` again", "look at it, and take it out of the state directory"}},
+	{is(trust.ErrMalformed, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial, serve.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
 	{is(trust.ErrImageTarget), exitUsage, "the file of this target is an image in a registry", []string{"`{command} --help`"}},
 	{is(trust.ErrInvalidName, trust.ErrConfig, trust.ErrInvalidScope, trust.ErrInvalidEntry, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -164,6 +165,11 @@ func TestExitCodes(t *testing.T) {
 		{&doctor.UnwellError{Failed: []doctor.Check{{Err: &ociremote.AuthError{Host: "h", Status: 401}}}}, 51},
 		{trust.ErrStaleCopy, 20},
 		{trust.ErrClock, 20},
+		{fmt.Errorf("%w: x: not a regular file", trust.ErrState), 25},
+		{trust.ErrStateFormat, 25},
+		{fmt.Errorf("%w: %w", trust.ErrConfig, trust.ErrStateFormat), 25},
+		{&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, 1},
+		{fmt.Errorf("%w: %w", publish.ErrNotSigned, syscall.EDQUOT), 1},
 		{trust.ErrNoHome, 2},
 		{&trust.UnreachableError{}, 50},
 		{&verify.NoCopyError{}, 11},
