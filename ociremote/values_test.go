@@ -54,3 +54,24 @@ func TestLongNamesOfAnArchive(t *testing.T) {
 		t.Errorf("%d entries, %v", len(entries), err)
 	}
 }
+
+// An inline layer unpacks to so much, also where the files that it repeats are larger
+// together.
+func TestInlineLayersAreBounded(t *testing.T) {
+	t.Parallel()
+	data := make([]byte, maxInline/2+tarBlock)
+	var contents []Content
+	var layers []File
+	for _, title := range []string{"targets/a", "targets/b"} {
+		d := descriptorOf(MediaTypeTarget, data)
+		contents = append(contents, Content{Title: title, Digest: d.Digest, Size: d.Size, Data: data})
+		layers = append(layers, File{Title: title, Descriptor: d})
+	}
+	packed, err := packInline(contents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unpackInline(packed, layers); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("%v", err)
+	}
+}

@@ -26,7 +26,7 @@ func TestValuesOfUnverifiedFiles(t *testing.T) {
 	if err := trust.Precheck("snapshot", snapshot(1<<14, "")); err != nil {
 		t.Errorf("a snapshot of 16 384 bins: %v", err)
 	}
-	if err := trust.Precheck("snapshot", snapshot(1, strings.Repeat(",0", 40<<10))); !errors.Is(err, trust.ErrMalformed) {
+	if err := trust.Precheck("snapshot", snapshot(1, strings.Repeat(",        0", 40<<10))); !errors.Is(err, trust.ErrMalformed) {
 		t.Errorf("41,000 values: %v", err)
 	}
 	if err := trust.Precheck("snapshot", snapshot(1, strings.Repeat(",          0", 90_000))); err != nil {
