@@ -132,7 +132,7 @@ func (v *victim) add(t *testing.T, scope, require string) {
 }
 
 // do runs an operation, which starts from what the victim had before.
-func (v *victim) do(t *testing.T, o operation) Landing {
+func (v *victim) do(t *testing.T, o operation, timeout time.Duration) Landing {
 	t.Helper()
 	home := t.TempDir()
 	if err := os.CopyFS(home, os.DirFS(v.home)); err != nil {
@@ -143,13 +143,13 @@ func (v *victim) do(t *testing.T, o operation) Landing {
 	for _, arg := range o.args {
 		args = append(args, replace.Replace(arg))
 	}
-	return v.run(t, home, o.stop, append(args, "--timeout", floodTimeout.String())...)
+	return v.run(t, home, o.stop, append(args, "--timeout", timeout.String())...)
 }
 
 // must runs an operation that has to succeed.
 func (v *victim) must(t *testing.T, o operation) {
 	t.Helper()
-	if l := v.do(t, o); l.Code != 0 {
+	if l := v.do(t, o, floodSlack); l.Code != 0 {
 		t.Fatalf("%s, from an honest source: exit %d\n%s%s", o.name, l.Code, l.Stdout, l.Stderr)
 	}
 }
@@ -157,7 +157,7 @@ func (v *victim) must(t *testing.T, o operation) {
 // suffer runs an operation and holds it to its bounds.
 func (v *victim) suffer(t *testing.T, o operation) {
 	t.Helper()
-	v.hold(t, o, v.do(t, o))
+	v.hold(t, o, v.do(t, o, floodTimeout))
 }
 
 // hold judges one run.
