@@ -36,7 +36,7 @@ type Launch struct {
 type Landing struct {
 	Code           int // -1: killed
 	Stdout, Stderr []byte
-	Took           time.Duration
+	Took, CPU      time.Duration
 	Peak           int64 // of resident memory, in bytes
 }
 
@@ -63,6 +63,7 @@ func (Launcher) Run(l Launch, landing *Landing) error {
 	const kept = 64 << 10
 	landing.Code, landing.Took = command.ProcessState.ExitCode(), time.Since(start)
 	landing.Stdout, landing.Stderr = tail(stdout.Bytes(), kept), tail(stderr.Bytes(), kept)
+	landing.CPU = command.ProcessState.UserTime() + command.ProcessState.SystemTime()
 	landing.Peak = command.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
 	return nil
 }

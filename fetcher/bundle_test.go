@@ -159,9 +159,12 @@ func TestBundleHave(t *testing.T) {
 	g := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
 	g.Push(repository, "tuf", tuftest.Pack(t, files, tuftest.PackOptions{NoInline: true}))
 	damaged := repo.Title("snapshot")
-	v := open(t, g, fetcher.Options{Have: func(d digest.Digest) []byte {
+	v := open(t, g, fetcher.Options{Have: func(d digest.Digest, size int64) []byte {
 		for title, data := range files {
 			if tuftest.Digest(data) == d.String() {
+				if size != int64(len(data)) {
+					t.Errorf("%s: size %d, want %d", title, size, len(data))
+				}
 				if title == damaged {
 					return []byte(strings.Repeat("x", len(data)))
 				}
@@ -274,12 +277,12 @@ func TestReadAheadTopLevel(t *testing.T) {
 	timestamp, snapshot, targets := repo.Title("timestamp"), repo.Title("snapshot"), repo.Title("targets")
 	for _, test := range []struct {
 		name    string
-		have    func(digest.Digest) []byte
+		have    func(digest.Digest, int64) []byte
 		request string
 		want    []string
 	}{
-		{"empty store", func(digest.Digest) []byte { return nil }, timestamp, []string{timestamp, snapshot, targets}},
-		{"targets in the store", func(d digest.Digest) []byte {
+		{"empty store", func(digest.Digest, int64) []byte { return nil }, timestamp, []string{timestamp, snapshot, targets}},
+		{"targets in the store", func(d digest.Digest, _ int64) []byte {
 			if d.String() == tuftest.Digest(files[targets]) {
 				return files[targets]
 			}

@@ -110,6 +110,15 @@ func DefaultLimits() Limits {
 	return l
 }
 
+// Ceilings returns the most that each limit can be.
+func Ceilings() Limits {
+	var l Limits
+	for _, limit := range AllLimits() {
+		*limit.field(&l) = limit.Ceiling
+	}
+	return l
+}
+
 // Filled returns the limits with defaults for what is zero. ErrLimit names a field
 // that is negative, or above its ceiling.
 func (l Limits) Filled() (Limits, error) {

@@ -126,6 +126,24 @@ func TestMemoAhead(t *testing.T) {
 	}
 }
 
+// What was read ahead and nobody asked for goes with the view that it was read for: a
+// source could make each of many views leave some.
+func TestMemoKeepsWhatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	var m, next memo
+	for _, key := range []string{"asked for", "left"} {
+		e, _ := m.start(key, 4)
+		m.fill(t.Context(), e, func() ([]byte, error) { return []byte("data"), nil })
+	}
+	if _, err := m.do(t.Context(), "asked for", nil); err != nil {
+		t.Fatal(err)
+	}
+	m.keep(&next, func(string) bool { return true })
+	if _, kept := next.entries["asked for"]; !kept || len(next.entries) != 1 {
+		t.Errorf("%d entries were kept", len(next.entries))
+	}
+}
+
 func TestMemoPanic(t *testing.T) {
 	t.Parallel()
 	var m memo

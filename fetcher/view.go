@@ -29,8 +29,10 @@ type Options struct {
 	Known       ociremote.Known
 	KnownBundle []byte
 	// Have returns the content of a digest from a local store, or nil. What it
-	// returns is hashed before it is used. It may be called concurrently.
-	Have func(digest.Digest) []byte
+	// returns is hashed before it is used, and has to have this size, in bytes: the
+	// source can name any digest, also that of something large. It may be called
+	// concurrently.
+	Have func(content digest.Digest, size int64) []byte
 	// BaseURL is the prefix that a [Fetcher] cuts off the URLs it is asked for.
 	// The default is the URL of the kind http, "oci://HOST/REPO" for a registry,
 	// and a URL made up for the other kinds. [Fetcher.Configure] uses it.
@@ -182,7 +184,7 @@ func (v *View) Titles() []string { return v.files.titles() }
 type env struct {
 	limits Limits
 	clock  *clock
-	have   func(digest.Digest) []byte
+	have   func(digest.Digest, int64) []byte
 	warn   func(string)
 	ahead  *ahead
 
@@ -234,7 +236,7 @@ func (e *env) local(desc ocispec.Descriptor) ([]byte, bool) {
 	if e.have == nil {
 		return nil, false
 	}
-	data := e.have(desc.Digest)
+	data := e.have(desc.Digest, desc.Size)
 	if data == nil || int64(len(data)) != desc.Size || digest.FromBytes(data) != desc.Digest {
 		return nil, false
 	}

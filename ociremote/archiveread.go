@@ -13,8 +13,13 @@ import (
 	"sync"
 )
 
-// maxEntries of an archive. Each costs memory.
-const maxEntries = 200_000
+const (
+	// maxEntries of an archive. Each costs memory.
+	maxEntries = 200_000
+	// maxEntryName is how long the name of one may be, in bytes, to be remembered: no
+	// file of a layout has a longer one.
+	maxEntryName = 128
+)
 
 // archiveFile is an archive to read. The file stays open, so that what was found
 // in it stays there when another archive takes its name; it is closed when
@@ -97,7 +102,7 @@ func scanArchive(f io.ReadSeeker, most int) (map[string]section, error) {
 		if n >= most {
 			return nil, fmt.Errorf("more than %d entries: %w", most, ErrTooLarge)
 		}
-		if hdr.Typeflag != tar.TypeReg {
+		if hdr.Typeflag != tar.TypeReg || len(hdr.Name) > maxEntryName {
 			continue
 		}
 		if isSparse(hdr) {

@@ -238,6 +238,7 @@ func FuzzScanArchive(f *testing.F) {
 func FuzzParseIndex(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":2,"x":[1.50],"manifests":[` + oneChild + `,{"strange":null}],"annotations":{}}`))
 	f.Add([]byte(`{"manifests":null,"schemaVersion":2}`))
+	f.Add([]byte(`{"mAnifests":[],"schemaVersion":2}`))
 	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"mediaType":"` + ocispec.MediaTypeImageManifest + `","digest":"` + someDigest +
 		`","size":2,"annotations":{"` + ocispec.AnnotationRefName + `":"r.io/a/b:tuf"}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

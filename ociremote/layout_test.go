@@ -282,6 +282,7 @@ func TestLayoutRefusesDirectories(t *testing.T) {
 		{"marker too large", []func(string){write(ocispec.ImageLayoutFile, strings.Repeat(" ", maxLayoutFile+1)), index}, ErrTooLarge, false},
 		{"index no JSON", []func(string){marker, write(ocispec.ImageIndexFile, `x`)}, ErrMalformed, false},
 		{"index with a key twice", []func(string){marker, write(ocispec.ImageIndexFile, `{"manifests":[],"manifests":[]}`)}, ErrMalformed, false},
+		{"index with a key in another spelling", []func(string){marker, write(ocispec.ImageIndexFile, `{"Manifests":[]}`)}, ErrMalformed, false},
 		{"index without entries", []func(string){marker, write(ocispec.ImageIndexFile, `{"manifests":null}`)}, nil, true},
 		{"index with an object of entries", []func(string){marker, write(ocispec.ImageIndexFile, `{"manifests":{}}`)}, ErrMalformed, false},
 		{"index too large", []func(string){marker, func(dir string) {

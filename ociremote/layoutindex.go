@@ -90,6 +90,10 @@ func parseIndex(data []byte) (*layoutIndex, error) {
 			return nil, err
 		}
 		key, _ := tok.(string)
+		if key != "manifests" && strings.EqualFold(key, "manifests") {
+			// Written again, it would have two lists, of which others read one.
+			return nil, fmt.Errorf("manifests is spelt %q", shorten(key))
+		}
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
 			return nil, err

@@ -155,6 +155,11 @@ func visits() []visit {
 		visit{name: "redirect to a file", trick: to(307, "file://")},
 		visit{name: "redirect to this machine", trick: to(307, "https://127.0.0.1:1")},
 		visit{name: "redirect to this machine by name", trick: to(307, "https://localhost:1")},
+		visit{name: "redirect from storage to the registry's machine", registry: "127.0.0.1:5000", home: plainRegistry, trick: to(307, "http://203.0.113.7"), blobs: []string{"http://203.0.113.7"}, others: map[string]http.HandlerFunc{
+			"http://203.0.113.7": func(w http.ResponseWriter, r *http.Request) { to(302, "http://127.0.0.1:6000")(w, r) },
+		}},
+		visit{name: "realm in wide digits", registry: "plain.example", home: "http://plain.example", realm: "http://１２７.0.0.1:6000"},
+		visit{name: "realm that is a number", registry: "plain.example", home: "http://plain.example", realm: "http://127.1:6000"},
 		visit{name: "redirect to the machine's neighbours", trick: to(307, "https://169.254.169.254")},
 		visit{name: "redirect to the machine's neighbours, in IPv6", trick: to(307, "https://[fe80::1]")},
 		visit{name: "redirect to an unspecified address", trick: to(307, "https://0.0.0.0")},
@@ -212,6 +217,13 @@ func visits() []visit {
 		visit{name: "refresh", trick: header("Refresh", "0; url="+elsewhere)},
 		visit{name: "alternative service", trick: header("Alt-Svc", `h2="203.0.113.7:443"`)},
 	)
+	for _, local := range []string{
+		"LOCALHOST", "localhost.", "Localhost.:1", "any.localhost", "any.localhost.", "[::ffff:127.0.0.1]", "[::1]", "127.0.0.2",
+		"127.0.0.1.", "127.1", "0x7f.1", "0x7f000001", "2130706433", "017700000001", "0", "127.0.0.0x1", "0x7F.0x1.",
+		"１２７.０.０.１", "127。0。0。1", "ｌｏｃａｌｈｏｓｔ", "169.254.43518", "[::ffff:169.254.169.254]", "[::]", "[fe80::1%25eth0]",
+	} {
+		list = append(list, visit{name: "redirect to " + local, trick: to(307, "https://"+local)})
+	}
 	for i := range list {
 		if list[i].registry == "" {
 			list[i].registry, list[i].home = "registry.example", tlsRegistry

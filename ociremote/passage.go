@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"unicode"
 )
 
 // MaxRedirects is how often one request is sent on: registries redirect once or
@@ -68,6 +69,8 @@ func checkFirst(req *http.Request, plainHTTP bool) error {
 		return fmt.Errorf("%w: to a URL with credentials", ErrRedirect)
 	case origin == "" || req.Response != nil || originOf(req.URL) == origin:
 		return nil
+	case !isPlainName(req.URL.Hostname()):
+		return fmt.Errorf("%w: to %s, which is no plain name or address", ErrRedirect, shorten(cleanText(req.URL.Host)))
 	case req.Method != http.MethodGet && req.Method != http.MethodPost:
 		// An upload that goes on elsewhere.
 		return fmt.Errorf("%w: a %s goes to %s only, not to %s", ErrRedirect, req.Method, origin, shorten(originOf(req.URL)))
@@ -92,7 +95,9 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		return fmt.Errorf("%w: to %q, which is neither http nor https", ErrRedirect, shorten(req.URL.Scheme))
 	case last.URL.Scheme == "https" && req.URL.Scheme != "https":
 		return fmt.Errorf("%w: from https to http", ErrRedirect)
-	case !strings.EqualFold(req.URL.Hostname(), first.URL.Hostname()) && isLocal(req.URL, first.URL):
+	case !isPlainName(req.URL.Hostname()):
+		return fmt.Errorf("%w: to %s, which is no plain name or address", ErrRedirect, shorten(cleanText(req.URL.Host)))
+	case !strings.EqualFold(req.URL.Hostname(), last.URL.Hostname()) && isLocal(req.URL, last.URL):
 		return fmt.Errorf("%w: to the local address %s", ErrRedirect, shorten(req.URL.Host))
 	}
 	origin := meantFor(req.Context())
@@ -111,11 +116,38 @@ func isBlobRead(req *http.Request) bool {
 // whatever answers trusts those who are near, or the machine itself and who sends there is
 // not on it. It judges by the name: no DNS.
 func isLocal(u, from *url.URL) bool {
-	if isLoopback(u.Host) {
-		return !isLoopback(from.Host)
+	if isThisMachine(u) {
+		return !isThisMachine(from)
 	}
 	addr, err := netip.ParseAddr(u.Hostname())
 	return err == nil && (addr.Unmap().IsLinkLocalUnicast() || addr.Unmap().IsUnspecified())
+}
+
+// isThisMachine reports whether a URL names this machine, in whatever case, with the dot
+// that ends a full name, or as one of the names below localhost (RFC 6761, 6.3).
+func isThisMachine(u *url.URL) bool {
+	name := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	return isLoopback(u.Host) || name == "localhost" || strings.HasSuffix(name, ".localhost")
+}
+
+// isPlainName reports whether a host that others named is what it looks like: a name in
+// ASCII, as a URL on the wire has it (RFC 3986, 3.2.2), or an address in its usual form.
+// net/http maps other letters, such as wide digits, to ASCII only when it connects, and
+// resolvers of systems read numbers such as 127.1 or 0x7f000001 as addresses.
+func isPlainName(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	if strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return false
+	}
+	name := strings.TrimSuffix(strings.ToLower(host), ".")
+	last, hex := strings.CutPrefix(name[strings.LastIndexByte(name, '.')+1:], "0x")
+	digits := "0123456789"
+	if hex {
+		digits += "abcdef"
+	}
+	return strings.Trim(last, digits) != "" // no top-level domain is a number (RFC 3696, 2)
 }
 
 // errSwitched: a connection that is no longer HTTP can be read for ever.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/tufoci/tufoci/ociremote"
@@ -33,5 +34,24 @@ func TestRedirectsAreBounded(t *testing.T) {
 		if !errors.Is(err, ociremote.ErrRedirect) || !errors.Is(err, ociremote.ErrLimit) || asked != want {
 			t.Errorf("%d: %v after %d requests, want %d", most, err, asked, want)
 		}
+	}
+}
+
+// A registry that sends on too often is out of reach, as one that sends on to where
+// nobody goes is. The error has no URL of its choice in full.
+func TestTooManyRedirectsOfARegistry(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/"+strings.Repeat("x", 100<<10), http.StatusFound)
+	}))
+	t.Cleanup(server.Close)
+	repo := openRepository(t, newClient(t, ociremote.Options{}), strings.TrimPrefix(server.URL, "http://")+"/acme/trust", false)
+	_, err := ociremote.FetchBundle(t.Context(), repo, "tuf", ociremote.Known{})
+	_, transport := errors.AsType[*ociremote.TransportError](err)
+	if !transport || !errors.Is(err, ociremote.ErrRedirect) || !errors.Is(err, ociremote.ErrLimit) {
+		t.Errorf("%.200s (%T)", err, err)
+	}
+	if err != nil && len(err.Error()) > 1000 {
+		t.Errorf("an error of %d bytes", len(err.Error()))
 	}
 }

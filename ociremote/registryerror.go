@@ -71,7 +71,9 @@ func registryError(err error, host string) error {
 	var te *TransportError
 	switch {
 	case err == nil, errors.As(err, &ae), errors.As(err, &te), errors.Is(err, errdef.ErrNotFound),
-		errors.Is(err, ErrMalformed), errors.Is(err, ErrNotModified), errors.Is(err, ErrTooLarge):
+		errors.Is(err, ErrMalformed), errors.Is(err, ErrNotModified),
+		// Too many redirects break a limit too, and are a failure to reach the registry.
+		errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrRedirect):
 		return err
 	case errors.As(err, &er):
 		return fromResponse(er)

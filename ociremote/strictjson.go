@@ -13,27 +13,29 @@ import (
 const (
 	// maxDepth of nested JSON. A manifest needs four.
 	maxDepth = 32
-	// maxValues is how many JSON values a manifest may have, or a list of referrers: a
-	// parsed value takes many times the memory of "{},". A layer has six of them, so
-	// that a manifest of the largest size holds some 10,900 files.
+	// A text may hold minValues JSON values, and more only as it grows by
+	// bytesPerValue each: a parsed value takes many times the memory of "0,". A file
+	// of a bundle has six in 200 bytes.
+	minValues     = 1 << 12
+	bytesPerValue = 24
+	// maxValues is how many a manifest may have at most, or a list that is one: some
+	// 10,900 files.
 	maxValues = 1 << 16
-	// bytesPerValue is for files that may be longer, as index.json: more values than
-	// maxValues only as they grow by so many bytes each. An entry of an index has eight
-	// in more than 300 bytes.
-	bytesPerValue = 32
 )
 
 // CheckJSON refuses what two JSON parsers may read differently: a key twice in one
-// object, also in capitals, bytes after the value, invalid UTF-8, deep nesting. It
-// refuses very many values too, which are [ErrTooLarge].
-func CheckJSON(data []byte) error { return checkJSON(data, max(maxValues, len(data)/bytesPerValue)) }
+// object, also in capitals, bytes after the value, invalid UTF-8, deep nesting, and more values
+// than a text of this size needs, which is [ErrTooLarge].
+func CheckJSON(data []byte) error { return checkJSON(data, valuesIn(data)) }
 
 // checkManifest is CheckJSON for a manifest, or a list that is one.
-func checkManifest(data []byte) error { return checkJSON(data, maxValues) }
+func checkManifest(data []byte) error { return checkJSON(data, min(valuesIn(data), maxValues)) }
+
+func valuesIn(data []byte) int { return max(minValues, len(data)/bytesPerValue) }
 
 // checkJSON refuses what two JSON parsers may read differently: a key twice in
 // one object, also in capitals (many match keys without regard to case), bytes
-// after the value, invalid UTF-8, deep nesting. It takes at most so many values.
+// after the value, invalid UTF-8, deep nesting, more than so many values.
 func checkJSON(data []byte, most int) error {
 	if !utf8.Valid(data) {
 		return errors.New("invalid UTF-8")
@@ -51,7 +53,7 @@ func checkJSON(data []byte, most int) error {
 
 func checkValue(dec *json.Decoder, depth int, left *int) error {
 	if *left--; *left < 0 {
-		return fmt.Errorf("more JSON values than such a file needs: %w", ErrTooLarge)
+		return fmt.Errorf("%w: more values than a text of this size may hold", ErrTooLarge)
 	}
 	if depth > maxDepth {
 		return fmt.Errorf("JSON nested more than %d deep", maxDepth)

@@ -20,8 +20,9 @@ const (
 	idleTimeout = 90 * time.Second
 	// maxIdle connections to one host: as many as anything here uses at once.
 	maxIdle = 16
-	// maxHeader of one answer, in bytes, with all that is sent before it (1xx). What
-	// registries send is a hundredth of it.
+	// maxHeader bounds the header of one answer, in bytes: it is held whole before
+	// anything of it can be looked at, and asked for again when it fails. Links to
+	// storage, and policies of web servers, take some thousands.
 	maxHeader = 256 << 10
 )
 

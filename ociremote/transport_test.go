@@ -2,6 +2,8 @@ package ociremote
 
 import (
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -53,6 +55,34 @@ func TestOriginOf(t *testing.T) {
 	for _, pair := range [][2]string{{"https://a", "http://a"}, {"https://a", "https://a:444"}, {"https://a", "https://b.a"}, {"http://a:443", "https://a:443"}} {
 		if same(pair[0], pair[1]) {
 			t.Errorf("%q are of one origin", pair)
+		}
+	}
+}
+
+// The header of an answer is held whole before it can be judged, so that it has a
+// bound.
+func TestHeadersAreBounded(t *testing.T) {
+	t.Parallel()
+	length := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Filler", strings.Repeat("a", length))
+	}))
+	defer server.Close()
+	client, err := NewClient(Options{Retries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		length  int
+		refused bool
+	}{{maxHeader / 2, false}, {maxHeader + 4096, true}} {
+		length = test.length
+		resp, err := client.HTTP().Get(server.URL)
+		if (err != nil) != test.refused {
+			t.Errorf("a header of %d bytes: %v", length, err)
+		}
+		if err == nil {
+			resp.Body.Close()
 		}
 	}
 }

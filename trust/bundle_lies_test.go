@@ -38,7 +38,7 @@ func bundleLies(kind tuftest.Kind) map[string]lied {
 		{heardForeign, `
 			index-where-a-manifest-is-due index-of-an-index docker-list-where-a-manifest-is-due index-served-as-a-manifest
 			manifest-served-as-an-index image-where-a-bundle-is-due docker-image-where-a-bundle-is-due artifact-of-another-kind
-			proposal-where-a-bundle-is-due odd-artifacttype-text`},
+			proposal-where-a-bundle-is-due odd-artifacttype-a-string odd-artifacttype-a-long-string odd-artifacttype-a-string-with-half-a-pair odd-artifacttype-a-string-with-a-zero`},
 		{heardNewer, `format-of-a-later-version artifact-type-of-a-later-version`},
 		{heardLost, `layer-with-a-digest-of-nothing-there missing-layer-with-foreign-urls blob-missing all-blobs-missing`},
 		{heardGone, `
@@ -48,7 +48,7 @@ func bundleLies(kind tuftest.Kind) map[string]lied {
 		{heardTooLarge, `
 			manifest-above-the-limit 100000-layers inline-gzip-bomb inline-tar-of-zeros
 			archive-with-an-index-of-20-megabytes layout-marker-of-5-kilobytes layout-index-of-17-megabytes`},
-		{lied{is: []error{fetcher.ErrLimit}}, `layer-of-size-of-a-terabyte`},
+		{lied{is: []error{fetcher.ErrLimit}}, `layer-of-size-a-terabyte`},
 		{lied{typed: func(err error) bool { return err != nil }}, `layout-manifest-as-a-symlink-to-itself`},
 	} {
 		for name := range strings.FieldsSeq(group.names) {

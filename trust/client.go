@@ -119,7 +119,7 @@ func New(root []byte, o Options) (*Client, error) {
 		return c, nil
 	}
 	dir := filepath.Join(o.StateDir, c.sum)
-	c.store, c.spare = newDirStore(dir, c.limits), dir
+	c.store, c.spare = newDirStore(dir), dir
 	return c, nil
 }
 

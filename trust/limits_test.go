@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -216,6 +217,28 @@ func TestLimitsDoNotHoldForWhatIsStored(t *testing.T) {
 	w.mustRefresh()
 }
 
+// Nor by one that was raised, and is the default again.
+func TestLimitThatIsTheDefaultAgain(t *testing.T) {
+	t.Parallel()
+	for _, role := range []string{"root", "timestamp"} {
+		w := newWorld(t, tuftest.RepoOptions{})
+		limits := fetcher.DefaultLimits()
+		limit := map[string]*int64{"root": &limits.Root, "timestamp": &limits.Timestamp}[role]
+		pad := strings.Repeat("x", int(*limit))
+		*limit += 4 << 10
+		if role == "root" {
+			w.RotateKey("root")
+			w.Publish()
+		}
+		w.Forge(role, func(signed map[string]any) { signed["x-pad"] = pad })
+		w.out()
+		w.mustRefresh(func(o *trust.Options) { o.Limits = limits })
+		if _, err := w.client().Load(t.Context()); err != nil {
+			t.Errorf("%s: %v", role, err)
+		}
+	}
+}
+
 // More new roots than one refresh follows are said aloud, and what to do about it,
 // which depends on whether anything is kept.
 func TestPendingRootsAreSaid(t *testing.T) {
@@ -315,5 +338,25 @@ func TestConfigLimits(t *testing.T) {
 	with("visits: 65")
 	if got, err := openConfig(t, dir).Get("acme"); err != nil || got.Limits.Visits != 65 {
 		t.Errorf("a number: %+v, %v", got.Limits, err)
+	}
+}
+
+// A source can name the digest of something large that is in the cache as that of a
+// small file: it is not read for that. Not parallel: it counts what is allocated.
+func TestLargeFileInTheCacheIsNotRead(t *testing.T) {
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.pack.NoInline = true
+	w.out()
+	sum := strings.TrimPrefix(tuftest.Digest(w.Data("snapshot")), "sha256:")
+	file := filepath.Join(w.cache, "sha256", sum[:2], sum)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600), os.Truncate(file, 200<<20)); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	w.mustRefresh()
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 100<<20 {
+		t.Errorf("%d bytes were allocated", n)
 	}
 }

@@ -23,10 +23,11 @@ import (
 type poisoned struct {
 	*world
 	outside string // a directory that nobody may write to
+	sum     string // of the pin
 }
 
 // at is the path of something in the state.
-func (p *poisoned) at(name string) string { return p.stateFile(name) }
+func (p *poisoned) at(name string) string { return filepath.Join(p.state, p.sum, name) }
 
 // blob is the path of the target team/file in the cache.
 func (p *poisoned) blob() string {
@@ -92,7 +93,7 @@ func newPoisoned(t *testing.T) *poisoned {
 		t.Fatal(err)
 	}
 	w.publish()
-	p := &poisoned{w, t.TempDir()}
+	p := &poisoned{w, t.TempDir(), w.client().RootSHA256()}
 	if err := os.WriteFile(filepath.Join(p.outside, "genuine"), []byte(w.stateFiles()["timestamp.json"]), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func (p *poisoned) again(t *testing.T, state, cache string) *poisoned {
 			t.Fatal(err)
 		}
 	}
-	return &poisoned{&w, p.outside}
+	return &poisoned{&w, p.outside, p.sum}
 }
 
 // refusedState fails the test unless everything is refused, and nothing changed.
@@ -120,13 +121,8 @@ func (p *poisoned) refusedState(want error) {
 	if _, err := p.refresh(); !errors.Is(err, want) {
 		p.t.Errorf("Refresh: error %v, want %v", err, want)
 	}
-	for _, load := range []func(*trust.Client) error{
-		func(c *trust.Client) error { _, err := c.Load(p.t.Context()); return err },
-		func(c *trust.Client) error { _, err := c.LoadFrom(p.t.Context()); return err },
-	} {
-		if err := load(p.client()); !errors.Is(err, want) {
-			p.t.Errorf("Load: error %v, want %v", err, want)
-		}
+	if _, err := p.client().Load(p.t.Context()); !errors.Is(err, want) {
+		p.t.Errorf("Load: error %v, want %v", err, want)
 	}
 	if n := p.world.at.requests(); n != 0 {
 		p.t.Errorf("%d requests", n)
@@ -188,6 +184,9 @@ func TestPoisonedState(t *testing.T) {
 		for _, file := range []string{
 			"timestamp.json", "snapshot.json", "targets.json", "source.json", "bundle.json", "revocations.json", "roots/2.root.json", "roots/3.root.json",
 		} {
+			if file != "timestamp.json" && name != "a pipe" && name != "a file of 1 GiB" {
+				continue // they are all read in one way
+			}
 			tests[file+" is "+name] = test{poison: func(p *poisoned) { p.replace(p.at(file), put) }, want: trust.ErrState}
 		}
 		tests["roles/team.json is "+name] = test{poison: func(p *poisoned) { p.replace(p.at("roles/team.json"), put) }}
@@ -210,8 +209,8 @@ func TestPoisonedState(t *testing.T) {
 	}
 	// Heaps.
 	tests["the bytes of all roots"] = test{want: trust.ErrState, poison: func(p *poisoned) {
-		for i := range 129 {
-			p.replace(p.at(fmt.Sprintf("roots/%d.root.json", i+3)), sparse(512<<10))
+		for i := range 135 {
+			p.replace(p.at(fmt.Sprintf("roots/%d.root.json", i+3)), sparse(500<<10))
 		}
 	}}
 	tests["the number of roots"] = test{want: trust.ErrState, poison: func(p *poisoned) {
@@ -294,7 +293,9 @@ func TestPoisonedState(t *testing.T) {
 					return
 				}
 				p.healed()
-				p.healed() // what was left behind is sound
+				if _, err := p.client().Load(t.Context()); err != nil { // what was left behind is sound
+					t.Error(err)
+				}
 			})
 			if tt.stays != "" {
 				if _, err := os.Lstat(p.at(tt.stays)); err != nil {

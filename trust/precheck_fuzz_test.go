@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -224,9 +225,7 @@ func FuzzSignedRole(f *testing.F) {
 		repo.Forge(role, func(old map[string]any) {
 			keepAuthority(role, old, signed)
 			clear(old)
-			for name, value := range signed {
-				old[name] = value
-			}
+			maps.Copy(old, signed)
 		})
 		if trust.Precheck(role, repo.Data(role)) != nil {
 			return // grown by its signatures

@@ -331,8 +331,8 @@ func (c *Client) save(ctx context.Context, decide func(*state) (*change, error))
 	return memory.commit(ctx, decide)
 }
 
-// have returns the content that is at hand without the source, by digest.
-func (c *Client) have(st *state) func(digest.Digest) []byte {
+// have returns the content that is at hand without the source, by digest and size.
+func (c *Client) have(st *state) func(digest.Digest, int64) []byte {
 	byDigest := map[string][]byte{}
 	for _, data := range st.roots {
 		byDigest[hexSum(data)] = data
@@ -342,13 +342,13 @@ func (c *Client) have(st *state) func(digest.Digest) []byte {
 			byDigest[hexSum(data)] = data
 		}
 	}
-	return func(d digest.Digest) []byte {
+	return func(d digest.Digest, size int64) []byte {
 		if d.Algorithm() != digest.SHA256 {
 			return nil
 		}
 		if data, ok := byDigest[d.Encoded()]; ok {
 			return slices.Clone(data)
 		}
-		return c.cache.get(d.Encoded(), c.limits.TargetFile)
+		return c.cache.get(d.Encoded(), min(size, c.limits.TargetFile))
 	}
 }

@@ -43,22 +43,16 @@ const (
 )
 
 // dirStore is a state directory. Others may have written to it: what is read back is
-// bounded by what is ever received, and nothing is written through a link.
+// bounded by what can ever be received, and nothing is written through a link.
 type dirStore struct {
 	dir    string
 	limits Limits
 	writer writer
 }
 
-// newDirStore bounds files by the limits of the client. Limits that were lowered
-// since do not take its state away.
-func newDirStore(dir string, limits Limits) *dirStore {
-	least := fetcher.DefaultLimits()
-	return &dirStore{dir: dir, limits: Limits{
-		Root: max(limits.Root, least.Root), Timestamp: max(limits.Timestamp, least.Timestamp),
-		Snapshot: max(limits.Snapshot, least.Snapshot), Targets: max(limits.Targets, least.Targets),
-	}}
-}
+// newDirStore bounds files by the most that a client can be told to receive. Limits that
+// were lowered since do not take its state away.
+func newDirStore(dir string) *dirStore { return &dirStore{dir: dir, limits: fetcher.Ceilings()} }
 
 var (
 	_ store = (*dirStore)(nil)
@@ -152,35 +146,37 @@ func (s *dirStore) read() (*state, error) {
 }
 
 func (s *dirStore) readRoots() (map[int64][]byte, error) {
-	roots, size := map[int64][]byte{}, 0
+	roots := map[int64][]byte{}
 	versions, err := s.rootVersions()
 	if err != nil {
 		return nil, err
 	}
 	for _, version := range versions {
-		data, err := s.readFile(s.limits.Root, "roots", rootFileName(version))
-		if err != nil {
+		if roots[version], err = s.readFile(s.limits.Root, "roots", rootFileName(version)); err != nil {
 			return nil, err
 		}
-		if size += len(data); size > maxStoredRootBytes {
-			return nil, fmt.Errorf("%w: %s: more than %d bytes of roots", ErrState, s.file("roots"), maxStoredRootBytes)
-		}
-		roots[version] = data
 	}
 	return roots, nil
 }
 
-// rootVersions are those that have a file. Other files are left alone.
+// rootVersions are those that have a file, unless that is too much to read. Other
+// files are left alone.
 func (s *dirStore) rootVersions() ([]int64, error) {
 	var versions []int64
+	size := int64(0)
 	err := eachName(s.file("roots"), func(name string) error {
 		number, ok := strings.CutSuffix(name, ".root.json")
 		version, err := strconv.ParseInt(number, 10, 64)
 		if !ok || err != nil || rootFileName(version) != name {
 			return nil
 		}
-		if versions = append(versions, version); len(versions) > maxStoredRoots {
-			return fmt.Errorf("%w: %s: more than %d roots", ErrState, s.file("roots"), maxStoredRoots)
+		info, err := os.Lstat(s.file("roots", name))
+		if err != nil {
+			return err
+		}
+		versions, size = append(versions, version), size+info.Size()
+		if len(versions) > maxStoredRoots || size > maxStoredRootBytes {
+			return fmt.Errorf("%w: %s: more than %d roots, or %d bytes of them", ErrState, s.file("roots"), maxStoredRoots, maxStoredRootBytes)
 		}
 		return nil
 	})

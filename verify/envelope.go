@@ -17,8 +17,9 @@ import (
 
 const (
 	// maxEnvelope is the size of an envelope, in bytes. One with a long chain and a
-	// timestamp has some 20 KiB.
-	maxEnvelope = 1 << 20
+	// timestamp has some 20 KiB. Where several trusts decide, all that were read of an
+	// image are kept for the others.
+	maxEnvelope = 256 << 10
 )
 
 // errNotSignature: something else refers to the image.

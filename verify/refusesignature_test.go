@@ -179,11 +179,11 @@ func signatureRefusals() map[string]refusal {
 		"an envelope that is too large": {
 			spoil: func(w *world, _ ocispec.Descriptor) string {
 				image := unsigned(w)
-				e := w.blob(notationsign.JWS, append(must(notationsign.Envelope(w.ctx(), image, w.leaf, notationsign.Options{})), bytes.Repeat([]byte(" "), 1<<20)...))
+				e := w.blob(notationsign.JWS, append(must(notationsign.Envelope(w.ctx(), image, w.leaf, notationsign.Options{})), bytes.Repeat([]byte(" "), 256<<10)...))
 				w.attach(image, func(m *ocispec.Manifest) { m.ArtifactType, m.Layers = signatureType, []ocispec.Descriptor{e} })
 				return ""
 			},
-			want: verify.ErrEnvelope, text: text("the limit is 1048576"),
+			want: verify.ErrEnvelope, text: text("the limit is 262144"),
 		},
 	}
 }

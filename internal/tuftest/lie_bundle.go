@@ -1,7 +1,6 @@
 package tuftest
 
 import (
-	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -167,10 +166,4 @@ func layoutIndex(t testing.TB, entries ...any) []byte {
 		t.Fatal(err)
 	}
 	return index
-}
-
-// sortedByName puts lies that come from a map into one order.
-func sortedByName(lies []Lie) []Lie {
-	slices.SortFunc(lies, func(a, b Lie) int { return cmp.Compare(a.Name, b.Name) })
-	return lies
 }

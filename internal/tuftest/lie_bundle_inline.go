@@ -232,7 +232,7 @@ func inlineTextLies() []Lie {
 	}
 	return []Lie{
 		lie("with-another-letter", func(text string) string { return "!" + text[1:] }),
-		lie("with-a-line-break", func(text string) string { return "\n" + text[1:] }),
+		lie("with-line-breaks", func(text string) string { return "\n\r\n\n" + text }),
 		lie("of-the-alphabet-for-urls", func(text string) string { return "-_" + text[2:] }),
 		lie("one-letter-short", func(text string) string { return text[:len(text)-1] }),
 		lie("twice", func(text string) string { return text + text }),

@@ -16,8 +16,8 @@ func layerLies() []Lie {
 		return bundleLie("layer-with-a-digest-"+name, func(d *draft) { d.noInline(); d.timestamp()["digest"] = value })
 	}
 	return []Lie{
-		size("one-less", 10), size("of-a-terabyte", 1<<40), size("2-to-the-53", 1<<53), size("2-to-the-63-less-one", math.MaxInt64),
-		size("as-text", "10"), size("with-an-exponent", 1e300),
+		size("ten", 10), size("a-terabyte", 1<<40), size("2-to-the-53", 1<<53), size("2-to-the-63-less-one", math.MaxInt64),
+		size("in-text", "10"), size("with-an-exponent", 1e300),
 		bundleLie("layer-without-a-size", func(d *draft) { delete(d.timestamp(), "size") }),
 		bundleLie("layer-without-a-digest", func(d *draft) { delete(d.timestamp(), "digest") }),
 		bundleLie("layer-without-a-media-type", func(d *draft) { delete(d.timestamp(), "mediaType") }),

@@ -2,6 +2,7 @@ package tuftest
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 )
 
@@ -86,15 +87,6 @@ func ambiguousLies() []Lie {
 	}
 }
 
-// oddValues stand where something else is expected. Every position of every format
-// gets the same ones.
-func oddValues() map[string]any {
-	return map[string]any{
-		"null": nil, "true": true, "zero": 0, "negative": -1, "fraction": 1.5, "beyond-int64": float64(1 << 63), "empty-text": "",
-		"text": "x", "empty-list": []any{}, "list-of-null": []any{nil}, "empty-object": map[string]any{}, "object-of-null": map[string]any{"x": nil},
-	}
-}
-
 // oddManifestLies put one odd value at every position of a manifest in turn: a lie for
 // each, whose bundle is bad if one of the positions takes it.
 func oddManifestLies() []Lie {
@@ -119,9 +111,9 @@ func oddManifestLies() []Lie {
 	}
 	var lies []Lie
 	for _, at := range positions {
-		for name, value := range oddValues() {
-			lies = append(lies, bundleLie("odd-"+strings.ToLower(at.name)+"-"+name, func(d *draft) { at.set(d, value) }))
+		for _, odd := range OddValues() {
+			lies = append(lies, bundleLie("odd-"+strings.ToLower(at.name)+"-"+odd.Name, func(d *draft) { at.set(d, json.RawMessage(odd.Text)) }))
 		}
 	}
-	return sortedByName(lies)
+	return lies
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +30,7 @@ const (
 // write to the source, or stands before it, can tell them. Those of roles below
 // timestamp need a repository with BareMeta to be believed as far as to be read.
 func Floods() []Lie {
-	return append(manifestFloods(), fileFloods()...)
+	return slices.Concat(manifestFloods(), fileFloods(), indexFloods())
 }
 
 // manifestFloods fill a manifest.
@@ -43,6 +45,10 @@ func manifestFloods() []Lie {
 		fill("layers-as-many-as-fit", func(manifest map[string]any, room int) {
 			layers := manifest["layers"].([]any)
 			manifest["layers"] = append(layers[:len(layers):len(layers)], manyLayers(room)...)
+		}),
+		fill("layers-by-the-thousand", func(manifest map[string]any, room int) {
+			layers := manifest["layers"].([]any)
+			manifest["layers"] = append(layers[:len(layers):len(layers)], manyLayers(room)[:10_000]...)
 		}),
 		fill("layers-that-are-empty", func(manifest map[string]any, room int) {
 			manifest["layers"] = repeated("{}", room)
@@ -69,7 +75,8 @@ func manifestFloods() []Lie {
 			manifest["more"] = numbered(`"0":0`, `0`, room)
 		}),
 		fill("arrays-in-arrays", func(manifest map[string]any, room int) {
-			manifest["more"] = json.RawMessage(strings.Repeat("[", room/2) + strings.Repeat("]", room/2))
+			const deep = 9000 // as far as it can be encoded
+			manifest["more"] = repeated(strings.Repeat("[", deep)+strings.Repeat("]", deep), room)
 		}),
 		{Name: "an-inline-layer-of-one-large-file", Kinds: BundleKinds, Tell: func(t testing.TB, p *Place, repo *Repo) {
 			t.Helper()
@@ -87,6 +94,46 @@ func manifestFloods() []Lie {
 			}
 			putBundle(t, p, Pack(t, files, PackOptions{Inline: titles}))
 		}},
+	}
+}
+
+// largestIndex is the largest index.json that is read, in bytes.
+const largestIndex = 4 << 20
+
+// indexFloods fill the index of a layout.
+func indexFloods() []Lie {
+	fill := func(name string, entry func(i int) string) Lie {
+		return Lie{Name: name, Kinds: []Kind{InLayout, InArchive}, Tell: func(t testing.TB, p *Place, repo *Repo) {
+			t.Helper()
+			files := layoutFiles(t, Pack(t, repo.Files(), PackOptions{}))
+			first, ok := strings.CutSuffix(string(files["index.json"]), "]}")
+			if !ok {
+				first, _, ok = strings.Cut(string(files["index.json"]), "],")
+			}
+			if !ok {
+				t.Fatalf("index.json: %s", files["index.json"])
+			}
+			var index strings.Builder
+			index.WriteString(first)
+			for i := 0; index.Len() < largestIndex-1024; i++ {
+				index.WriteString("," + entry(i))
+			}
+			index.WriteString(`],"schemaVersion":2}`)
+			files["index.json"] = []byte(index.String())
+			if p.Kind() == InArchive {
+				p.PutArchive(files)
+				return
+			}
+			p.write(filepath.Join(p.Path(), "index.json"), files["index.json"])
+		}}
+	}
+	return []Lie{
+		fill("an-index-of-manifests", func(i int) string {
+			return fmt.Sprintf(`{"mediaType":%q,"digest":"sha256:%064x","size":2,"annotations":{"org.opencontainers.image.ref.name":"%x"}}`, manifestType, i, i)
+		}),
+		fill("an-index-of-annotations", func(i int) string {
+			return fmt.Sprintf(`{"annotations":%s}`, numbered(`"0":"a name that is not short"`, `"a name that is not short"`, 8<<10))
+		}),
 	}
 }
 
@@ -229,9 +276,13 @@ func fileFloods() []Lie {
 			}
 			signed["delegations"] = map[string]any{"keys": map[string]any{}, "roles": roles}
 		})),
+		put("a-delegated-role-of-entries", "team", unsigned("team", largestUnknown, func(signed map[string]any, room int) {
+			signed["targets"] = numbered(`"0":{"length":0,"hashes":{"a":"00"}}`, `{"length":0,"hashes":{"a":"00"}}`, room)
+		})),
 		put("a-targets-of-values", "targets", unsigned("targets", largestUnknown, func(signed map[string]any, room int) {
 			signed["more"] = repeated("{}", room/8)
 		})),
+		{Name: "files-that-nobody-signed", Kinds: []Kind{InRegistry}, Tell: tellManyFiles},
 		{Name: "roots-that-wait-for-one", Kinds: []Kind{InRegistry}, Tell: tellManyRoots},
 		{Name: "a-manifest-that-trickles", Kinds: []Kind{InRegistry}, Tell: func(t testing.TB, p *Place, repo *Repo) {
 			t.Helper()
@@ -358,6 +409,47 @@ func tellManyRoots(t testing.TB, p *Place, repo *Repo) {
 			}
 			_, _ = w.Write(junkRoot(i))
 		}
+	}
+	p.Intercept(answerBundle(p, b.Manifest, bodies))
+}
+
+// tellManyFiles lists very many large files, target files and roles, that no role
+// lists, under the digests that they have.
+func tellManyFiles(t testing.TB, p *Place, repo *Repo) {
+	t.Helper()
+	const files, size = 40, 8 << 20
+	bodies := map[string]body{}
+	b := Pack(t, repo.Files(), PackOptions{Edit: func(manifest map[string]any) {
+		layers := manifest["layers"].([]any)
+		for i := range files {
+			data := make([]byte, size)
+			binary.BigEndian.PutUint64(data, uint64(i))
+			sum := sha256.Sum256(data)
+			digest := "sha256:" + hex.EncodeToString(sum[:])
+			kind, title := TargetType, fmt.Sprintf("targets/%d", i)
+			if i%2 == 0 {
+				kind, title = MetadataType, fmt.Sprintf("metadata/1.role%d.json", i)
+			}
+			layers = append(layers, map[string]any{
+				"mediaType": kind, "digest": digest, "size": size, "annotations": map[string]any{titleAnnotation: title},
+			})
+			bodies[digest] = func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", strconv.Itoa(size))
+				head := make([]byte, 8)
+				binary.BigEndian.PutUint64(head, uint64(i))
+				_, _ = w.Write(head)
+				zeros := make([]byte, 32<<10)
+				for left := size - len(head); left > 0; left -= len(zeros) {
+					if _, err := w.Write(zeros[:min(left, len(zeros))]); err != nil {
+						return
+					}
+				}
+			}
+		}
+		manifest["layers"] = layers
+	}})
+	for digest, data := range b.Blobs {
+		bodies[digest] = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) }
 	}
 	p.Intercept(answerBundle(p, b.Manifest, bodies))
 }

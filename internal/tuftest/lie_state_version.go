@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -22,7 +23,9 @@ func versionStates() []Lie {
 		}
 		lies = append(lies, forging(label+"-of-version-7.0", withKeys(label), func(r *Repo) {
 			r.Tamper(r.label(label), func(data []byte) []byte {
-				return bytes.Replace(data, fmt.Appendf(nil, `"version":%d}`, r.Version(r.label(label))), []byte(`"version":7.0}`), 1)
+				signed := fmt.Appendf(nil, `,"version":%d}`, r.Version(r.label(label)))
+				at := bytes.LastIndex(data, signed)
+				return slices.Concat(data[:at], []byte(`,"version":7.0}`), data[at+len(signed):])
 			})
 		}))
 		signed("-that-has-expired", func(s map[string]any) { s["expires"] = expiredAt })
