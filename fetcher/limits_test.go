@@ -36,6 +36,27 @@ func TestLimitsFilled(t *testing.T) {
 	}
 }
 
+// A time is read back as it is written, and one that is none is answered with one that
+// is below the ceiling.
+func TestLimitTimes(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"0.1ms", "0.000001ms", "1.5ms", "90s", "5m", "1.00000001s"} {
+		var l, again Limits
+		if err := l.Set("stallWindow", value); err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Set("stallWindow", l.Changed()["stallWindow"]); err != nil || again != l {
+			t.Errorf("%s, written %q: %v", value, l.Changed()["stallWindow"], err)
+		}
+	}
+	for _, value := range []string{"5", "-5s", "0s", "soon"} {
+		err := new(Limits).Set("stallWindow", value)
+		if err == nil || !strings.Contains(err.Error(), "90s") || !strings.HasSuffix(err.Error(), "at most 10m") {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
 // The table has every field of Limits, by its name.
 func TestAllLimits(t *testing.T) {
 	t.Parallel()

@@ -82,7 +82,10 @@ func (limit Limit) parse(value string) (int64, error) {
 	switch limit.Unit {
 	case UnitTime:
 		d, err := period.Parse(value)
-		return int64(d), err
+		if err != nil {
+			return 0, fmt.Errorf("%.64q: want for example 90s, 5m or 1h, at most %s", value, limit.Format(limit.Ceiling))
+		}
+		return int64(d), nil
 	case UnitCount:
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -123,6 +124,29 @@ func (c *Config) read() error {
 	return nil
 }
 
+// goTypes are the types in which a YAML error speaks of this program.
+var goTypes = regexp.MustCompile(` in type [a-zA-Z.]+$| into trust\.[a-zA-Z]+$| into map\[string\](string|trust\.[a-zA-Z]+)$`)
+
+// plainYAML says what is wrong with a file without the words of the decoder: the first
+// of several faults, with its line.
+func plainYAML(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errors.New("it is empty")
+	}
+	faults, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok || len(faults.Errors) == 0 {
+		return err
+	}
+	return errors.New(goTypes.ReplaceAllStringFunc(faults.Errors[0], func(words string) string {
+		switch {
+		case strings.HasPrefix(words, " in type"):
+			return "" // "field x not found"
+		default:
+			return " into names with values"
+		}
+	}))
+}
+
 func parseConfig(data []byte) (map[string]Entry, error) {
 	entries := map[string]Entry{}
 	if data == nil {
@@ -138,7 +162,7 @@ func parseConfig(data []byte) (map[string]Entry, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&doc); err != nil {
-		return nil, err
+		return nil, plainYAML(err)
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than one document")

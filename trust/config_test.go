@@ -190,6 +190,29 @@ func TestConfigFileIsReadStrictly(t *testing.T) {
 	}
 }
 
+// What is wrong with a file stands in it: the line, and no type of this program.
+func TestConfigErrorsSayTheLine(t *testing.T) {
+	t.Parallel()
+	head := "version: 1\ntrusts:\n  a:\n    source: reg.example/a\n"
+	for text, want := range map[string]string{
+		"":                                   "it is empty",
+		head + "    limit: {visits: 3}\n":    "line 5: field limit not found",
+		head + "    limits: 3\n":             "line 5: cannot unmarshal !!int `3` into names with values",
+		head + "    limits: {visits: [1]}\n": "line 5: cannot unmarshal !!seq into string",
+		"trust\n":                            "line 1: cannot unmarshal !!str `trust` into names with values",
+	} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "trust.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := trust.OpenConfig(dir)
+		if !errors.Is(err, trust.ErrConfig) || !strings.HasSuffix(err.Error(), file+": "+want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestConfigRootIsCheckedWhenRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

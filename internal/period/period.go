@@ -57,5 +57,8 @@ func Format(d time.Duration) string {
 			return fmt.Sprintf("%d%s", d/u.size, u.name)
 		}
 	}
+	if d > -time.Millisecond && d < time.Millisecond && d != 0 {
+		return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', -1, 64) + "ms" // Parse has no µs
+	}
 	return d.String()
 }

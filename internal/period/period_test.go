@@ -25,6 +25,16 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// What is shorter than any unit there is gets read back too.
+func TestFormatOfLessThanAMillisecond(t *testing.T) {
+	t.Parallel()
+	for _, d := range []time.Duration{1, 999, 1500, 100 * time.Microsecond, time.Millisecond - 1, time.Millisecond, time.Millisecond + 1, time.Second + 1} {
+		if got, err := Parse(Format(d)); err != nil || got != d {
+			t.Errorf("%d ns, written %q, read %v, %v", d, Format(d), got, err)
+		}
+	}
+}
+
 func FuzzRoundTrip(f *testing.F) {
 	for _, s := range []string{"36h", "7d", "1y", "1d12h", "1.5h", "1ms", "99y364d23h59m59s"} {
 		f.Add(s)

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
@@ -48,13 +51,26 @@ func FuzzUnverifiedFile(f *testing.F) {
 
 // What is printed of foreign names is one line, in the order in which it was written.
 func FuzzPrintable(f *testing.F) {
-	for _, s := range []string{"a\x1b[2Jb", "a\u202eb", "a\r\nb", "\u2028", "\u009b", "é", "\xff"} {
+	for _, s := range []string{"a\x1b[2Jb", "a\u202eb", "a\r\nb", "\u2028", "\u009b", "a\u200fb", "é", "\xff"} {
 		f.Add(s)
 	}
+	// What turns text around, or breaks its lines, and is no control character.
+	const marks = "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 	f.Fuzz(func(t *testing.T, s string) {
 		out := printable(s)
-		if strings.ContainsFunc(out, unicode.IsControl) || strings.ContainsAny(out, "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") || printable(out) != out {
+		if strings.ContainsFunc(out, unicode.IsControl) || strings.ContainsAny(out, marks) || printable(out) != out {
 			t.Fatalf("%q is printed as %q", s, out)
+		}
+		var doc bytes.Buffer
+		if err := encodeJSON(&doc, map[string]string{s: s}); err != nil {
+			t.Fatal(err)
+		}
+		if strings.ContainsFunc(strings.ReplaceAll(doc.String(), "\n", ""), unicode.IsControl) || strings.ContainsAny(doc.String(), marks) {
+			t.Fatalf("%q is printed as %q", s, doc.String())
+		}
+		var again map[string]string
+		if err := json.Unmarshal(doc.Bytes(), &again); err != nil || utf8.ValidString(s) && again[s] != s {
+			t.Fatalf("%q is read back as %q, %v", s, again, err)
 		}
 	})
 }

@@ -104,10 +104,30 @@ func printAlso[T any, R interface {
 }
 
 func encodeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, escapeJSON(text.String()))
+	return err
+}
+
+// escapeJSON escapes what encoding/json writes as it is and a terminal may obey: the
+// values are the same, whoever parses them. None of it stands outside of strings, for
+// indentation has line feeds and blanks only.
+func escapeJSON(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if r != '\n' && isObeyed(r) {
+			fmt.Fprintf(&out, `\u%04x`, r)
+			continue
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
 }
 
 // warn records a warning for the JSON document and prints it. Libraries call
@@ -154,10 +174,20 @@ func table(w io.Writer, header []string, rows [][]string) {
 // obey them, and what they say must not pass for a line of ours.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		switch {
-		case r < ' ', r >= 0x7f && r < 0xa0, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+		if isObeyed(r) {
 			return '\uFFFD'
 		}
 		return r
 	}, s)
+}
+
+// isObeyed reports whether a terminal may act on a character instead of showing it:
+// the control characters of ASCII and Latin-1, among them a one-character form of
+// ESC [, line breaks, and the marks and overrides of direction (Unicode, UAX 9).
+func isObeyed(r rune) bool {
+	switch {
+	case r < ' ', r >= 0x7f && r < 0xa0, r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+		return true
+	}
+	return false
 }

@@ -160,7 +160,8 @@ var rules = []rule{
 	{is(trust.ErrMalformed, ociremote.ErrMalformed, ociremote.ErrNewerFormat, ociremote.ErrTooLarge, fetcher.ErrRootGap, fetcher.ErrLimit, fetcher.ErrInvalidName, publish.ErrPartial, serve.ErrPartial), exitMalformed, "what was read breaks the rules of the format, or a limit", []string{"tell the publisher, and which tufoci refused it: `tufoci version`"}},
 	{is(trust.ErrTargetNotFound), exitOther, "no role that may speak for this name lists it", []string{"`tufoci ls {trust}`", "`tufoci ls {source}`"}},
 	{is(trust.ErrImageTarget), exitUsage, "the file of this target is an image in a registry", []string{"`{command} --help`"}},
-	{is(trust.ErrInvalidName, trust.ErrConfig, trust.ErrInvalidScope, trust.ErrInvalidEntry, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
+	{is(trust.ErrConfig), exitUsage, "a trust.yaml is read strictly, so that nothing in it is overlooked; nothing was changed", []string{"correct the file that is named, then `{command}` again"}},
+	{is(trust.ErrInvalidName, trust.ErrInvalidScope, trust.ErrInvalidEntry, fetcher.ErrInvalidSource, ociremote.ErrInvalidReference), exitUsage, "a name, reference or file is not of the form that it must have", []string{"`{command} --help`"}},
 
 	{is(verify.ErrNoCopy), exitAbsent, "the trust has no home, and neither the image's repository nor the image itself has a copy of it", []string{"ask its publisher for `tufoci attach {image}`, copy the image with all that refers to it, then `{again}`"}},
 	{is(trust.ErrNoHome), exitUsage, "it was added with --beside: what it knows comes from copies next to images", []string{"`tufoci trust show {trust}`"}},
@@ -248,15 +249,17 @@ var rules = []rule{
 	{is(fetcher.ErrNoRepository, ociremote.ErrNotFound), exitAbsent, "there is no trust repository under this name", []string{"compare the reference with the one that the publisher gives; if it is yours, `tufoci publish` makes it"}},
 	{is(ociremote.ErrForeign), exitAbsent, "the tag holds something else", []string{"compare the reference with the one that the publisher gives: `{command} --help`"}},
 	{as[*trust.UnreachableError], exitRegistry, "a moment ago the registry could not be reached or could not answer", []string{"`tufoci trust update {trust}` asks it at once"}},
+	{is(ociremote.ErrRedirect), exitRegistry, "it sends on to where nobody follows it, for that would be another registry, or one that is less protected", []string{"compare the reference with the one that its publisher gives; tell the operator of the registry, and which tufoci refused it: `tufoci version`"}},
+	{is(fetcher.ErrTooSlow, fetcher.ErrTimeout), exitRegistry, "the registry or the network is slow, or the limit is short", []string{"`{command}` again, later; which limits are set: `tufoci trust show {trust}`", "`{command}` again, later"}},
 	{as[*ociremote.TransportError], exitRegistry, "the registry could not be reached or could not answer", []string{"`{command}` again, later"}},
 	{is(fetcher.ErrLostBlob, fetcher.ErrMoved, ociremote.ErrBlobNotFound), exitRegistry, "the registry has lost a file, or the tag moved meanwhile", []string{"`{command}` again, later"}},
-	{is(fetcher.ErrTooSlow, fetcher.ErrTimeout, context.DeadlineExceeded), exitRegistry, "the registry or the network is slow", []string{"`{command}` again, later"}},
+	{is(context.DeadlineExceeded), exitRegistry, "the registry or the network is slow", []string{"`{command}` again, later"}},
 	{is(publish.ErrTooManyClaims), exitConflict, "publishers have died on the way, or several are at work", []string{"`tufoci publish`, when no other is at work"}},
 
 	{as[*listenError], exitOther, "another program has the address, or it is not one of this machine", []string{"with another address: `{command} --help`"}},
 	{is(fs.ErrExist), exitOther, "it is there already and is not overwritten", []string{"with another name: `{command} --help`"}},
 	{is(fs.ErrNotExist), exitOther, "there is no such file", []string{"`{command} --help`"}},
-	{is(fs.ErrPermission), exitOther, "the file system refuses it", []string{"as whoever owns the file, or somewhere else: `{command} --help`"}},
+	{is(fs.ErrPermission, syscall.EROFS), exitOther, "the file system refuses it", []string{"as whoever owns the file, or somewhere else that can be written: `{command} --help`"}},
 }
 
 // learn takes names from the evidence in an error.

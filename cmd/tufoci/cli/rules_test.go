@@ -281,6 +281,30 @@ func TestReportFallsBackWithoutNames(t *testing.T) {
 	}
 }
 
+// What is said depends on the gravest that an error holds, not on what carries it.
+func TestReportSaysWhatHelps(t *testing.T) {
+	t.Parallel()
+	a := newApp(World{})
+	a.subject = subject{command: "tufoci get", trust: "acme"}
+	for _, c := range []struct {
+		err         error
+		code        int
+		cause, next string
+	}{
+		{&ociremote.TransportError{Host: "h", Err: fetcher.ErrTooSlow}, 50, "slow", "`tufoci trust show acme`"},
+		{&ociremote.TransportError{Host: "h", Err: fetcher.ErrTimeout}, 50, "slow", "`tufoci trust show acme`"},
+		{&ociremote.TransportError{Host: "h", Err: ociremote.ErrRedirect}, 50, "sends on", "`tufoci version`"},
+		{&ociremote.TransportError{Host: "h", Err: io.EOF}, 50, "could not be reached", "`tufoci get` again"},
+		{fmt.Errorf("%w: trust.yaml: x", trust.ErrConfig), 2, "trust.yaml", "correct the file"},
+		{&fs.PathError{Op: "open", Path: "x", Err: syscall.EROFS}, 1, "the file system", "can be written"},
+	} {
+		r := a.report(c.err)
+		if r.ExitCode != c.code || !strings.Contains(r.Cause, c.cause) || !strings.Contains(r.Next, c.next) {
+			t.Errorf("%v: exit %d, cause %q, next %q; want %d, %q, %q", c.err, r.ExitCode, r.Cause, r.Next, c.code, c.cause, c.next)
+		}
+	}
+}
+
 func TestPrintableStopsEscapes(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
