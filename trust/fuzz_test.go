@@ -18,8 +18,9 @@ const fuzzedSum = "sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
 // A trust.yaml that is read is written again, and read as the same.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte("version: 1\ntrusts:\n  acme:\n    source: registry.acme.io/trust:tuf\n    root: " + fuzzedSum + "\n    maxStale: 15d\n    minTimestamp: 3\n" +
-		"    scopes: ['registry.acme.io/**']\n    maps: [reg.local=registry.acme.io]\n    require: [mapping]\n    minLevel: strict\n"))
-	f.Add([]byte("version: 1\ntrusts: {a: {root: " + fuzzedSum + "}}"))
+		"    scopes: ['registry.acme.io/**']\n    maps: [reg.local=registry.acme.io]\n    require: [mapping]\n    minLevel: strict\n" +
+		"    limits: {visits: '64', targetFile: 1GiB}\n"))
+	f.Add([]byte("version: 1\ntrusts: {a: {root: " + fuzzedSum + ", require: []}}"))
 	f.Add([]byte("version: 1\ntrusts: {a: {source: https://t.example/tuf, root: " + fuzzedSum + ", fallback: none, maxStale: 1ms}}"))
 	f.Add([]byte("version: 1\ntrusts: &a {a: {root: x}}\n---\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -29,6 +30,12 @@ func FuzzConfig(f *testing.F) {
 				t.Fatal("entries beside an error")
 			}
 			return
+		}
+		for name, e := range entries {
+			if len(e.Require) == 0 {
+				e.Require = nil // an empty list is none
+				entries[name] = e
+			}
 		}
 		c := &Config{dir: t.TempDir(), entries: entries}
 		if err := c.write(); err != nil {
