@@ -418,10 +418,7 @@ func FuzzErrorText(f *testing.F) {
 	f.Add(404, []byte(`{"errors":[{"code":"x","message":"`+strings.Repeat("é", 200)+`"}]}`))
 	f.Add(503, []byte(`{"errors":[null,{"code":"","message":"`+strings.Repeat("x", 2000)+`"}]}`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		status = 400 + max(status, -status)%200
-		if status < 400 {
-			status = 400
-		}
+		status = max(400+max(status, -status)%200, 400)
 		resp := &http.Response{
 			StatusCode: status, Body: io.NopCloser(bytes.NewReader(body)),
 			Request: &http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: "https", Host: "r.example", Path: "/v2/"}},
