@@ -53,15 +53,15 @@ func openVerified(ctx context.Context, o Options) (contents, error) {
 }
 
 // unready says why there is nothing to serve after the first refresh. One that ctx has
-// ended was told to nobody.
+// ended was told to nobody, and is no state.
 func (v *verified) unready(ctx context.Context) error {
 	switch {
+	case v.history.newest() != nil:
+		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case v.history.newest() == nil:
-		return v.failed
 	}
-	return nil
+	return v.failed
 }
 
 func (v *verified) follow(context.Context) { <-v.refresher.Done() }
@@ -72,7 +72,7 @@ func (v *verified) refreshed(ctx context.Context, view *trust.View, err error) {
 	if err == nil {
 		r, err = v.adopt(ctx, view)
 	}
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return
 	}
 	if err != nil {
@@ -99,6 +99,9 @@ func (v *verified) adopt(ctx context.Context, view *trust.View) (Refreshed, erro
 		return Refreshed{}, err
 	}
 	v.readCarried(ctx, view)
+	if err := ctx.Err(); err != nil {
+		return Refreshed{}, err
+	}
 	v.history.put(&state{
 		view: view, sums: sums, files: catalogue(view, inv, v.carried),
 		complete: len(inv.Missing) == 0 && v.carriedRead,
