@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
 var errKilled = errors.New("killed")
@@ -37,6 +39,9 @@ func failAt(d *disk, n int) *int {
 
 // countSteps counts the steps of a change that is let through.
 func countSteps(d *disk) *int { return killAt(d, 1<<30) }
+
+// stride is how far apart the steps are at which a change is killed: each costs a few publishes.
+var stride = tuftest.Scale(16, 8, 1)
 
 // kills are the steps, of so many, at which a change is killed.
 func kills(t *testing.T, steps int) iter.Seq[int] {

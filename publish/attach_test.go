@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -332,13 +333,16 @@ func TestAttachDeletesOnlyWhatIsSuperseded(t *testing.T) {
 	first := g.one("shop/api:1")
 	g.repo.Touch("timestamp")
 	g.repo.Publish()
-	var pushed bool
+	var pushed atomic.Bool
 	g.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if pushed && r.Method == http.MethodGet && filepath.Base(filepath.Dir(r.URL.Path)) == "manifests" {
+		manifest := filepath.Base(filepath.Dir(r.URL.Path)) == "manifests"
+		if pushed.Load() && r.Method == http.MethodGet && manifest {
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}
-		pushed = pushed || r.Method == http.MethodPut && filepath.Base(filepath.Dir(r.URL.Path)) == "manifests"
+		if r.Method == http.MethodPut && manifest {
+			pushed.Store(true)
+		}
 		next.ServeHTTP(w, r)
 	})
 	if r := g.one("shop/api:1"); len(r.Pruned) > 0 || len(r.Kept) != 1 {

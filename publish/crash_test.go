@@ -16,6 +16,10 @@ import (
 	"github.com/tufoci/tufoci/trust"
 )
 
+// stride is how far apart the requests are at which a run is killed or overtaken: each
+// costs a registry and three publishes. The kinds of death begin at different requests.
+var stride = tuftest.Scale(17, 9, 1)
+
 // Whatever the registry does at whichever request, consumers are left on the
 // old state or on the new one, and the next publish succeeds.
 func TestPublishKilledAtAnyRequest(t *testing.T) {

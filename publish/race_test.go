@@ -21,6 +21,12 @@ import (
 	"github.com/tufoci/tufoci/trust"
 )
 
+// Of two publishers, each pair of requests costs three times as much as one of [stride].
+var (
+	raceStride = tuftest.Scale(37, 37, 1)
+	pairStride = tuftest.Scale(53, 53, 3)
+)
+
 // remoteAs is remote for a publisher whom the registry can tell from others.
 func remoteAs(t testing.TB, g *tuftest.Registry, who string) ociremote.WritableRepository {
 	t.Helper()

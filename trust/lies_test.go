@@ -14,6 +14,15 @@ import (
 	"github.com/tufoci/tufoci/trust"
 )
 
+var (
+	// liesStride of 1: every lie is told, by every kind of source; else a few are, by one
+	// kind of source each, in turn. Each costs several refreshes.
+	liesStride = tuftest.Scale(211, 29, 1)
+	// oddStride is the same for odd values at all positions. Never all of them are tried:
+	// TestMalformedMetadataIsRefused shows the same at every position.
+	oddStride = tuftest.Scale(1597, 211, 19)
+)
+
 // Every lie of [tuftest.States], told by every kind of source to a client that has
 // seen what the repository was before, and to one that has seen nothing. What is
 // refused, and as what, stands in outcomes; nothing false is answered by either, the

@@ -20,6 +20,12 @@ import (
 	"github.com/tufoci/tufoci/trust"
 )
 
+// In part, it is one source on the network and one on disk, through every rotation once.
+var (
+	longRounds = tuftest.Scale(6, 6, 18)
+	longKinds  = tuftest.Scale([]tuftest.Kind{tuftest.InRegistry, tuftest.InArchive}, []tuftest.Kind{tuftest.InRegistry, tuftest.InArchive}, tuftest.Kinds)
+)
+
 // TestLongLived lets readers ask one refresher all the time, while the repository
 // moves on, its keys change, and its registry fails in all the ways that it comes
 // back from. Each view is one published state, whole; none is older than the one

@@ -41,6 +41,21 @@ type rule struct {
 	heal func(w *world)
 }
 
+// suiteKinds are the kinds of source that an entry of a table is tried in: all, or
+// else one in turn, if not always others. Under the race detector that is done for some
+// entries.
+func suiteKinds(entry int, always ...tuftest.Kind) []tuftest.Kind {
+	if entry%suiteStride != 0 {
+		return nil
+	}
+	if len(always) == 0 {
+		always = tuftest.Kinds[entry%len(tuftest.Kinds):][:1]
+	}
+	return tuftest.Scale(always, always, tuftest.Kinds)
+}
+
+var suiteStride = tuftest.Scale(17, 1, 1)
+
 // holdRules tries each rule: what breaks it is refused with the evidence, the state
 // has what verified and no more, and the next honest refresh recovers.
 func holdRules(t *testing.T, rules []rule) {

@@ -165,6 +165,9 @@ func delegationsOf(t testing.TB, r *tuftest.Repo, from string, roles []string, p
 	return to
 }
 
+// walkedGraphs is how many random graphs of delegations are walked as go-tuf does.
+var walkedGraphs = tuftest.Scale(6, 24, 40)
+
 func TestWalkLikeGoTUF(t *testing.T) {
 	t.Parallel()
 	found, missed, failed := 0, 0, 0

@@ -15,6 +15,10 @@ import (
 	"github.com/tufoci/tufoci/trust"
 )
 
+// heardOneIn is how many of the lies of a catalogue are told once, which costs most of
+// the time: one in so many.
+var heardOneIn = tuftest.Scale(36, 12, 1)
+
 // lied is what a client makes of a lie: an error of one of these kinds or, without
 // any, the honest content.
 type lied struct {

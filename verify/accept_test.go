@@ -218,7 +218,7 @@ func TestAccepted(t *testing.T) {
 			},
 		},
 	} {
-		for _, at := range places {
+		for _, at := range placesOf(name, nil) {
 			t.Run(name+"/"+string(at), func(t *testing.T) {
 				t.Parallel()
 				w, image := good(t, at)

@@ -288,7 +288,7 @@ func TestOrderOfCopies(t *testing.T) {
 			}
 		}},
 	} {
-		for _, at := range places {
+		for _, at := range placesOf(name, nil) {
 			if at == archive && name != "attached" { // which reads like a layout
 				continue
 			}

@@ -38,10 +38,7 @@ func text(s string) func(*world, ocispec.Descriptor) string {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	for name, tt := range refusals() {
-		for _, at := range places {
-			if tt.only != nil && !slices.Contains(tt.only, at) {
-				continue
-			}
+		for _, at := range placesOf(name, tt.only) {
 			t.Run(name+"/"+string(at), func(t *testing.T) {
 				t.Parallel()
 				w, image := good(t, at)

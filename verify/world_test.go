@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"hash/fnv"
 	"io"
 	"maps"
 	"net/http"
@@ -49,6 +50,17 @@ const (
 )
 
 var places = []place{withReferrers, withoutReferrers, layout, archive}
+
+// placesOf are the places that a case is tried in, of some or of all: each of them, and
+// under the race detector one, by its name.
+func placesOf(name string, only []place) []place {
+	if only == nil {
+		only = places
+	}
+	sum := fnv.New32a()
+	sum.Write([]byte(name))
+	return tuftest.Scale(only[int(sum.Sum32()%uint32(len(only))):][:1], only, only)
+}
 
 // world is a registry with a trust repository, a Notation PKI whose root the trust
 // delivers, and a place with images.

@@ -5,6 +5,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
+)
+
+// One in so many scenarios is played, and one in processStride of them by processes if
+// that is asked for, which cost ten times as much.
+var (
+	directStride  = tuftest.Scale(16, 8, 1)
+	viaOCIStride  = tuftest.Scale(40, 20, 1)
+	processStride = tuftest.Scale(1, 1, 4)
 )
 
 // TestPlaySuite plays what the suite does, against the client over http as users have it.

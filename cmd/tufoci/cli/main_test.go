@@ -35,7 +35,7 @@ func buildProgram(t *testing.T) (dir string) {
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	if raceDetector {
+	if tuftest.RaceDetector {
 		t.Skip("the stories run a program that the race detector does not see; make test runs them without it")
 	}
 	program := buildProgram(t)

@@ -13,13 +13,6 @@ import (
 	"time"
 )
 
-// Every scenario is played, and one in four by processes, which cost ten times as much.
-const (
-	directStride  = 1
-	viaOCIStride  = 1
-	processStride = 4
-)
-
 // starter builds the program, and returns what starts it as the suite does: with another
 // program date, as faketime has it.
 func starter(t *testing.T) func(time.Time, []string, *bytes.Buffer) int {

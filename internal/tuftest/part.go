@@ -1,0 +1,5 @@
+//go:build !e2e
+
+package tuftest
+
+const whole = false

@@ -1,0 +1,6 @@
+//go:build race
+
+package tuftest
+
+// RaceDetector: built with it.
+const RaceDetector = true

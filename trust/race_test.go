@@ -1,6 +1,0 @@
-//go:build race && !e2e
-
-package trust_test
-
-// raceDetector: the tests were built with it.
-const raceDetector = true
