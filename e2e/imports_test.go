@@ -27,7 +27,7 @@ var layers = map[string][]string{
 	"keys":               {"metadata", "keys/token"},
 	"ceremony":           {"metadata", "internal/ownfile"},
 	"ociremote":          {"internal/ownfile", "internal/pause", "internal/syncdir"},
-	"fetcher":            {"ociremote", "internal/period"},
+	"fetcher":            {"ociremote", "internal/ownfile", "internal/period"},
 	"material":           {},
 	"dct":                {},
 	"trust":              {"fetcher", "ociremote", "material", "internal/ownfile", "internal/pause", "internal/period", "internal/syncdir"},

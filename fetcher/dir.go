@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 // dirPlace is one directory of a TUF repository. Names come from metadata that
@@ -94,19 +96,12 @@ func (d *dirPlace) read(name string, max int64) ([]byte, error) {
 	}
 	defer root.Close()
 	name = filepath.FromSlash(strings.TrimLeft(path.Clean("/"+name), "/"))
-	// Opening a named pipe would wait for its writer: look first.
-	info, err := root.Stat(name)
+	file, _, err := ownfile.OpenIn(root, name)
 	switch {
 	case isAbsent(err):
 		return nil, errAbsent
 	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: not a regular file", filepath.Join(d.dir, name))
-	}
-	file, err := root.Open(name)
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", d.dir, err)
 	}
 	defer file.Close()
 	return io.ReadAll(io.LimitReader(file, max+1))

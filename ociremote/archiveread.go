@@ -11,6 +11,8 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 const (
@@ -33,19 +35,13 @@ type archiveFile struct {
 
 // openArchive opens an OCI archive: a plain tar.
 func openArchive(file string) (*layoutReader, error) {
-	// Opening a pipe would wait for its writer.
-	info, err := os.Stat(file)
-	if errors.Is(err, fs.ErrNotExist) {
+	f, _, err := ownfile.OpenLinked(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, notFound(file)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &MalformedError{What: "OCI archive", Err: fmt.Errorf("%s is not a regular file", file)}
-	}
-	f, err := os.Open(file)
-	if err != nil {
+	case errors.Is(err, ownfile.ErrOdd):
+		return nil, &MalformedError{What: "OCI archive", Err: err}
+	case err != nil:
 		return nil, err
 	}
 	a := &archiveFile{f: f, where: file}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 const (
@@ -66,15 +68,10 @@ type directory struct {
 
 func (d *directory) open(name string) (io.ReadCloser, int64, error) {
 	path := filepath.Join(d.path, filepath.FromSlash(name))
-	// Opening a pipe would wait for its writer.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, err
+	f, info, err := ownfile.OpenLinked(path)
+	if errors.Is(err, ownfile.ErrOdd) {
+		return nil, 0, &MalformedError{What: "OCI layout", Err: err}
 	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, &MalformedError{What: "OCI layout", Err: fmt.Errorf("%s is not a regular file", path)}
-	}
-	f, err := os.Open(path)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -4,6 +4,7 @@ package ownfile
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,54 @@ func TestRead(t *testing.T) {
 		t.Errorf("a file without a size: %v", err)
 	} else if _, missing := os.Stat("/proc/self/status"); err == nil && missing == nil {
 		t.Error("more was read than was asked for")
+	}
+}
+
+// What is put in the place of a file between the look at it and its opening is not
+// waited for, nor taken for the file.
+func TestReplacedBeforeItIsOpened(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, put := range map[string]func(string) error{
+		"pipe":      func(at string) error { return syscall.Mkfifo(at, 0o600) },
+		"directory": func(at string) error { return os.Mkdir(at, 0o700) },
+	} {
+		at := filepath.Join(dir, name)
+		regular := func(string) (fs.FileInfo, error) {
+			if err := os.WriteFile(at, nil, 0o600); err != nil {
+				return nil, err
+			}
+			info, err := os.Stat(at)
+			return info, errors.Join(err, os.Remove(at), put(at))
+		}
+		if f, _, err := open(at, regular, os.OpenFile, 0); f != nil || !errors.Is(err, ErrOdd) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Links are followed by those who ask for it, within a root where there is one.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	outside := filepath.Join(t.TempDir(), "outside")
+	root, err := os.OpenRoot(dir)
+	err = errors.Join(err, os.WriteFile(outside, nil, 0o600), os.WriteFile(filepath.Join(dir, "file"), nil, 0o600),
+		os.Symlink("file", filepath.Join(dir, "link")), os.Symlink(outside, filepath.Join(dir, "away")), syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	opened := func(f *os.File, _ fs.FileInfo, err error) bool { return err == nil && f.Close() == nil }
+	for name, want := range map[string]struct{ linked, in bool }{
+		"file": {true, true}, "link": {true, true}, "away": {true, false}, "pipe": {}, "missing": {},
+	} {
+		if got := opened(OpenLinked(filepath.Join(dir, name))); got != want.linked {
+			t.Errorf("OpenLinked of %s: opened %t", name, got)
+		}
+		if got := opened(OpenIn(root, name)); got != want.in {
+			t.Errorf("OpenIn of %s: opened %t", name, got)
+		}
 	}
 }
 
