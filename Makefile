@@ -43,12 +43,14 @@ FUZZ ?= .
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s), or those whose names match FUZZ
 	# One run takes one target; those of a package in which nothing can be built, for want of a C compiler, are none.
-	for pkg in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do \
+	tried=; for pkg in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do \
 		for target in $$({ grep -hoE '^func Fuzz\w+' "$$pkg"/*_test.go || true; } | cut -c6- | { grep -E '$(FUZZ)' || true; }); do \
 			echo "$${pkg#$(CURDIR)/} $$target"; \
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+			tried=yes; \
 		done; \
-	done
+	done; \
+	[[ -n $$tried ]] || { echo "no fuzz target matches $(FUZZ)" >&2; exit 1; }
 
 .PHONY: bench
 bench: build tools ## compare tufoci with plain go-tuf over http and with notation, and measure scale

@@ -190,6 +190,8 @@ func visits() []visit {
 		},
 		visit{name: "realm elsewhere", realm: elsewhere, tokens: []string{elsewhere}, others: map[string]http.HandlerFunc{elsewhere: giveToken}, works: true},
 		visit{name: "realm with credentials", realm: "https://user:pass@203.0.113.7", others: map[string]http.HandlerFunc{elsewhere: giveToken}},
+		visit{name: "realm without a host", realm: "://:"},
+		visit{name: "realm that is a file", realm: "file:///etc/passwd"},
 		visit{name: "realm without TLS", realm: "http://203.0.113.7"},
 		visit{name: "realm without TLS on the same host", realm: "http://registry.example"},
 		visit{name: "realm on this machine", realm: "http://127.0.0.1:1"},

@@ -69,6 +69,8 @@ func checkFirst(req *http.Request, plainHTTP bool) error {
 		return fmt.Errorf("%w: to a URL with credentials", ErrRedirect)
 	case origin == "" || req.Response != nil || originOf(req.URL) == origin:
 		return nil
+	case req.URL.Hostname() == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https":
+		return fmt.Errorf("%w: tokens from %q, which is no URL of a host", ErrRedirect, shorten(req.URL.Redacted()))
 	case !isPlainName(req.URL.Hostname()):
 		return fmt.Errorf("%w: to %s, which is no plain name or address", ErrRedirect, shorten(cleanText(req.URL.Host)))
 	case req.Method != http.MethodGet && req.Method != http.MethodPost:

@@ -66,11 +66,14 @@ var template = sync.OnceValues(func() (string, error) {
 var templateDir string
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	_ = os.RemoveAll(templateDir)
-	_ = os.RemoveAll(officeDir)
-	_ = os.RemoveAll(templateDir + "-weeks")
-	os.Exit(code)
+	os.Exit(tuftest.InMemory(func() int {
+		defer func() {
+			_ = os.RemoveAll(templateDir)
+			_ = os.RemoveAll(officeDir)
+			_ = os.RemoveAll(templateDir + "-weeks")
+		}()
+		return m.Run()
+	}))
 }
 
 // author is a person with a workspace.

@@ -45,6 +45,9 @@ func runAt(ctx context.Context, args []string, now clock, stdout, stderr io.Writ
 	if err == nil {
 		err = c.run(ctx, now, stdout)
 	}
+	if errors.Is(err, flag.ErrHelp) {
+		return 0 // the flags were told
+	}
 	if err != nil {
 		fmt.Fprintln(stderr, "Error:", err)
 		return 1

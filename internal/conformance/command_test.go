@@ -69,6 +69,7 @@ func TestExitCodes(t *testing.T) {
 		{"--metadata-dir DIR init ROOT --metadata-url http://x.invalid/", at, 1, "flags come before the command"},
 		{"--metadata-dir DIR refresh", at, 1, "refresh needs --metadata-url"},
 		{"--metadata-dir DIR --metadata-url http://x.invalid/ download", at, 1, "download needs --target-"},
+		{"--help", at, 0, "via-oci"},
 		{"--nonsense refresh", at, 1, "flag provided but not defined"},
 		{"--metadata-dir DIR init DIR/none", at, 1, "no such file"},
 		{"--metadata-dir DIR --metadata-url http://x.invalid/ refresh", at, 1, "init comes first"},

@@ -19,6 +19,8 @@ import (
 	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
+func TestMain(m *testing.M) { os.Exit(tuftest.InMemory(m.Run)) }
+
 // buildProgram builds the program that the scripts run. It is not this test
 // binary, since that has the test registry in it, which takes longer to start
 // than most commands take to run. All code of the program is also in this

@@ -194,11 +194,16 @@ func (a *app) existing(cfg *trust.Config, name string) (trust.Entry, error) {
 
 // setLimits takes over the limits that were given; others stay as they are.
 func (o *trustAddOptions) setLimits(l *trust.Limits) error {
+	given := map[string]bool{}
 	for _, limit := range o.limits {
 		name, value, ok := strings.Cut(limit, "=")
 		if !ok {
 			return usagef("--limit %s: want NAME=VALUE", limit)
 		}
+		if given[name] {
+			return usagef("--limit %s: %s is given twice", limit, name)
+		}
+		given[name] = true
 		if err := l.Set(name, value); err != nil {
 			return &usageError{err: fmt.Errorf("--limit %s: %w", limit, err)}
 		}

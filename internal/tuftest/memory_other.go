@@ -1,0 +1,5 @@
+//go:build !linux
+
+package tuftest
+
+func inMemory() string { return "" }

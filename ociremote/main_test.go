@@ -1,0 +1,10 @@
+package ociremote
+
+import (
+	"os"
+	"testing"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
+)
+
+func TestMain(m *testing.M) { os.Exit(tuftest.InMemory(m.Run)) }
