@@ -27,14 +27,12 @@ test: ## run the tests that need nothing but Go, with the race detector
 	go test -race -timeout 20m ./...
 	# The stories are left out under the race detector: it does not see the program that they run.
 	go test -timeout 20m -run '^TestScripts$$' ./cmd/tufoci/cli
-	# Of large tables some entries are tried under the race detector, and more here.
-	go test -timeout 20m ./metadata ./trust ./verify ./internal/conformance
 
 .PHONY: e2e
 e2e: build tools e2e/tufjs/node_modules/.package-lock.json ## run the stories with foreign programs: registries, copiers, clients
 	go test -tags e2e -count=1 -parallel 12 -timeout 30m ./e2e
-	# Every request and every step, where the tests of each day take some, and crowds.
-	go test -tags e2e -count=1 -timeout 20m -run 'KilledAtAny|FailsAtAny|Race|Interleaved|Crowd|FoldInOfInlineFiles|WalkLikeGoTUF|TestSuite|TestStates|TestLies|LongLived|PlaySuite' ./publish ./metadata ./trust ./internal/conformance
+	# What the race detector makes too slow: every entry of large tables, every request and every step, crowds.
+	go test -tags e2e -count=1 -timeout 20m ./publish ./metadata ./trust ./verify ./mirror ./ociremote ./internal/conformance
 	for module in $(EXAMPLES); do (cd $$module && go test ./...); done
 
 FUZZTIME ?= 10s

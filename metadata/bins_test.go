@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
 // withBins is a standard workspace with hash bins: keys online for the bins, images above them.
@@ -289,6 +291,7 @@ func TestBinOf(t *testing.T) {
 
 func TestManyBins(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	w, ws := withBins(t, 256)
 	_, err := ws.AddTargetEntries(strings.NewReader(entryLine("shop/api:1", 1)), TargetOptions{})
 	w.must(err)

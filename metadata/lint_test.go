@@ -10,6 +10,8 @@ import (
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
 // lintWorld is a small repository without a fault: root, targets with a team role and the role images with bins.
@@ -149,6 +151,7 @@ func TestLintCleanRepository(t *testing.T) {
 // Every row is one fault; the rule must name it, as an error unless the row says a warning.
 func TestLintFaults(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	world := lintWorld(t)
 	first := func(list any) object { return list.([]any)[0].(object) }
 	delegated := func(signed object) object { return first(at(t, signed, "delegations", "roles")) }
@@ -533,6 +536,7 @@ func TestPatternsMeet(t *testing.T) {
 // Patterns over a small alphabet are compared with every short name.
 func TestPatternsMeetExhaustively(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	patterns := words("ab*?", 4)
 	names := words("ab", 6)
 	matches := map[string]map[string]bool{}

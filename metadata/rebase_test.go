@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
 // other is a second publisher who publishes a change from a copy of the workspace.
@@ -129,6 +131,7 @@ func unDelegate(name string) func(*world, *Workspace) {
 // What both sides did comes together in one role that one side signs, and clients take it.
 func TestRebaseMerges(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	origin, first := teams(t)
 	origin.must(first.Close())
 	for name, test := range map[string]struct {
@@ -222,6 +225,7 @@ func checkFacts(t *testing.T, ws *Workspace, f *roleFile, want []string) {
 // What contradicts what others did is listed with both values, and nothing changes.
 func TestRebaseConflicts(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	origin, first := teams(t)
 	origin.must(first.Close())
 	for name, test := range map[string]struct {

@@ -282,6 +282,7 @@ func (f cargoFiles) rename(from, to string) {
 // Whatever is wrong with an archive, nothing of it is written.
 func TestTamperedArchives(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	g := newGap(t)
 	g.image("shop/web", "1", true)
 	g.publish()

@@ -92,6 +92,7 @@ func TestDryRun(t *testing.T) {
 // What does not verify is refused for its gravest reason, unless that alone is allowed.
 func TestAllowed(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	w := newWorld(t, tuftest.RegistryOptions{})
 	revoked := w.image("shop/api", "revoked", "revoked")
 	bad := w.image("shop/api", "bad", "bad")
@@ -150,6 +151,7 @@ func TestAllowed(t *testing.T) {
 // for no other one: whoever can push can attach a signature by it.
 func TestAllowedCertificate(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	w := newWorld(t, tuftest.RegistryOptions{})
 	w.image("shop/api", "mapped", "mapped")
 	push := func(tag string) ocispec.Descriptor {

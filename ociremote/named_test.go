@@ -15,6 +15,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
 // namedWriters are the two kinds, each with what opens what was written.
@@ -232,6 +234,7 @@ func TestLayoutGathersEntries(t *testing.T) {
 // to learn what it refers to.
 func TestReferrersOfManyImages(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	const images = 1500
 	file := filepath.Join(t.TempDir(), "x.tar")
 	a, err := CreateArchive(file)

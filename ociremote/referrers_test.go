@@ -551,6 +551,7 @@ func TestReferrersTagThatIsNoList(t *testing.T) {
 
 func TestReferrersScanIsBounded(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	s := newSignedImage()
 	repo := ociremote.NewMemory()
 	for n := range 1025 {

@@ -78,6 +78,7 @@ func classic(t testing.TB, o tuftest.RepoOptions) *tuftest.Repo {
 // comes next is signed by the same keys.
 func TestAdoptsFromElsewhere(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for name, o := range map[string]tuftest.RepoOptions{
 		"plain":   {},
 		"bare":    {BareMeta: true},
@@ -292,6 +293,7 @@ func TestAdoptsFromALaterRoot(t *testing.T) {
 // Sigstore's repository as it is served becomes a workspace with the names of its people.
 func TestAdoptsSigstore(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	dir, files, root, at := sigstore(t)
 	o := metadata.InitOptions{Repository: "registry.example.com/" + repository, Now: func() time.Time { return at }}
 	view := dirView(t, root, dir, trust.Options{Now: o.Now})

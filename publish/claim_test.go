@@ -79,6 +79,7 @@ func TestPublishFinishesDeadClaimOfOthers(t *testing.T) {
 // finished; no claim is overwritten.
 func TestPublishSkipsOtherClaims(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for name, damage := range map[string]func(t *testing.T, g *tuftest.Registry, m *ocispec.Manifest){
 		"built on another head": func(_ *testing.T, _ *tuftest.Registry, m *ocispec.Manifest) {
 			m.Annotations[ociremote.AnnotationPrevious] = "sha256:" + strings.Repeat("0", 64)

@@ -73,6 +73,7 @@ func revocations(digit string) string {
 
 func TestPublishRefusesContent(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for _, c := range []struct {
 		name  string
 		stage func(a *author, ca *notationsign.Authority)
@@ -167,6 +168,7 @@ func TestPublishWarnsOfContent(t *testing.T) {
 // also not for what the workspace does not hold.
 func TestPublishReadsContentOnlyIfItChanged(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	g, a, ca := trusted(t, 6000)
 	blobs := func() int {
 		n := 0
@@ -230,6 +232,7 @@ func TestPublishJudgesWhatItTakesOver(t *testing.T) {
 // older: nothing is judged by bytes that are not signed.
 func TestPublishJudgesBySignedBytesOnly(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	g, a, ca := trusted(t, 6000)
 	a.delegate("team", 0)
 	a.publish(g)

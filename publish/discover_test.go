@@ -76,6 +76,7 @@ func TestDiscover(t *testing.T) {
 // TestDiscoverIsBounded: a heap of bundles is looked at in part, and that is said.
 func TestDiscoverIsBounded(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	g := newGallery(t, tuftest.RegistryOptions{})
 	subject := g.sign("one", "shop/api", "image", "1")
 	g.put("shop/api", channel, manifest("no bundle"))

@@ -59,6 +59,7 @@ func wantFork(t testing.TB, err error, ours, theirs string) {
 // What a publishes is overwritten by b, who started from the same head.
 func TestPublishReportsFork(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for name, test := range map[string]struct {
 		role  string // of b's change
 		more  int    // further publishes of b
@@ -173,6 +174,7 @@ func TestPublishReportsHeadThatWentBack(t *testing.T) {
 // Others may publish as often as they like, and some of it may be pruned.
 func TestPublishAfterManyOthers(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for _, pruned := range []bool{false, true} {
 		g, a := published(t)
 		b := a.twin()

@@ -78,6 +78,7 @@ func TestHistory(t *testing.T) {
 // A bundle on the way that no tag names any more, and one that is gone.
 func TestHistoryWithGaps(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	g, a := published(t)
 	for range 3 {
 		a.stage("team", "team/x", a.now.String())
@@ -111,6 +112,7 @@ func TestHistoryOfClaims(t *testing.T) {
 // Publishers that are overtaken go on under the next version, or are told.
 func TestHistoryOfOvertaken(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for role, want := range map[string]string{
 		"":     "v3 head, v2 fork, v1 ancestor",
 		"team": "v3 head, v2 overtaken, v1 ancestor",
@@ -183,6 +185,7 @@ func TestHistoryOfTwins(t *testing.T) {
 // fork of what lost nothing.
 func TestHistoryOfLies(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	g, a := published(t)
 	b, elsewhere := a.twin(), duplicate(t, g)
 	a.stage("", "a", "of a")

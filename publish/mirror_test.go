@@ -420,6 +420,7 @@ func TestMirrorDryRun(t *testing.T) {
 // state or the new one, and the next copy completes.
 func TestMirrorKilledAtAnyRequest(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	r := world(t)
 	old := see(t, r.RootBytes(), memory(t, r))
 	r.AddTarget("hello.txt", []byte("hello again"))

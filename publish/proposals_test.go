@@ -253,6 +253,7 @@ func file(role string, data []byte) ociremote.Content {
 // that is good, and says of each other what is wrong with it.
 func TestFoldInRefuses(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	b := newInbox(t)
 	role := func(i int) string { return fmt.Sprintf("bad-%02d", i) }
 	for i, c := range hostile {

@@ -253,6 +253,7 @@ func TestPruneKeepsClaimsAboveHead(t *testing.T) {
 // Registries that remove no tags, or nothing at all, or not for everybody.
 func TestPruneWhereRegistriesDiffer(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for name, test := range map[string]struct {
 		tags, manifests int // what a DELETE is answered with; 0: it is carried out
 		want            error
@@ -327,6 +328,7 @@ func TestPruneSeesHeadMove(t *testing.T) {
 // Killed at any request, a prune leaves what it keeps, and can be repeated.
 func TestPruneKilledAtAnyRequest(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	origin, a := weekly(t, 3)
 	a.now = a.now.Add(12 * day)
 	for i, when := range tuftest.Whens {
@@ -356,6 +358,7 @@ func TestPruneKilledAtAnyRequest(t *testing.T) {
 // A publish removes what has become old, in few requests, and in none if there is nothing.
 func TestPublishPrunes(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	g, a := weekly(t, 6)
 	next := func() (result *publish.Result, extra int, said *warnings) {
 		t.Helper()

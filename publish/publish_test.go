@@ -66,6 +66,7 @@ func TestPublishRequests(t *testing.T) {
 // read from the registry to publish a change in another one.
 func TestPublishReadsNoRoleThatItHolds(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	g, a := registry(t), newAuthor(t)
 	a.delegate("team", 0)
 	var entries strings.Builder
@@ -235,6 +236,7 @@ func TestPublishRefusals(t *testing.T) {
 // where a caller can reach the release.
 func TestPublishVerifiesAsClient(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for name, damage := range map[string]func(f *metadata.File){
 		"broken timestamp":   replaceIn("metadata/timestamp.json", `"version":`, `"version":1`),
 		"broken targets":     replaceIn("metadata/2.targets.json", `more.txt`, `less.txt`),
@@ -350,6 +352,7 @@ func TestPublishAfterRenewals(t *testing.T) {
 // go on.
 func TestPublishAfterExpiry(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for _, later := range []time.Duration{3 * 24 * time.Hour, 8 * 24 * time.Hour, 2000 * 24 * time.Hour} {
 		g, a := published(t)
 		a.delegate("brief", 2*24*time.Hour)

@@ -244,6 +244,7 @@ func forked(t *testing.T, aRole, bRole string) (g *tuftest.Registry, a, b *autho
 // pruned all on which it was built, and what is staged on top of it as well.
 func TestPublishRebaseAfterFork(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for name, test := range map[string]struct {
 		aRole, bRole string
 		more, prune  bool
@@ -303,6 +304,7 @@ func TestPublishRebaseAfterFork(t *testing.T) {
 // bundle had: it is listed, and nothing changes.
 func TestPublishRebaseListsLostBytes(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for _, there := range []bool{true, false} {
 		g, a := published(t)
 		b := a.twin()

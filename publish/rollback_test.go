@@ -23,6 +23,7 @@ func rollback(t testing.TB, g *tuftest.Registry, a *author, o publish.RollbackOp
 // bundle has, and its expiry does not count.
 func TestRollback(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	g, a := published(t)
 	large := strings.Repeat("large", 1<<15) // more than workspaces keep
 	a.stage("", "large.txt", large)

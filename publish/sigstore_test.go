@@ -49,6 +49,7 @@ func sigstore(t *testing.T) (dir string, files map[string][]byte, root []byte, a
 
 func TestMirrorSigstore(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	dir, files, root, at := sigstore(t)
 	for name, destination := range destinations(t) {
 		t.Run(name, func(t *testing.T) {

@@ -217,6 +217,7 @@ func TestCopyFromBeforeAKnownRoot(t *testing.T) {
 
 func TestCopyIsRefused(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	h := newHistory(t)
 	other := tuftest.NewRepo(t, tuftest.RepoOptions{})
 	expired := h.Fork()
@@ -423,6 +424,7 @@ func (s stalling) Fetch(ctx context.Context, _ ocispec.Descriptor) (io.ReadClose
 // ends the same, and so do the answers once all has been seen.
 func TestCopiesInAnyOrder(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	h := newHistory(t)
 	image := digest.FromString("image")
 	partial := func(files map[string][]byte, left ...string) trust.Copy {

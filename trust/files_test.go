@@ -141,6 +141,7 @@ func readSigstore(t *testing.T) sigstore {
 
 func TestSigstore(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	s := readSigstore(t)
 	w := newWorld(t, tuftest.RepoOptions{})
 	w.put(s.files)

@@ -20,6 +20,7 @@ import (
 // refuses one less with an error that names it.
 func TestEachLimit(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	w := newWorld(t, tuftest.RepoOptions{})
 	w.pack.NoInline = true
 	w.AddTarget("file", make([]byte, 3000))
@@ -220,6 +221,7 @@ func TestLimitsDoNotHoldForWhatIsStored(t *testing.T) {
 // Nor by one that was raised, and is the default again.
 func TestLimitThatIsTheDefaultAgain(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for _, role := range []string{"root", "timestamp"} {
 		w := newWorld(t, tuftest.RepoOptions{})
 		limits := fetcher.DefaultLimits()

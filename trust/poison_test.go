@@ -170,6 +170,7 @@ func (p *poisoned) tree() string {
 // Nothing waits, nothing is written through a link, nothing is believed.
 func TestPoisonedState(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	base := newPoisoned(t)
 	state, cache := base.state, base.cache
 	other := newPoisoned(t)

@@ -54,6 +54,7 @@ func TestPrecheckTakesValidMetadata(t *testing.T) {
 // of another kind, and every member left out, given twice, or spelt otherwise.
 func TestMalformedMetadataIsRefused(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for role, data := range documents(t) {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
@@ -303,6 +304,7 @@ func target(signed map[string]any) map[string]any {
 // Malformed files are refused before they are parsed, wherever they come from.
 func TestMalformedFilesOfTheSource(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for _, role := range []string{"root", "timestamp", "snapshot", "targets", "team"} {
 		for name, bad := range map[string]string{
 			"null": "null", "array": "[]", "empty": "", "number": "1", "cut": `{"signed": {`, "nothing signed": `{"signed":{},"signatures":[]}`,
@@ -439,6 +441,7 @@ func objects(tree any, path []string, visit func(path []string, object map[strin
 // What a stranger sends is not repeated at length in messages.
 func TestPrecheckMessagesAreShort(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	long := strings.Repeat("é1", 1<<20)
 	for _, data := range []string{
 		`{"` + long + `":1,"` + long + `":1}`,

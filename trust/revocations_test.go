@@ -170,6 +170,7 @@ func TestRevocationsOfAWiderRole(t *testing.T) {
 
 func TestRevocationsFailClosed(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for name, tt := range map[string]struct {
 		edit  func(w *world)
 		cause error
@@ -407,6 +408,7 @@ func TestRevocationsWhenTheStateCannotBeWritten(t *testing.T) {
 // The list of what was seen has an end, so that it can be read back.
 func TestSeenRevocationsAreBounded(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	long := &material.Revocations{Images: []material.RevokedImage{{Reason: strings.Repeat("x", 32<<20)}}}
 	if _, err := trust.MarshalSeen(long); err == nil {
 		t.Error("more is written than is read")

@@ -19,6 +19,7 @@ import (
 
 func TestPlantedStateRoot(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	other := tuftest.NewRepo(t, tuftest.RepoOptions{})
 	for range 3 {
 		other.RotateKey("root")
@@ -81,6 +82,7 @@ func TestPlantedStateRoot(t *testing.T) {
 
 func TestDamagedStateHeals(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	for _, name := range []string{"timestamp.json", "snapshot.json", "targets.json", "roles/team.json", "source.json", "bundle.json"} {
 		for damage, edit := range map[string]func([]byte) []byte{
 			"emptied": func([]byte) []byte { return nil },
@@ -123,6 +125,7 @@ func TestDamagedStateHeals(t *testing.T) {
 // is not believed either.
 func TestTamperedStateIsNotBelieved(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	all := []string{"targets.json", "roles/team.json", "snapshot.json", "timestamp.json"}
 	for _, bare := range []bool{false, true} {
 		for _, tampered := range append([][]string{all}, all[:1], all[1:2], all[2:3], all[3:]) {
@@ -164,6 +167,7 @@ func TestStateOfALaterFormat(t *testing.T) {
 // does the state forget what it has seen.
 func TestKilledBetweenWrites(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	type step struct{ name, file string }
 	run := func(t *testing.T, n int) (steps []step, done bool) {
 		w := newWorld(t, tuftest.RepoOptions{})

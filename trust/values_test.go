@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/tufoci/tufoci/trust"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
 // Before a signature is verified a file may have no more values than 16 384 hash bins
@@ -14,6 +16,7 @@ import (
 // length of.
 func TestValuesOfUnverifiedFiles(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	snapshot := func(files int, more string) []byte {
 		var meta strings.Builder
 		meta.WriteString(`"targets.json":{"version":1}`)

@@ -29,6 +29,7 @@ func (c *choices) Uint64() uint64 {
 
 // The walk over delegations finds what go-tuf's finds, in any graph: every name, and every role that cannot be read.
 func FuzzWalk(f *testing.F) {
+	tuftest.Sequential(f)
 	f.Add([]byte{})
 	for seed := range byte(4) {
 		f.Add([]byte{seed << 6, 0x10, 0x80, seed << 5, 0xff, 0x20, seed, 0x90, 0x40, 0xe0, 0xa0})

@@ -347,6 +347,7 @@ func TestWhatEndsBeside(t *testing.T) {
 // All copies of one image together have a limit.
 func TestCopiesAreBounded(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	w, image := good(t, withReferrers)
 	w.publish()
 	padded := foreignFiles(t)

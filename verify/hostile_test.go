@@ -16,6 +16,8 @@ import (
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
+
+	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
 // lie lets the registry answer what refers to an image.
@@ -159,6 +161,7 @@ func TestHostileReferrers(t *testing.T) {
 // Who pads an image with what is no signature costs it nothing.
 func TestPaddedWithOtherArtifacts(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	w, image := good(t, withReferrers)
 	for i := range 200 {
 		w.attach(image, func(m *ocispec.Manifest) {
@@ -179,6 +182,7 @@ func TestPaddedWithOtherArtifacts(t *testing.T) {
 // Who pads it with signatures can deny, and makes nobody read more than the limit.
 func TestPaddedWithSignatures(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	w, image := good(t, withReferrers)
 	signed := must(referrersOf(w, image))[0]
 	var list []any
