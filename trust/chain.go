@@ -81,13 +81,14 @@ func parsePin(data []byte) (rootFile, error) {
 }
 
 // verifyChain verifies stored roots from the pin on (TUF spec 5.3). Whatever is
-// wrong with them is ErrWrongRoot: a root planted in the state would own the
+// wrong with them is ErrWrongRoot and ErrState: a root planted in the state would own the
 // trust, so nothing is repaired here.
 func verifyChain(pin rootFile, stored map[int64][]byte) (chain, error) {
 	wrong := func(version int64, format string, args ...any) error {
 		return &VerificationError{
 			Kind: ErrWrongRoot, Role: tuf.ROOT, Version: version,
 			Detail: "the stored root chain does not start at the pinned root: " + fmt.Sprintf(format, args...),
+			Err:    ErrState,
 		}
 	}
 	roots := chain{pin}

@@ -37,7 +37,8 @@ var (
 	// ErrMalformed: metadata that breaks the format, a limit, or uses what is
 	// refused here (25).
 	ErrMalformed = errors.New("malformed metadata")
-	// ErrState: the state holds what tufoci does not write, and no crash leaves (25).
+	// ErrState: the state holds what tufoci does not write, and no crash leaves (25); with
+	// ErrWrongRoot, other roots (23).
 	ErrState = errors.New("damaged state")
 	// ErrStateFormat: the state, or trust.yaml, was written by a later version of
 	// tufoci (25).

@@ -46,6 +46,10 @@ func is(targets ...error) func(error) bool {
 	}
 }
 
+func isForeignState(err error) bool {
+	return errors.Is(err, trust.ErrWrongRoot) && errors.Is(err, trust.ErrState)
+}
+
 func as[T error](err error) bool {
 	_, ok := errors.AsType[T](err)
 	return ok
@@ -136,6 +140,7 @@ var rules = []rule{
 	{isNoCopyForHome, exitRegistry, "home could not be reached, and no copy of the trust was found next to the image", []string{"`{again}`, later, or where home can be reached"}},
 	{is(trust.ErrRollback, trust.ErrMinTimestamp), exitRollback, "the source offers something older than what was seen: an old copy, or an attempt to hide newer metadata", []string{"`tufoci inspect {source}` shows what it offers; tell its operator"}},
 	{is(trust.ErrThreshold), exitThreshold, "the keys that must vouch for it have not signed these bytes", []string{"`tufoci inspect {source}` shows what the source offers; tell its publisher"}},
+	{isForeignState, exitNoTrust, "the roots in the state on disk are damaged, or were put there; they could own the trust, so nothing is repaired", []string{"find out who wrote them, and take their directory out of the state directory; then `{command}` again", "find out who wrote them, and take their directory out of the state directory"}},
 	{is(trust.ErrWrongRoot), exitNoTrust, "the root that is pinned does not lead to what is there", []string{"compare with the checksum that the publisher gives: `tufoci trust show {trust}`", "get the checksum of its root from the publisher, then `tufoci trust add NAME {source} --checksum sha256:HEX`"}},
 	{is(trust.ErrExists), exitNoTrust, "a pin is not replaced in passing", []string{"compare with the checksum that the publisher gives: `tufoci trust show {trust}`"}},
 	{is(trust.ErrNoTrust), exitNoTrust, "trusts are named with trust add", []string{"`tufoci trust list`"}},
