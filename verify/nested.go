@@ -30,6 +30,7 @@ func (q *inquiry) checkNested(ctx context.Context) error {
 		return nil
 	}
 	seen := map[digest.Digest]bool{}
+	read := 0
 	level := q.manifest.Children
 	for depth := 1; len(level) > 0; depth++ {
 		var below []ocispec.Descriptor
@@ -38,7 +39,7 @@ func (q *inquiry) checkNested(ctx context.Context) error {
 				continue
 			}
 			seen[child.Digest] = true
-			if depth > maxNesting || len(seen) > maxNested {
+			if read++; depth > maxNesting || read > maxNested {
 				return q.tooMuchWithin()
 			}
 			index, err := q.artifact.fetchIndex(ctx, child.Digest)
