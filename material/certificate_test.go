@@ -47,6 +47,7 @@ func TestParseCertificates(t *testing.T) {
 		{"leaf", StoreCA, notationsign.EncodePEM(leaf), 0},
 		{"root and leaf", StoreCA, notationsign.EncodePEM(root.Certificate, leaf), 0},
 		{"tsa intermediate", StoreTSA, between.PEM(), 0},
+		{"tsa signed by its own key under another name", StoreTSA, sameKey(t, root, "one", "another").PEM(), 0},
 		{"tsa self-signed leaf", StoreTSA, selfSigned.PEM(), 0},
 		{"two in der", StoreCA, append(bytes.Clone(root.Certificate.Raw), other.Certificate.Raw...), 0},
 		{"der and more", StoreCA, append(bytes.Clone(root.Certificate.Raw), 0), 0},

@@ -195,7 +195,7 @@ func customURLs(custom json.RawMessage) ([]string, error) {
 
 func checkURL(s string) error {
 	u, err := url.Parse(s)
-	bad := strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || r > unicode.MaxASCII || !unicode.IsGraphic(r) })
+	bad := strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || r > unicode.MaxASCII }) // control characters are no URL
 	if err != nil || bad || len(s) > MaxURL || u.Scheme == "" || u.Opaque != "" || u.Host == "" && u.Scheme != "ldap" {
 		return fmt.Errorf("%q is not the URL of a distribution point", s)
 	}

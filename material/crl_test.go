@@ -118,6 +118,8 @@ func TestParseCRLRefuses(t *testing.T) {
 		{"user and CA certificates", with(issuingPoint(tlv(0x81, yes), tlv(0x82, yes))), root.PEM(), "", "malformed"},
 		{"flag twice", with(issuingPoint(tlv(0x81, no), tlv(0x81, yes))), root.PEM(), "", "malformed"},
 		{"flag without value", with(issuingPoint(tlv(0x81))), root.PEM(), "", "malformed"},
+		{"reasons without value", with(issuingPoint(tlv(0x83))), root.PEM(), "", "malformed"},
+		{"flag of parts", with(issuingPoint(tlv(0xa1, yes))), root.PEM(), "", "malformed"},
 		{"flag of two bytes", with(issuingPoint(tlv(0x81, yes, yes))), root.PEM(), "", "malformed"},
 		{"flag that is neither", with(issuingPoint(tlv(0x81, []byte{1}))), root.PEM(), "", "malformed"},
 		{"universal field", with(issuingPoint([]byte{1, 1, 0xff})), root.PEM(), "", "malformed"},
@@ -125,12 +127,18 @@ func TestParseCRLRefuses(t *testing.T) {
 		{"bytes behind the issuing point", with(extension(28, true, append(tlv(0x30), 5, 0))), root.PEM(), "", "malformed"},
 		{"issuing point cut short", with(extension(28, true, []byte{0x30, 5, 0xa0})), root.PEM(), "", "malformed"},
 		{"empty name", with(issuingPoint(tlv(0xa0))), root.PEM(), "", "malformed"},
+		{"name of no parts", with(issuingPoint(tlv(0x80, tlv(0xa0)))), root.PEM(), "", "malformed"},
+		{"full name of no parts", with(issuingPoint(tlv(0xa0, tlv(0x80, tlv(0x86, []byte("http://a/")))))), root.PEM(), "", "malformed"},
+		{"name of another class", with(issuingPoint(tlv(0xa0, tlv(0x21)))), root.PEM(), "", "malformed"},
+		{"URL of another class", with(issuingPoint(tlv(0xa0, tlv(0xa0, tlv(0x06, []byte("http://a/")))))), root.PEM(), "", "malformed"},
 		{"two names", with(issuingPoint(tlv(0xa0, tlv(0xa0), tlv(0xa1)))), root.PEM(), "", "malformed"},
 		{"unknown name", with(issuingPoint(tlv(0xa0, tlv(0xa2)))), root.PEM(), "", "malformed"},
 		{"URL that is none", with(issuingPoint(pointURLs("crl"))), root.PEM(), "", "URL"},
 		{"delta indicator malformed", with(extension(27, true, []byte{4, 1, 1})), root.PEM(), "", "malformed"},
 		{"delta indicator with more", with(extension(27, true, []byte{2, 1, 1, 0})), root.PEM(), "", "malformed"},
 		{"delta indicator negative", with(extension(27, true, []byte{2, 1, 0xff})), root.PEM(), "", "malformed"},
+		{"delta without a number", withExtension(t, root, 27, tlv(0x02, []byte{1})), root.PEM(), "", "without a number"},
+		{"negative number", withExtension(t, root, 20, tlv(0x02, []byte{0xff})), root.PEM(), "", "its number is -1"},
 		{"delta not above its base", crl(notationsign.CRLOptions{Number: 5, Base: 5}), root.PEM(), "", "not above"},
 		{"entry of another issuer", entry(x509.RevocationListEntry{ExtraExtensions: []pkix.Extension{extension(29, true, tlv(0x30))}}), root.PEM(), "", "2.5.29.29"},
 		{"entry of another issuer, not critical", entry(x509.RevocationListEntry{ExtraExtensions: []pkix.Extension{extension(29, false, tlv(0x30))}}), root.PEM(), "", "2.5.29.29"},
@@ -143,6 +151,9 @@ func TestParseCRLRefuses(t *testing.T) {
 		{"url with a line end", good, root.PEM(), `{"tufoci":{"urls":["http://a/\n"]}}`, "URL"},
 		{"url with a space", good, root.PEM(), `{"tufoci":{"urls":["http://a/ b"]}}`, "URL"},
 		{"url null", good, root.PEM(), `{"tufoci":{"urls":[null]}}`, "URL"},
+		{"url with other letters", good, root.PEM(), `{"tufoci":{"urls":["http://ä/"]}}`, "URL"},
+		{"url without scheme", good, root.PEM(), `{"tufoci":{"urls":["//a/b"]}}`, "URL"},
+		{"url of no place", good, root.PEM(), `{"tufoci":{"urls":["ldap:a"]}}`, "URL"},
 		{"url too long", good, root.PEM(), `{"tufoci":{"urls":["http://a/` + strings.Repeat("a", MaxURL) + `"]}}`, "URL"},
 		{"too many urls", good, root.PEM(), string(manyURLs), "URLs"},
 	}
@@ -196,6 +207,15 @@ func withoutNextUpdate(t *testing.T, a *notationsign.Authority) []byte {
 func nextBefore(t *testing.T, a *notationsign.Authority) []byte {
 	return rawCRL(t, a, func(fields []asn1.RawValue) []asn1.RawValue {
 		fields[3], fields[4] = fields[4], fields[3]
+		return fields
+	})
+}
+
+// withExtension has one extension, and none else: no number either.
+func withExtension(t *testing.T, a *notationsign.Authority, id byte, value []byte) []byte {
+	return rawCRL(t, a, func(fields []asn1.RawValue) []asn1.RawValue {
+		one := tlv(0x30, tlv(0x06, []byte{0x55, 0x1d, id}), tlv(0x04, value))
+		fields[len(fields)-1] = asn1.RawValue{FullBytes: tlv(0xa0, tlv(0x30, one))}
 		return fields
 	})
 }
@@ -274,6 +294,10 @@ func TestRevokedOfAnotherIssuer(t *testing.T) {
 	c := parseCRL(t, namesake, notationsign.CRLOptions{Number: 1, Revoked: []*x509.Certificate{leaf}})
 	if c.Revoked(leaf) != nil || c.Issued(leaf) || c.Covers(leaf) {
 		t.Error("a CRL speaks of another issuer's certificate")
+	}
+	alias := sameKey(t, root, "alias", "alias")
+	if c := parseCRL(t, alias, notationsign.CRLOptions{Number: 1, Revoked: []*x509.Certificate{leaf}}); c.Revoked(leaf) != nil || c.Issued(leaf) || c.Covers(leaf) {
+		t.Error("a CRL speaks of the certificates of another name with the same key")
 	}
 }
 

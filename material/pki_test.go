@@ -89,6 +89,24 @@ func certificate(t testing.TB, template *x509.Certificate, parent *notationsign.
 	return &notationsign.Authority{Certificate: cert, Key: key}
 }
 
+// sameKey is another authority with the key of one, issued by whatever name is given.
+func sameKey(t testing.TB, a *notationsign.Authority, subject, issuer string) *notationsign.Authority {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(8), Subject: pkix.Name{CommonName: subject}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, &x509.Certificate{Subject: pkix.Name{CommonName: issuer}}, a.Key.Public(), a.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &notationsign.Authority{Certificate: cert, Key: a.Key}
+}
+
 func encodePEM(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }

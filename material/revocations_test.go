@@ -112,6 +112,7 @@ func TestParseRevocationsRefuses(t *testing.T) {
 		{"reason with an escape sequence", certificate(`"sha256":"` + hexA + `","reason":"\u001b[2J","time":"2026-08-01T10:02:00Z"`)},
 		{"time with a fraction", certificate(`"sha256":"` + hexA + `","reason":"r","time":"2026-08-01T10:02:00.5Z"`)},
 		{"time with a fraction of nothing", certificate(`"sha256":"` + hexA + `","reason":"r","time":"2026-08-01T10:02:00.000Z"`)},
+		{"time that is none", certificate(`"sha256":"` + hexA + `","reason":"r","time":"2026-13-01T10:02:00Z"`)},
 		{"time with an offset", certificate(`"sha256":"` + hexA + `","reason":"r","time":"2026-08-01T10:02:00+02:00"`)},
 		{"time as a number", certificate(`"sha256":"` + hexA + `","reason":"r","time":1754042520`)},
 		{"one certificate twice", `{"version":1,"certificates":[{"sha256":"` + hexA + `",` + rest + `},{"sha256":"` + hexA + `",` + rest + `}]}`},
@@ -189,6 +190,7 @@ func TestMarshalRevocationsRefuses(t *testing.T) {
 		"fraction":    {Images: []RevokedImage{{Digest: "sha256:" + hexA, Reason: "r", Time: revokedAt.Add(1)}}},
 		"far year":    {Images: []RevokedImage{{Digest: "sha256:" + hexA, Reason: "r", Time: revokedAt.AddDate(9000, 0, 0)}}},
 		"certificate": {Certificates: []RevokedCertificate{{SHA256: "x", Reason: "r", Time: revokedAt}}},
+		"not UTF-8":   {Certificates: []RevokedCertificate{{SHA256: hexA, Reason: "\xff", Time: revokedAt}}},
 		"many":        many,
 		"large":       large,
 	}

@@ -203,6 +203,12 @@ func TestAccepted(t *testing.T) {
 				return ":2.0"
 			},
 		},
+		"large file of another reserved name": {
+			make: func(w *world, image ocispec.Descriptor) string {
+				w.repo.AddEntry("targets", "tufoci/large", 65<<20, image.Digest.Encoded(), nil)
+				return ":1.0"
+			},
+		},
 		"mapping alone": {
 			make: func(w *world, _ ocispec.Descriptor) string {
 				w.entry.Require = []string{trust.RequireMapping}

@@ -324,14 +324,19 @@ func TestOrderOfCopies(t *testing.T) {
 	}
 }
 
-// A refusal by the image's own registry ends the search, too.
+// A refusal by the image's own registry ends the search, too: of the copy beside it, or
+// of the list of what is attached.
 func TestWhatEndsBeside(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{401, 403, 429, 500} {
+	for i, status := range []int{401, 403, 429, 500, 403, 500} {
 		w, image := good(t, withReferrers)
 		w.publish()
 		w.attached(image, w.repo.Files(), 2)
-		w.answering(repository+"/manifests/tuf", status)
+		if i < 4 {
+			w.answering(repository+"/manifests/tuf", status)
+		} else {
+			w.answering("/referrers/", status)
+		}
 		r := w.verify(":1.0", w.at(noHome), func(o *verify.Options) {
 			client := must(ociremote.NewClient(ociremote.Options{Retries: -1}))
 			o.Open = func(ctx context.Context, image ociremote.ImageReference) (ociremote.Repository, error) {
@@ -495,6 +500,23 @@ func TestIndexOfAnOlderCopy(t *testing.T) {
 	}
 }
 
+// Nor an entry, by which the repository would be one that the trust names.
+func TestEntryOfAnOlderCopy(t *testing.T) {
+	t.Parallel()
+	w, image := good(t, withReferrers)
+	w.entry.Require = []string{trust.RequireSignature}
+	w.publish()
+	w.beside("tuf", without(w.repo.Files(), "trustpolicy"))
+	for _, name := range []string{":1.0", "@" + image.Digest.String()} {
+		w.repo.RemoveTarget("images/" + repository + name)
+	}
+	w.publish()
+	w.attached(image, w.repo.Files(), 3)
+	if r := w.verify(":1.0", w.at(noHome)); !errors.Is(r.Err, verify.ErrNoStatement) {
+		t.Errorf("%v, from %q", r.Err, source(r))
+	}
+}
+
 // Without a home, what lies beside is read in the first round trip, and attachments
 // are listed together with signatures.
 func TestRequestsWithoutHome(t *testing.T) {
@@ -575,6 +597,7 @@ func TestLineageOfALaterPin(t *testing.T) {
 	w.publish()
 	w.beside("tuf", foreignFiles(t))
 	w.beside(ociremote.LineageTag("tuf", digest.FromBytes(w.repo.RootBytes())), w.repo.Files())
+	w.push("unrelated", "tuf.0")
 	w.push("unrelated", "tuf.v1")
 	options := w.options()
 	options.Trusts[0].Client = must(trust.New(w.repo.Roots()[1], trust.Options{StateDir: w.state}))
@@ -588,9 +611,11 @@ func TestLineageOfALaterPin(t *testing.T) {
 		if n := w.asked("tags/list"); n != listed {
 			t.Errorf("%d lists of tags, want %d: %v", n, listed, w.requests())
 		}
-	}
-	if slices.Contains(w.requests(), "GET manifests/tuf.v1") {
-		t.Error("a history tag was taken for a copy")
+		for _, tag := range []string{"tuf.0", "tuf.v1"} {
+			if slices.Contains(w.requests(), "GET manifests/"+tag) {
+				t.Errorf("%s was taken for a copy: %v", tag, w.requests())
+			}
+		}
 	}
 }
 
@@ -646,5 +671,73 @@ func TestCopyOfAnUnverifiedTrust(t *testing.T) {
 	})
 	if !errors.Is(r.Err, verify.ErrUnverifiedTrust) {
 		t.Errorf("%v", r.Err)
+	}
+}
+
+// What is listed and can be no copy takes the place of none: an index, a signature.
+func TestWhatIsNoCopy(t *testing.T) {
+	t.Parallel()
+	for name, other := range map[string]ocispec.Descriptor{
+		"indexes":    {MediaType: ocispec.MediaTypeImageIndex, ArtifactType: ociremote.MediaTypeBundle},
+		"signatures": {MediaType: ocispec.MediaTypeImageManifest, ArtifactType: signatureType},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, image := good(t, withReferrers)
+			signed := must(referrersOf(w, image))[0]
+			w.publish()
+			attached := w.attached(image, w.repo.Files(), 2)
+			attached.ArtifactType = ociremote.MediaTypeBundle
+			var list []any
+			for i := range 4 {
+				other.Digest, other.Size = digest.FromString(fmt.Sprint(i)), 100
+				other.Annotations = map[string]string{ociremote.AnnotationTimestampVersion: "9"}
+				list = append(list, other)
+			}
+			w.lie(append(list, asSignature(signed), attached)...)
+			if r := w.verify(":1.0", w.at(noHome)); r.Err != nil || source(r) != trust.PlaceAttached {
+				t.Errorf("%v, from %q", r.Err, source(r))
+			}
+		})
+	}
+}
+
+// A registry can list attachments, and tags, without an end: one page of them is read.
+func TestCopiesOfOnePage(t *testing.T) {
+	t.Parallel()
+	w, _ := good(t, withReferrers)
+	w.repo.RotateKey("root")
+	w.publish()
+	var attachments, tags int
+	w.registry.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		answer := func(n *int, body string) {
+			if *n++; *n < 9 { // else a client that reads on would do so for minutes
+				rw.Header().Set("Link", "<"+r.URL.Path+"?page="+fmt.Sprint(*n)+"&"+r.URL.RawQuery+`>; rel="next"`)
+			}
+			rw.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+			_, _ = rw.Write([]byte(body))
+		}
+		switch {
+		case strings.Contains(r.URL.Path, "acme/trust/"):
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		case strings.HasSuffix(r.URL.Path, "/tags/list"):
+			answer(&tags, `{"name":"`+repository+`","tags":["tuf.0"]}`)
+		case strings.Contains(r.URL.Path, "/referrers/") && r.URL.Query().Get("artifactType") == ociremote.MediaTypeBundle:
+			answer(&attachments, `{"schemaVersion":2,"mediaType":"`+ocispec.MediaTypeImageIndex+`","manifests":[]}`)
+		default:
+			next.ServeHTTP(rw, r)
+		}
+	})
+	later := func(o *verify.Options) {
+		w.at(w.home())(o)
+		o.Trusts[0].Client = must(trust.New(w.repo.Roots()[1], trust.Options{
+			Source: must(trust.ParseSource(w.home())), Client: must(ociremote.NewClient(ociremote.Options{RetryWait: time.Millisecond})),
+		}))
+	}
+	if r := w.verify(":1.0", later); !errors.Is(r.Err, verify.ErrNoCopy) {
+		t.Errorf("%v", r.Err)
+	}
+	if attachments != 1 || tags != 1 {
+		t.Errorf("%d pages of attachments, %d of tags", attachments, tags)
 	}
 }

@@ -17,15 +17,14 @@
 // # What it checks
 //
 // Each trust whose scope decides on the image has to accept it: nothing of it is
-// revoked (itself, the manifests of an index, the index of a platform); its tag,
-// digest or both are signed as what is served; one signature is good by the trust's
-// policy, at no lower level than the trust takes. Revoked certificates refuse a
-// signature at every level, by lists and by CRLs of any age. Required is what the
-// trust requires; a caller can add to it.
+// revoked (itself, the manifests of an index and of indexes in it, the index of a
+// platform); its tag, digest or both are signed as what is served; one signature is good
+// by the trust's policy, at no lower level than the trust takes. Revoked certificates
+// refuse a signature at every level, by lists and by CRLs of any age. Required is what
+// the trust requires; a caller can add to it.
 //
 // # What it does not do
 //
 // It asks for a digest once: what a registry serves under a tag later is not
-// covered, so run Result.Digest. It runs no plugins of Notation. Of an index within
-// an index it looks at revocations of the inner one, not of what that holds.
+// covered, so run Result.Digest. It runs no plugins of Notation.
 package verify

@@ -71,10 +71,15 @@ func FuzzEnvelope(f *testing.F) {
 
 // A signature's manifest names one envelope of a known type, and the image that was asked for.
 func FuzzSignatureManifest(f *testing.F) {
-	for _, layer := range []string{notationsign.JWS, notationsign.COSE, "text/plain"} {
+	digestOf := `"digest":"` + fuzzedSubject + `","size":9`
+	for _, layer := range []string{
+		`"mediaType":"` + notationsign.JWS + `",` + digestOf, `"mediaType":"` + notationsign.COSE + `",` + digestOf, `"mediaType":"text/plain",` + digestOf,
+		`"mediaType":"` + notationsign.JWS + `","digest":"` + digest.SHA512.FromString("x").String() + `","size":9`,
+		`"mediaType":"` + notationsign.JWS + `","digest":"` + digest.FromString("e").String() + `","size":1,"data":"ZQ=="`,
+	} {
 		f.Add([]byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageManifest + `","artifactType":"` + material.SignatureType +
-			`","config":{"mediaType":"` + ocispec.MediaTypeEmptyJSON + `","digest":"` + fuzzedSubject + `","size":2},"layers":[{"mediaType":"` + layer +
-			`","digest":"` + fuzzedSubject + `","size":9}],"subject":{"mediaType":"` + ocispec.MediaTypeImageManifest + `","digest":"` + fuzzedSubject + `","size":7}}`))
+			`","config":{"mediaType":"` + ocispec.MediaTypeEmptyJSON + `","digest":"` + fuzzedSubject + `","size":2},"layers":[{` + layer +
+			`}],"subject":{"mediaType":"` + ocispec.MediaTypeImageManifest + `","digest":"` + fuzzedSubject + `","size":7}}`))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		repo := ociremote.NewMemory()

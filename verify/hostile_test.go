@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -326,5 +327,35 @@ func TestSomeUnreachable(t *testing.T) {
 	w.entry.Require = []string{trust.RequireMapping}
 	if r := w.verify(":1.0"); r.Err != nil {
 		t.Errorf("a signature that nobody asks for: %v", r.Err)
+	}
+}
+
+// Who gives up while signatures are read is told that, and not what was wrong with those
+// before.
+func TestGivenUpBetweenSignatures(t *testing.T) {
+	t.Parallel()
+	w, image := good(t, withReferrers)
+	s := must(referrersOf(w, image))[0]
+	evil := must(must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "evil"})).Leaf(notationsign.CertificateOptions{Name: "leaf"}))
+	bad := w.signBy(image, evil, notationsign.Options{})
+	w.publish()
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	list := must(json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageIndex, "manifests": []any{asSignature(bad), asSignature(s)}}))
+	w.registry.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		switch {
+		case strings.Contains(r.URL.Path, "/referrers/"):
+			rw.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+			_, _ = rw.Write(list)
+		case strings.HasSuffix(r.URL.Path, "/manifests/"+s.Digest.String()):
+			giveUp()
+			<-r.Context().Done()
+		default:
+			next.ServeHTTP(rw, r)
+		}
+	})
+	ref, _ := w.image(":1.0")
+	if r := must(verify.New(w.options())).Image(ctx, ref, nil); !errors.Is(r.Err, context.Canceled) || len(r.Verdicts[0].Signatures) != 2 {
+		t.Errorf("%v", r.Err)
 	}
 }

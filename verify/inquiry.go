@@ -70,10 +70,13 @@ func (q *inquiry) judge(ctx context.Context) error {
 		return err
 	}
 	// 4. Its signature.
-	if !q.v.requires(q.applies.Entry, trust.RequireSignature) {
-		return nil
+	if q.v.requires(q.applies.Entry, trust.RequireSignature) {
+		if err := q.checkSignature(ctx); err != nil {
+			return err
+		}
 	}
-	return q.checkSignature(ctx)
+	// 5. What is revoked deeper within it, now that somebody vouches for it.
+	return q.checkNested(ctx)
 }
 
 // repository is the image's, without a host, as names of targets have it.
@@ -148,7 +151,7 @@ func (q *inquiry) position() string {
 
 // checkRevoked refuses the image if it is revoked itself, or one of the manifests
 // of an index, or the index that a platform belongs to: what runs in the end is
-// one of them.
+// one of them, or is within one of them: see checkNested.
 func (q *inquiry) checkRevoked() error {
 	digests := []digest.Digest{q.manifest.Descriptor.Digest}
 	for _, m := range q.verdict.Mappings {
@@ -162,7 +165,7 @@ func (q *inquiry) checkRevoked() error {
 	revoked := q.revocations.ImagesOf(q.repository())
 	for _, dgst := range digests {
 		if e := revoked[dgst.String()]; e != nil {
-			return &Refusal{Kind: ErrRevoked, Name: dgst.String(), Reason: e.Reason, Time: e.Time.UTC().Format(time.RFC3339), Detail: byList(e.List)}
+			return revokedBy(e, dgst)
 		}
 	}
 	return nil

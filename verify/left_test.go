@@ -60,3 +60,39 @@ func (w *world) endAt(t *testing.T, at int64, cut bool) {
 		t.Errorf("after %d requests, cut %v: %v", at, cut, r.Err)
 	}
 }
+
+// What one image was given up over is asked again for the next one, of the same trusts.
+func TestGivenUpIsNotKept(t *testing.T) {
+	t.Parallel()
+	w, _ := good(t, withReferrers)
+	w.publish()
+	// Each file by a request of its own, so that each can be the last one.
+	w.registry.Push("acme/trust", "tuf", tuftest.Pack(t, w.repo.Files(), tuftest.PackOptions{NoInline: true}))
+	w.registry.Reset()
+	if r := w.verify(":1.0"); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	image, _ := w.image(":1.0")
+	for at := range int64(len(w.requests())) {
+		w.state = t.TempDir()
+		v := must(verify.New(w.options()))
+		ctx, giveUp := context.WithCancel(t.Context())
+		var n atomic.Int64
+		w.registry.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+			if n.Add(1) <= at {
+				next.ServeHTTP(rw, r)
+				return
+			}
+			giveUp()
+			<-r.Context().Done()
+		})
+		if r := v.Image(ctx, image, nil); !errors.Is(r.Err, context.Canceled) {
+			t.Errorf("after %d requests: %v", at, r.Err)
+		}
+		giveUp()
+		w.registry.Intercept(nil)
+		if r := v.Image(t.Context(), image, nil); r.Err != nil {
+			t.Errorf("after one that was given up after %d requests: %v", at, r.Err)
+		}
+	}
+}

@@ -21,14 +21,12 @@ const (
 var levels = []*trustpolicy.VerificationLevel{trustpolicy.LevelStrict, trustpolicy.LevelPermissive, trustpolicy.LevelAudit}
 
 // PolicyLevel is the strongest named level of which a statement enforces everything:
-// a strict one whose override only logs revocation is no more than permissive.
+// a strict one whose override only logs revocation is no more than permissive. skip, which
+// takes no override, enforces less than any.
 func PolicyLevel(s trustpolicy.SignatureVerification) (string, error) {
 	actual, err := s.GetVerificationLevel()
 	if err != nil {
 		return "", err
-	}
-	if actual.Name == levelSkip {
-		return levelSkip, nil
 	}
 	for _, level := range levels {
 		if meets(actual, level) {

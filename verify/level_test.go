@@ -41,4 +41,14 @@ func TestLevel(t *testing.T) {
 	if _, err := verify.PolicyLevel(trustpolicy.SignatureVerification{VerificationLevel: "lax"}); err == nil {
 		t.Error("a level that does not exist has a strength")
 	}
+	for _, enough := range [][2]string{{"strict", "strict"}, {"strict", "audit"}, {"permissive", "audit"}, {"audit", "audit"}} {
+		if !verify.LevelMeets(enough[0], enough[1]) {
+			t.Errorf("%s is not enough for %s", enough[0], enough[1])
+		}
+	}
+	for _, weak := range [][2]string{{"permissive", "strict"}, {"audit", "permissive"}, {"skip", "audit"}, {"skip", "skip"}, {"skip", ""}, {"lax", "audit"}} {
+		if verify.LevelMeets(weak[0], weak[1]) {
+			t.Errorf("%s is enough for %s", weak[0], weak[1])
+		}
+	}
 }

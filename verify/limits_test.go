@@ -2,8 +2,10 @@ package verify_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,7 +15,8 @@ import (
 )
 
 // What is read of an image is held to the time, the rate and the redirects of the
-// trust that decides about it, also where the caller sets no deadline.
+// trust that decides about it, also where the caller sets no deadline. Of two that
+// decide, the tighter limits hold, whichever comes first.
 func TestImageWithinLimits(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -42,38 +45,65 @@ func TestImageWithinLimits(t *testing.T) {
 				<-r.Context().Done()
 			}, "the limit minThroughput",
 		},
+		"a manifest that comes slowly": {
+			"/manifests/1.0",
+			trust.Limits{MinThroughput: 1 << 20, StallWindow: 200 * time.Millisecond},
+			func(rw http.ResponseWriter, r *http.Request) {
+				rw.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+				for range 100 { // for two seconds 50 times as much as is asked for by default
+					_, _ = rw.Write(make([]byte, 1<<10))
+					_ = http.NewResponseController(rw).Flush()
+					select {
+					case <-r.Context().Done():
+						return
+					case <-time.After(20 * time.Millisecond):
+					}
+				}
+			}, "the limit minThroughput",
+		},
 		"redirects without end": {
 			"/manifests/1.0",
 			trust.Limits{Redirects: 2},
 			func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, r.URL.Path, http.StatusFound) }, "the limit redirects is 2",
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w, _ := good(t, withReferrers)
-			w.entry.Limits = tt.limits
-			w.publish()
-			asked := 0
-			w.registry.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-				if !strings.Contains(r.URL.Path, tt.path) {
-					next.ServeHTTP(rw, r)
-					return
+		for order, limits := range map[string][]trust.Limits{
+			"alone": {tt.limits}, "first": {tt.limits, {Operation: 5 * time.Second}}, "second": {{Operation: 5 * time.Second}, tt.limits},
+		} {
+			t.Run(name+"/"+order, func(t *testing.T) {
+				t.Parallel()
+				w, _ := good(t, withReferrers)
+				w.publish()
+				var entries []trust.Entry
+				for i, l := range limits {
+					e := w.entry
+					e.Name, e.Limits = fmt.Sprint("trust ", i), l
+					entries = append(entries, e)
 				}
-				asked++
-				tt.answer(rw, r)
+				var asked atomic.Int64
+				w.registry.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+					if !strings.Contains(r.URL.Path, tt.path) {
+						next.ServeHTTP(rw, r)
+						return
+					}
+					asked.Add(1)
+					tt.answer(rw, r)
+				})
+				image, _ := w.image(":1.0")
+				r := must(verify.New(w.options(entries...))).Image(t.Context(), image, nil)
+				if r.Err == nil || !strings.Contains(r.Err.Error(), tt.want) {
+					t.Errorf("%v, want %q", r.Err, tt.want)
+				}
+				if n := asked.Load(); tt.limits.Redirects > 0 && n != 3 {
+					t.Errorf("%d requests", n)
+				}
 			})
-			r := w.verify(":1.0")
-			if r.Err == nil || !strings.Contains(r.Err.Error(), tt.want) {
-				t.Errorf("%v, want %q", r.Err, tt.want)
-			}
-			if tt.limits.Redirects > 0 && asked != 3 {
-				t.Errorf("%d requests", asked)
-			}
-		})
+		}
 	}
 }
 
-// As many referrers are listed as the trust says, or as signatures are looked at.
+// As many referrers are listed as the trust says, or as signatures are looked at; where
+// two decide, as the one says that lists more.
 func TestReferrersLimit(t *testing.T) {
 	t.Parallel()
 	w, image := good(t, withReferrers)
@@ -86,6 +116,21 @@ func TestReferrersLimit(t *testing.T) {
 		if r.Err != nil || r.Verdicts[0].MoreSignatures != more {
 			t.Errorf("limit %d: %v, %+v", limit, r.Err, r.Verdicts)
 		}
+		second := w.entry
+		second.Name, second.Limits.Referrers = "second", 2
+		for _, entries := range [][]trust.Entry{{w.entry, second}, {second, w.entry}} {
+			o := w.options(entries...)
+			o.MaxSignatures = 1
+			image, _ := w.image(":1.0")
+			if r := must(verify.New(o)).Image(t.Context(), image, nil); r.Err != nil || r.Verdicts[0].MoreSignatures != more {
+				t.Errorf("limit %d beside 2: %v, %+v", limit, r.Err, r.Verdicts)
+			}
+		}
+	}
+	// More signatures than referrers are looked at: so many are listed then.
+	w.entry.Limits.Referrers = 1
+	if r := w.verify(":1.0", func(o *verify.Options) { o.MaxSignatures = 3 }); r.Err != nil || r.Verdicts[0].MoreSignatures {
+		t.Errorf("of three signatures: %v, %+v", r.Err, r.Verdicts)
 	}
 }
 

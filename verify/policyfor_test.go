@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
@@ -68,6 +69,24 @@ func TestPolicyFor(t *testing.T) {
 				t.Errorf("it speaks for others: %+v", got)
 			}
 		})
+	}
+}
+
+// Whether a repository is named is not known while a role is not: that is no "nothing for
+// it".
+func TestPolicyForWithoutARole(t *testing.T) {
+	t.Parallel()
+	w, _ := good(t, withReferrers)
+	w.repo.Delegate("targets", "team", []string{"images/other/*"}, false)
+	w.publish()
+	w.registry.Push("acme/trust", "tuf", tuftest.Pack(t, without(w.repo.Files(), "team.json"), tuftest.PackOptions{}))
+	view := must(w.client(func(*trust.Options) {}).Refresh(w.ctx()))
+	m := must(verify.Load(w.ctx(), view, w.entry.Scopes))
+	if policy, err := m.PolicyFor(w.ctx(), host+"/shop/web"); err == nil || errors.Is(err, verify.ErrNoStatement) {
+		t.Errorf("%+v, %v", policy, err)
+	}
+	if _, err := m.PolicyFor(w.ctx(), host+"/"+repository); err != nil {
+		t.Errorf("one that targets names: %v", err)
 	}
 }
 

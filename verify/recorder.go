@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -67,12 +66,12 @@ func (m *Material) anchored(chain []*x509.Certificate) bool {
 
 // ask asks the network. Its answer counts only where the material has none.
 func (r *recorder) ask(ctx context.Context, o revocation.ValidateContextOptions) error {
-	http, err := crl.NewHTTPFetcher(r.online)
+	direct, err := crl.NewHTTPFetcher(r.online)
 	if err != nil {
 		return err
 	}
 	network, err := revocation.NewWithOptions(revocation.Options{
-		OCSPHTTPClient: r.online, CRLFetcher: fetchers{r.m.CRLFetcher(), http}, CertChainPurpose: r.p,
+		OCSPHTTPClient: r.online, CRLFetcher: fetcher{direct, r.m.CRLFetcher(), r.asked()}, CertChainPurpose: r.p,
 	})
 	if err != nil {
 		return err
@@ -97,20 +96,31 @@ func (r *recorder) ask(ctx context.Context, o revocation.ValidateContextOptions)
 	return nil
 }
 
-// fetchers asks one after the other.
-type fetchers []crl.Fetcher
-
-// Fetch returns the first CRL that there is.
-func (f fetchers) Fetch(ctx context.Context, url string) (*crl.Bundle, error) {
-	var errs []error
-	for _, one := range f {
-		bundle, err := one.Fetch(ctx, url)
-		if err == nil {
-			return bundle, nil
+// asked lists where certificates that the material does not cover have their CRLs.
+func (r *recorder) asked() []string {
+	var urls []string
+	for i, s := range r.standings {
+		if s.result == result.ResultUnknown {
+			urls = append(urls, r.chain[i].CRLDistributionPoints...)
 		}
-		errs = append(errs, err)
 	}
-	return nil, errors.Join(errs...)
+	return urls
+}
+
+// fetcher asks the network for the CRLs of some URLs, of which the material has said that
+// it does not know: what it has for them is of another scope or time, or lacks its delta
+// CRL. For all others, whose answers count for nothing, it asks nobody.
+type fetcher struct {
+	network, material crl.Fetcher
+	urls              []string
+}
+
+// Fetch implements crl.Fetcher.
+func (f fetcher) Fetch(ctx context.Context, url string) (*crl.Bundle, error) {
+	if slices.Contains(f.urls, url) {
+		return f.network.Fetch(ctx, url)
+	}
+	return f.material.Fetch(ctx, url)
 }
 
 // revoked is the refusal if a certificate of the chain is revoked.

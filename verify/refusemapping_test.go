@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 	"github.com/tufoci/tufoci/verify"
 )
@@ -91,6 +93,13 @@ func mappingRefusals() map[string]refusal {
 			},
 			want: trust.ErrMalformed, text: text("images/shop/api:1.0"),
 		},
+		"entry whose media type is no text": {
+			spoil: func(w *world, image ocispec.Descriptor) string {
+				w.repo.AddEntry("targets", "images/shop/api:1.0", image.Size, image.Digest.Encoded(), map[string]any{"tufoci": map[string]any{"mediaType": 7}})
+				return ""
+			},
+			want: trust.ErrMalformed, text: text("images/shop/api:1.0"),
+		},
 		"no image": {
 			spoil: func(*world, ocispec.Descriptor) string { return ":3.0" },
 			want:  verify.ErrImageNotFound, text: text("3.0"),
@@ -110,13 +119,33 @@ func mappingRefusals() map[string]refusal {
 		"index whose entry is of another one": {
 			spoil: func(w *world, _ ocispec.Descriptor) string {
 				index, platforms := w.pushIndex("multi", "2.0")
-				other, _ := w.pushIndex("other", "3.0")
+				other := w.indexOf(platforms[0]) // which lists the image as well
 				w.sign(other)
 				w.entryOf(other, nil, "@"+index.Digest.String())
 				w.entryOf(platforms[0], map[string]any{"index": index.Digest.String()}, "@"+platforms[0].Digest.String())
 				return "@" + platforms[0].Digest.String()
 			},
 			want: verify.ErrDiffers, text: text("images/shop/api@sha256:"),
+		},
+		"index whose entry has no form": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				index, platforms := w.pushIndex("multi", "2.0")
+				w.sign(index)
+				w.entryOf(index, map[string]any{"mediaType": 7}, "@"+index.Digest.String())
+				w.entryOf(platforms[0], map[string]any{"index": index.Digest.String()}, "@"+platforms[0].Digest.String())
+				return "@" + platforms[0].Digest.String()
+			},
+			want: trust.ErrMalformed,
+		},
+		"index that is gone": {
+			spoil: func(w *world, image ocispec.Descriptor) string {
+				gone := image
+				gone.Digest = digest.FromString("gone")
+				w.entryOf(gone, nil, "@"+gone.Digest.String())
+				w.entryOf(image, map[string]any{"index": gone.Digest.String()}, ":1.0", "@"+image.Digest.String())
+				return ""
+			},
+			want: ociremote.ErrNotFound, text: text("index sha256:"),
 		},
 		"index without an entry": {
 			spoil: func(w *world, _ ocispec.Descriptor) string {

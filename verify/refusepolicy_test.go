@@ -88,6 +88,15 @@ func policyRefusals() map[string]refusal {
 			},
 			want: verify.ErrUntrusted,
 		},
+		"more material than is read": {
+			spoil: func(w *world, image ocispec.Descriptor) string {
+				for _, name := range []string{"a", "b"} {
+					w.repo.AddEntry("targets", "notation/crl/"+name+".crl", 32<<20+1, image.Digest.Encoded(), nil)
+				}
+				return ""
+			},
+			want: verify.ErrMaterial, text: text("larger than 67108864 bytes together"),
+		},
 		"certificate that is none": {
 			spoil: func(w *world, _ ocispec.Descriptor) string {
 				w.repo.AddTarget("notation/x509/ca/acme/more.pem", []byte("none"))

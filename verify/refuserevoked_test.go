@@ -2,6 +2,8 @@ package verify_test
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/json"
 	"testing"
 	"time"
@@ -34,6 +36,18 @@ func revocationRefusals() map[string]refusal {
 			w.crl("between", w.between, list, crlURL)
 			return ""
 		}
+	}
+	// badSince revokes a leaf from a time on that is later than its signature claims to be
+	// of, which nobody but its signer has said.
+	badSince := func(w *world, _ ocispec.Descriptor) string {
+		leaf := byLeaf(w, w.between, notationsign.CertificateOptions{CRLURLs: []string{crlURL}}, notationsign.Options{SigningTime: time.Now().Add(-30 * time.Minute)})
+		w.crl("between", w.between, notationsign.CRLOptions{Number: 7, Entries: []x509.RevocationListEntry{{
+			SerialNumber: leaf.Chain[0].SerialNumber, RevocationTime: time.Now().Add(-time.Minute),
+			ExtraExtensions: []pkix.Extension{{
+				Id: asn1.ObjectIdentifier{2, 5, 29, 24}, Value: must(asn1.MarshalWithParams(time.Now().Add(-10*time.Minute).UTC(), "generalized")),
+			}},
+		}}}, crlURL)
+		return ""
 	}
 	return map[string]refusal{
 		"revoked digest": {
@@ -151,6 +165,17 @@ func revocationRefusals() map[string]refusal {
 		"leaf revoked by a CRL that it does not name": {
 			spoil: byCRL(notationsign.CRLOptions{Number: 7}, notationsign.CertificateOptions{}),
 			want:  verify.ErrRevoked,
+		},
+		"leaf revoked by a CRL since after it claims to have signed": {
+			spoil: badSince, want: verify.ErrRevoked, text: text("by CRL between number 7"),
+		},
+		"leaf revoked by a CRL since after it claims to have signed, where revocation is skipped": {
+			spoil: func(w *world, image ocispec.Descriptor) string {
+				w.statement().SignatureVerification.Override = map[trustpolicy.ValidationType]trustpolicy.ValidationAction{"revocation": "skip"}
+				w.entry.MinLevel = "permissive"
+				return badSince(w, image)
+			},
+			want: verify.ErrRevoked, text: text("by CRL between number 7"),
 		},
 		"leaf revoked by a stale CRL": {
 			spoil: byCRL(notationsign.CRLOptions{Number: 7, ThisUpdate: time.Now().AddDate(0, -2, 0), NextUpdate: time.Now().AddDate(0, -1, 0)}, notationsign.CertificateOptions{CRLURLs: []string{crlURL}}),

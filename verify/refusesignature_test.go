@@ -3,10 +3,13 @@ package verify_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/notaryproject/notation-core-go/signature"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tufoci/tufoci/internal/notationsign"
@@ -156,6 +159,57 @@ func signatureRefusals() map[string]refusal {
 				return ""
 			},
 			want: verify.ErrUntrusted, text: text("plugin"),
+		},
+		"an index in the place of a signature": {
+			only: []place{withReferrers},
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				d := w.blob(ocispec.MediaTypeImageIndex, must(json.Marshal(map[string]any{
+					"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageIndex, "artifactType": signatureType, "manifests": []any{}, "subject": unsigned(w),
+				})))
+				d.MediaType = ocispec.MediaTypeImageManifest
+				w.lie(asSignature(d))
+				return ""
+			},
+			want: verify.ErrNoSignature, text: text("the trust is at timestamp v"),
+		},
+		"a signature of no image": {
+			only: []place{withReferrers},
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				image := unsigned(w)
+				e := w.blob(notationsign.JWS, must(notationsign.Envelope(w.ctx(), image, w.leaf, notationsign.Options{})))
+				w.lie(asSignature(w.attach(image, func(m *ocispec.Manifest) {
+					m.ArtifactType, m.Layers, m.Subject = signatureType, []ocispec.Descriptor{e}, nil
+				})))
+				return ""
+			},
+			want: verify.ErrEnvelope, text: text("it is of another image"),
+		},
+		"a signature of no form": {
+			only: []place{withReferrers},
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				image := unsigned(w)
+				e := w.blob(notationsign.JWS, must(notationsign.Envelope(w.ctx(), image, w.leaf, notationsign.Options{})))
+				data := must(json.Marshal(map[string]any{
+					"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest, "artifactType": signatureType, "subject": image,
+					"config": w.blob(ocispec.MediaTypeEmptyJSON, []byte("{}")), "layers": []ocispec.Descriptor{e}, "annotations": map[string]any{"n": 7},
+				}))
+				d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(data), Size: int64(len(data))}
+				list := must(json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageIndex, "manifests": []any{asSignature(d)}}))
+				w.registry.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+					switch {
+					case strings.Contains(r.URL.Path, "/referrers/"):
+						rw.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+						_, _ = rw.Write(list)
+					case strings.HasSuffix(r.URL.Path, "/manifests/"+d.Digest.String()):
+						rw.Header().Set("Content-Type", d.MediaType)
+						_, _ = rw.Write(data)
+					default:
+						next.ServeHTTP(rw, r)
+					}
+				})
+				return ""
+			},
+			want: verify.ErrEnvelope, text: text("no manifest: "),
 		},
 		"an envelope of an unknown type": {
 			spoil: func(w *world, _ ocispec.Descriptor) string {

@@ -6,6 +6,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"io/fs"
+	"slices"
 	"testing"
 	"time"
 
@@ -60,6 +61,8 @@ func TestValidator(t *testing.T) {
 	invalid := pkix.Extension{
 		Id: asn1.ObjectIdentifier{2, 5, 29, 24}, Value: must(asn1.MarshalWithParams(now.Add(-30*time.Minute).UTC(), "generalized")),
 	}
+	behind, formless := invalid, invalid
+	behind.Value, formless.Value = append(slices.Clone(invalid.Value), 5, 0), []byte{5, 0}
 	// A scope of certificates of users, and one of those of authorities, RFC 5280 section 5.2.5.
 	onlyCA := pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true, Value: []byte{0x30, 0x03, 0x82, 0x01, 0xff}}
 	denied := func(c *x509.Certificate) *material.Revocations {
@@ -96,12 +99,17 @@ func TestValidator(t *testing.T) {
 		"on hold":                       {leaf: named, files: crlFiles("a", root, entry(named, 6)), want: result.ResultRevoked},
 		"bad since before it signed":    {leaf: named, files: crlFiles("a", root, entry(named, 1, invalid)), signed: now.Add(-time.Minute), want: result.ResultRevoked},
 		"bad since after it signed":     {leaf: named, files: crlFiles("a", root, entry(named, 1, invalid)), signed: now.Add(-2 * time.Hour), want: result.ResultOK},
+		"bad since, with bytes behind":  {leaf: named, files: crlFiles("a", root, entry(named, 1, behind)), signed: now.Add(-2 * time.Hour), want: result.ResultRevoked},
+		"bad since, of no form":         {leaf: named, files: crlFiles("a", root, entry(named, 1, formless)), signed: now.Add(-2 * time.Hour), want: result.ResultRevoked},
 		"bad since, without a time":     {leaf: named, files: crlFiles("a", root, entry(named, 1, invalid)), want: result.ResultRevoked},
 		"a delta without its base":      {leaf: fresh, files: crlFiles("d", root, notationsign.CRLOptions{Number: 4, Base: 3}), want: result.ResultUnknown},
 		"a base without its delta":      {leaf: fresh, files: crlFiles("a", root, notationsign.CRLOptions{Number: 3}), want: result.ResultUnknown},
 		"a base with its delta":         {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, notationsign.CRLOptions{Number: 4, Base: 3})...), want: result.ResultOK},
 		"a delta of a later base":       {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, notationsign.CRLOptions{Number: 6, Base: 5})...), want: result.ResultUnknown},
 		"a delta of before the base":    {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 5}), crlFiles("d", root, notationsign.CRLOptions{Number: 4, Base: 3})...), want: result.ResultUnknown},
+		"a newer base without a delta":  {leaf: fresh, files: slices.Concat(crlFiles("a", root, notationsign.CRLOptions{Number: 5}), crlFiles("b", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, notationsign.CRLOptions{Number: 4, Base: 3})), want: result.ResultUnknown},
+		"a delta of another scope":      {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, notationsign.CRLOptions{Number: 4, Base: 3, Extensions: []pkix.Extension{onlyCA}})...), want: result.ResultUnknown},
+		"a delta of the future":         {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, notationsign.CRLOptions{Number: 4, Base: 3, ThisUpdate: now.Add(time.Hour)})...), want: result.ResultUnknown},
 		"a delta of another issuer":     {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", other, notationsign.CRLOptions{Number: 4, Base: 3})...), want: result.ResultUnknown},
 		"revoked by a delta":            {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, revoking(notationsign.CRLOptions{Number: 4, Base: 3}, fresh))...), want: result.ResultRevoked},
 		"revoked by a delta, not asked": {leaf: named, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, revoking(notationsign.CRLOptions{Number: 4, Base: 3}, named))...), want: result.ResultRevoked},
@@ -197,8 +205,10 @@ func TestCRLFetcher(t *testing.T) {
 	root := must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "root"}))
 	urls := []byte(`{"tufoci":{"urls":["` + crlURL + `"]}}`)
 	files := append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("b", root, notationsign.CRLOptions{Number: 4})...)
-	files[0].Custom, files[2].Custom = urls, urls
+	files = append(files, crlFiles("c", root, notationsign.CRLOptions{Number: 2})...)
+	files[0].Custom, files[2].Custom, files[4].Custom = urls, urls, urls
 	files = append(files, crlFiles("d", root, notationsign.CRLOptions{Number: 6, Base: 4})...)
+	files[6].Custom = urls // no complete CRL, whatever it says of itself
 	files = append(files, crlFiles("e", root, notationsign.CRLOptions{Number: 5, Base: 4})...)
 	other := must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "root"}))
 	files = append(files, crlFiles("f", other, notationsign.CRLOptions{Number: 7, Base: 4})...)
@@ -206,6 +216,18 @@ func TestCRLFetcher(t *testing.T) {
 	got, err := fetcher.Fetch(t.Context(), crlURL)
 	if err != nil || got.BaseCRL.Number.Int64() != 4 || got.DeltaCRL == nil || got.DeltaCRL.Number.Int64() != 6 {
 		t.Errorf("not the newest: %+v, %v", got, err)
+	}
+	// Where they have no numbers, the date decides.
+	unnumbered := append(crlFiles("a", root, notationsign.CRLOptions{Number: 1, ThisUpdate: time.Now().Add(-time.Minute)}),
+		crlFiles("b", root, notationsign.CRLOptions{Number: 1, ThisUpdate: time.Now().Add(-time.Hour)})...)
+	unnumbered[0].Custom, unnumbered[2].Custom = urls, urls
+	s := set(t, unnumbered...)
+	for _, c := range s.CRLs {
+		c.List.Number = nil
+	}
+	got, err = verify.NewMaterial(s, &material.Revocations{}, time.Now).CRLFetcher().Fetch(t.Context(), crlURL)
+	if err != nil || !got.BaseCRL.ThisUpdate.Equal(s.CRLs[0].List.ThisUpdate) {
+		t.Errorf("not the newest without numbers: %+v, %v", got, err)
 	}
 	if got, err := fetcher.Fetch(t.Context(), crlURL+"2"); !errors.Is(err, crl.ErrCacheMiss) || got != nil {
 		t.Errorf("a CRL that nobody has: %v, %v", got, err)

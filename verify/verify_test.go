@@ -98,6 +98,33 @@ func TestRequireAdds(t *testing.T) {
 	}
 }
 
+// The level that is told is that of the laxest trust, whichever comes first.
+func TestLevelOfTwoTrusts(t *testing.T) {
+	t.Parallel()
+	w, _ := good(t, withReferrers)
+	w.publish()
+	lax := w.entry
+	lax.Name, lax.MinLevel = "lax", "permissive"
+	other := newWorld(t, withReferrers)
+	other.repo.AddTarget("notation/x509/ca/acme/acme.pem", w.ca.PEM())
+	image := must(w.images.Resolve(w.ctx(), "1.0"))
+	other.mapped(image, "1.0")
+	other.level("permissive")
+	other.publish()
+	for _, entries := range [][]trust.Entry{{w.entry, lax}, {lax, w.entry}} {
+		o := w.options(entries...)
+		for i := range o.Trusts {
+			if o.Trusts[i].Name == "lax" {
+				o.Trusts[i].Client = other.client(func(*trust.Options) {})
+			}
+		}
+		ref, _ := w.image(":1.0")
+		if r := must(verify.New(o)).Image(t.Context(), ref, nil); r.Err != nil || r.Level != "permissive" {
+			t.Errorf("level %q, %v", r.Level, r.Err)
+		}
+	}
+}
+
 // Without a network the state decides, about layouts and archives.
 func TestOffline(t *testing.T) {
 	t.Parallel()
@@ -247,6 +274,18 @@ func TestOnline(t *testing.T) {
 				w.entry.MinLevel = "audit"
 				w.anchor("ca", "acme", must(notationsign.NewRoot(notationsign.CertificateOptions{Name: "another"})).Certificate)
 			},
+		},
+		// What the trust has does not speak for the certificate: it does not hide that it
+		// is revoked.
+		"revoked, and a CRL of the trust that is of the future": {
+			served: func(w *world, leaf *notationsign.Identity) []byte {
+				return must(w.between.CRL(notationsign.CRLOptions{Number: 1, Revoked: leaf.Chain[:1]}))
+			},
+			trust: func(w *world, leaf *notationsign.Identity) {
+				then := time.Now().Add(time.Hour)
+				w.crl("between", w.between, notationsign.CRLOptions{Number: 2, ThisUpdate: then, NextUpdate: then.Add(time.Hour)}, leaf.Chain[0].CRLDistributionPoints...)
+			},
+			asked: true, want: verify.ErrRevoked,
 		},
 		"issuer revoked by the trust": {
 			served: func(w *world, _ *notationsign.Identity) []byte {
