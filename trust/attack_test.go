@@ -25,7 +25,7 @@ func TestRollbackOfTimestamp(t *testing.T) {
 	w.put(old)
 	_, err := w.refresh()
 	e := refused(t, err, trust.ErrRollback)
-	if e.Role != "timestamp" || e.Version != 1 || e.Want != 3 || e.Source != "memory:tuf" {
+	if e.Role != "timestamp" || e.Version != 1 || e.Want != 3 || e.Source != "memory:tuf" || e.Detail != "" {
 		t.Errorf("evidence %+v", e)
 	}
 	w.sameState(before)
