@@ -10,39 +10,47 @@ import (
 	"testing"
 )
 
-// Every attack in docs/security.md names tests, and every test that it names
-// exists.
+// Every attack and every rule in docs/security.md names tests, and every test and every
+// file that it names exists.
 func TestSecurityDocumentNamesTests(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("../docs/security.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(document), "\n## 2. Attacks\n")
-	section, _, _ = strings.Cut(section, "\n## ")
 	named := regexp.MustCompile("`([a-z]+)\\.((?:Test|Fuzz)[A-Za-z0-9]+)`")
-	rows := 0
+	file := regexp.MustCompile("`([a-z0-9/]+\\.go)`")
 	declared := map[string][]string{}
-	for line := range strings.Lines(section) {
-		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| attack ") {
-			continue
-		}
-		rows++
-		tests := named.FindAllStringSubmatch(line, -1)
-		if len(tests) == 0 {
-			t.Errorf("no test is named: %s", line)
-		}
-		for _, test := range tests {
-			if declared[test[1]] == nil {
-				declared[test[1]] = testsOf(t, directoryOf(test[1]))
+	for heading, least := range map[string]int{"2. Attacks": 10, "8. Rules of the client, and the test for each": 400} {
+		_, section, _ := strings.Cut(string(document), "\n## "+heading+"\n")
+		section, _, _ = strings.Cut(section, "\n## ")
+		rows := 0
+		for line := range strings.Lines(section) {
+			if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| attack ") || strings.HasPrefix(line, "| rule ") {
+				continue
 			}
-			if !slices.Contains(declared[test[1]], test[2]) {
-				t.Errorf("package %s has no %s", test[1], test[2])
+			rows++
+			tests := named.FindAllStringSubmatch(line, -1)
+			if len(tests) == 0 {
+				t.Errorf("no test is named: %s", line)
+			}
+			for _, test := range tests {
+				if declared[test[1]] == nil {
+					declared[test[1]] = testsOf(t, directoryOf(test[1]))
+				}
+				if !slices.Contains(declared[test[1]], test[2]) {
+					t.Errorf("package %s has no %s", test[1], test[2])
+				}
+			}
+			for _, name := range file.FindAllStringSubmatch(line, -1) {
+				if _, err := os.Stat(filepath.Join("..", filepath.FromSlash(name[1]))); err != nil {
+					t.Error(err)
+				}
 			}
 		}
-	}
-	if rows < 10 {
-		t.Errorf("%d attacks: the table was not found", rows)
+		if rows < least {
+			t.Errorf("%s: %d rows: the table was not found", heading, rows)
+		}
 	}
 }
 

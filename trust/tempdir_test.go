@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
@@ -92,15 +93,15 @@ func TestTemporaryDirectoryOfSomebodyElse(t *testing.T) {
 			before := w.stateFiles()
 			tmp := t.TempDir()
 			t.Setenv("TMPDIR", tmp)
-			swapped := false
+			var swapped atomic.Bool
 			w.place.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-				if strings.HasSuffix(r.URL.Path, ".root.json") && !swapped { // go-tuf asks for roots first
-					swapped = swap(t, tmp, instead)
+				if strings.HasSuffix(r.URL.Path, ".root.json") && !swapped.Load() { // go-tuf asks for roots first
+					swapped.Store(swap(t, tmp, instead))
 				}
 				next.ServeHTTP(rw, r)
 			})
 			_, err := w.refresh()
-			if !swapped {
+			if !swapped.Load() {
 				t.Fatal("nothing was swapped")
 			}
 			if tt.role == "" {
