@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Every attack in docs/security.md, and every rule, names tests, and every test that it
-// names exists.
+// Every attack and every rule in docs/security.md names tests, and every test and every
+// file of code that it names exists.
 func TestSecurityDocumentNamesTests(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("../docs/security.md")
@@ -19,9 +19,9 @@ func TestSecurityDocumentNamesTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := regexp.MustCompile("`([a-z0-9-]+)\\.((?:Test|Fuzz)[A-Za-z0-9]+)`")
-	code := regexp.MustCompile("^\\| .* \\| `([a-z0-9/_]+\\.go)`")
+	code := regexp.MustCompile("`([a-z0-9/_]+\\.go)`")
 	declared := map[string][]string{}
-	for heading, least := range map[string]int{"2. Attacks": 10, "8. Rules of the client, and the test for each": 300} {
+	for heading, least := range map[string]int{"2. Attacks": 10, "8. Rules of the client, and the test for each": 700} {
 		_, section, _ := strings.Cut(string(document), "\n## "+heading+"\n")
 		section, _, _ = strings.Cut(section, "\n## ")
 		rows := 0
@@ -30,7 +30,7 @@ func TestSecurityDocumentNamesTests(t *testing.T) {
 				continue
 			}
 			rows++
-			if file := code.FindStringSubmatch(line); file != nil {
+			for _, file := range code.FindAllStringSubmatch(line, -1) {
 				if _, err := os.Stat(filepath.Join("..", file[1])); err != nil {
 					t.Error(err)
 				}

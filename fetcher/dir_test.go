@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -185,5 +186,23 @@ func TestTotalLimit(t *testing.T) {
 	wantError(t, v, "metadata/2.root.json", 1000, fetcher.ErrLimit)
 	if _, err := v.File(t.Context(), "targets/file", 1000); err != nil {
 		t.Errorf("what still fits: %v", err)
+	}
+}
+
+// Of a file in a directory no more is read than it may have: a heap costs nothing but
+// its name.
+func TestDirLargeFile(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string][]byte{"metadata/timestamp.json": []byte("{}")})
+	if err := os.Truncate(filepath.Join(dir, "metadata", "timestamp.json"), 256<<20); err != nil {
+		t.Fatal(err)
+	}
+	v := openDir(t, dir, fetcher.Options{})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	wantError(t, v, "metadata/timestamp.json", plenty, fetcher.ErrLimit)
+	runtime.ReadMemStats(&after)
+	if read := after.TotalAlloc - before.TotalAlloc; read > 16<<20 {
+		t.Errorf("%d bytes were allocated", read)
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -271,4 +273,53 @@ func TestLostBlobConcurrently(t *testing.T) {
 	if manifests, _ := asked(l.Registry); manifests != 2 {
 		t.Errorf("the tag was resolved %d times, want 2", manifests)
 	}
+}
+
+// A file of the old bundle that arrives once the view reads another one is not handed
+// out beside the files of that.
+func TestLateFileOfTheOldBundle(t *testing.T) {
+	t.Parallel()
+	l := newLossy(t)
+	title, late := l.repo.Title("snapshot"), "/blobs/"+tuftest.Digest(l.repo.Data("snapshot"))
+	asked, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	l.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if !strings.HasSuffix(r.URL.Path, late) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, r)
+		once.Do(func() { close(asked) })
+		<-release
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	})
+	v := open(t, l.Registry, fetcher.Options{})
+	got := make(chan error)
+	go func() {
+		_, err := v.File(t.Context(), title, plenty)
+		got <- err
+	}()
+	<-asked
+	l.replace(t)
+	_, err := v.File(t.Context(), "metadata/timestamp.json", plenty)
+	close(release)
+	if err != nil {
+		t.Error(err)
+	}
+	wantIs(t, <-got, fetcher.ErrFileNotFound)
+}
+
+// The manifest that is read when the view starts over counts in what it may read.
+func TestSecondManifestCounts(t *testing.T) {
+	t.Parallel()
+	l := newLossy(t)
+	first := int64(len(tuftest.Pack(t, l.repo.Files(), tuftest.PackOptions{NoInline: true}).Manifest))
+	old := int64(len(l.repo.Data("timestamp")))
+	v := open(t, l.Registry, fetcher.Options{Limits: fetcher.Limits{Total: first + 2*old + 100}})
+	l.replace(t)
+	_, err := v.File(t.Context(), "metadata/timestamp.json", plenty)
+	wantIs(t, err, fetcher.ErrLimit)
 }

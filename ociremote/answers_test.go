@@ -74,6 +74,9 @@ func TestTokenThatIsNone(t *testing.T) {
 	server := httptest.NewServer(nil)
 	defer server.Close()
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.Header.Get("Authorization")) > 64<<10 {
+			t.Error("the long token was sent")
+		}
 		switch {
 		case r.URL.Path == "/token":
 			fmt.Fprintf(w, `{"token":%q}`, token)

@@ -208,6 +208,45 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// A registry that always has something new to say is not heard for ever.
+func TestWarningsAreBounded(t *testing.T) {
+	t.Parallel()
+	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	b, blobs := pack(t, "1", ociremote.PackOptions{})
+	put(reg, b, blobs)
+	reg.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		for i := range 150 {
+			w.Header().Add("Warning", fmt.Sprintf(`299 - "number %d"`, i))
+		}
+		next.ServeHTTP(w, r)
+	})
+	told := 0
+	repo := open(t, newClient(t, ociremote.Options{Warn: func(string) { told++ }}), reg.Host())
+	if _, err := ociremote.FetchBundle(t.Context(), repo, "tuf", ociremote.Known{}); err != nil {
+		t.Fatal(err)
+	}
+	if told != 100 {
+		t.Errorf("told %d", told)
+	}
+}
+
+// An ETag without a digest says nothing about what is known: nobody is told that it has
+// not changed.
+func TestETagWithoutADigest(t *testing.T) {
+	t.Parallel()
+	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{ETag: true})
+	b, blobs := pack(t, "1", ociremote.PackOptions{})
+	put(reg, b, blobs)
+	repo := open(t, newClient(t, ociremote.Options{}), reg.Host())
+	first, err := ociremote.FetchBundle(t.Context(), repo, "tuf", ociremote.Known{})
+	if err != nil || first.ETag == "" {
+		t.Fatalf("%v, ETag %q", err, first.ETag)
+	}
+	if _, err := ociremote.FetchBundle(t.Context(), repo, "tuf", ociremote.Known{ETag: first.ETag}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNewClientRefuses(t *testing.T) {
 	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty")

@@ -192,6 +192,9 @@ func visits() []visit {
 		visit{name: "realm with credentials", realm: "https://user:pass@203.0.113.7", others: map[string]http.HandlerFunc{elsewhere: giveToken}},
 		visit{name: "realm without a host", realm: "://:"},
 		visit{name: "realm that is a file", realm: "file:///etc/passwd"},
+		visit{name: "realm that looks like a blob, and sends on", realm: elsewhere + "/blobs/sha256:0", tokens: []string{elsewhere}, others: map[string]http.HandlerFunc{
+			elsewhere: func(w http.ResponseWriter, r *http.Request) { to(307, third)(w, r) },
+		}},
 		visit{name: "realm without TLS", realm: "http://203.0.113.7"},
 		visit{name: "realm without TLS on the same host", realm: "http://registry.example"},
 		visit{name: "realm on this machine", realm: "http://127.0.0.1:1"},
@@ -328,6 +331,7 @@ func (v *visit) walk(t *testing.T, o ociremote.Options, manifest, blob []byte) {
 		_, _ = ociremote.Referrers(ctx, repo, image, ociremote.ReferrersOptions{})
 		_ = repo.(registry.TagLister).Tags(ctx, "", func([]string) error { return nil })
 		_, _ = ociremote.Ask(ctx, repo, ociremote.Question{Method: http.MethodPost, Path: "/blobs/uploads/"})
+		_, _ = ociremote.Ask(ctx, repo, ociremote.Question{Method: http.MethodDelete, Path: "/blobs/" + layer.Digest.String()})
 		w, ok := repo.(ociremote.WritableRepository)
 		if !ok || !push {
 			continue

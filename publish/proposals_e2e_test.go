@@ -20,8 +20,8 @@ func TestFoldInOfInlineFiles(t *testing.T) {
 	t.Parallel()
 	b := newInbox(t)
 	f := b.next("team-a", plain)
-	large := make([]byte, 14<<20)
-	for i := range 12 {
+	large := make([]byte, 7<<20) // nearly what an inline layer may unpack to
+	for i := range 24 {
 		large[0] = byte(i)
 		title := metadata.TargetTitle("large", digest.FromBytes(large).Encoded())
 		b.pack(fmt.Sprintf("tuf.in.team-z%02d.1", i), ociremote.Content{Title: fmt.Sprintf("metadata/1.team-z%02d.json", i), Data: f.Data("team-a")},

@@ -25,7 +25,7 @@ type adapter struct {
 	dir      string
 	reusable func() bool
 	lastRoot int64                  // the highest version that is followed
-	hashed   func(role string) bool // see hashStated
+	stated   func(role string) bool // see there
 	// timestamp, if not nil, is the answer in place of the source's.
 	timestamp []byte
 
@@ -83,7 +83,7 @@ func (a *adapter) download(name, role string, version, maxLength int64) ([]byte,
 	if role == tuf.ROOT || role == tuf.TIMESTAMP {
 		data, err = a.origin.file(a.ctx, metadataDir+name, maxLength)
 	} else {
-		data, err = a.origin.roleFile(a.ctx, metadataDir+name, maxLength, a.hashed(role), a.limits)
+		data, err = a.origin.roleFile(a.ctx, metadataDir+name, maxLength, a.stated(role), a.limits)
 	}
 	switch {
 	case err == nil:

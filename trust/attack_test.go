@@ -25,7 +25,7 @@ func TestRollbackOfTimestamp(t *testing.T) {
 	w.put(old)
 	_, err := w.refresh()
 	e := refused(t, err, trust.ErrRollback)
-	if e.Role != "timestamp" || e.Version != 1 || e.Want != 3 || e.Source != "memory:tuf" {
+	if e.Role != "timestamp" || e.Version != 1 || e.Want != 3 || e.Source != "memory:tuf" || e.Detail != "" {
 		t.Errorf("evidence %+v", e)
 	}
 	w.sameState(before)
@@ -546,6 +546,34 @@ func TestMinTimestamp(t *testing.T) {
 	}
 	w.publish()
 	w.mustRefresh(floor)
+}
+
+// The floor holds for what is stored too: it may have been raised since.
+func TestMinTimestampOfTheState(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.mustRefresh()
+	floor := func(o *trust.Options) { o.MinTimestamp = 2 }
+	for name, load := range map[string]func(*trust.Client) (*trust.View, error){
+		"without the network": func(c *trust.Client) (*trust.View, error) { return c.Load(t.Context()) },
+		"unchanged":           func(c *trust.Client) (*trust.View, error) { return c.Refresh(t.Context()) },
+	} {
+		_, err := load(w.client(floor))
+		if e := refused(t, err, trust.ErrMinTimestamp); e.Version != 1 || e.Want != 2 {
+			t.Errorf("%s: evidence %+v", name, e)
+		}
+	}
+}
+
+// Below zero both would switch a check off, or into its opposite.
+func TestNegativeOptions(t *testing.T) {
+	t.Parallel()
+	root := tuftest.NewRepo(t, tuftest.RepoOptions{}).RootBytes()
+	for _, o := range []trust.Options{{MaxStale: -1}, {MinTimestamp: -1}} {
+		if _, err := trust.New(root, o); err == nil {
+			t.Errorf("%+v is taken", o)
+		}
+	}
 }
 
 func TestClockBehindLastSuccess(t *testing.T) {

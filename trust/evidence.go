@@ -3,6 +3,7 @@ package trust
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -85,6 +86,51 @@ func (u *update) rollback(role string) *VerificationError {
 		return wentBack(old.Signed.Meta, offered.Signed.Meta, "snapshot", offered.Signed.Version)
 	}
 	return nil
+}
+
+// overlooked compares what came out of the workflow with what is stored, and names the
+// role that went back; nil if none did. go-tuf has compared them as well, but only if it
+// found what is stored: whoever owns the place for temporary files can take it away, or
+// put something older there, while the source is asked. What the newest root does not
+// stand behind counts for neither.
+func (u *update) overlooked() *VerificationError {
+	root := u.roots.last().meta
+	if old, err := parse[tuf.TimestampType](tuf.TIMESTAMP, u.base.timestamp); err == nil {
+		e := u.timestampWentBack(old)
+		if e != nil && verifyBy(root, tuf.ROOT, tuf.TIMESTAMP, old.Signed.Version, old) == nil {
+			return e
+		}
+	}
+	if u.trusted.Snapshot == nil {
+		return nil
+	}
+	if old, err := parse[tuf.SnapshotType](tuf.SNAPSHOT, u.base.snapshot); err == nil {
+		now := u.trusted.Snapshot.Signed
+		e := wentBack(old.Signed.Meta, now.Meta, "snapshot", now.Version)
+		if e != nil && verifyBy(root, tuf.ROOT, tuf.SNAPSHOT, old.Signed.Version, old) == nil {
+			return u.behindOurBack(e)
+		}
+	}
+	return nil
+}
+
+func (u *update) timestampWentBack(old *tuf.Metadata[tuf.TimestampType]) *VerificationError {
+	const snapshot = "snapshot.json"
+	now := u.trusted.Timestamp.Signed
+	// Of one version there is one content: the stored one is kept, see findFork.
+	if now.Version < old.Signed.Version || now.Version == old.Signed.Version && !reflect.DeepEqual(now, old.Signed) {
+		return u.behindOurBack(&VerificationError{Kind: ErrRollback, Role: tuf.TIMESTAMP, Version: now.Version, Want: old.Signed.Version})
+	}
+	if seen := old.Signed.Meta[snapshot]; now.Meta[snapshot].Version < seen.Version {
+		return u.behindOurBack(&VerificationError{Kind: ErrRollback, Role: tuf.SNAPSHOT, Version: now.Meta[snapshot].Version, Want: seen.Version})
+	}
+	return nil
+}
+
+func (u *update) behindOurBack(e *VerificationError) *VerificationError {
+	e.Source = u.adapter.origin.source.String()
+	e.Detail = strings.TrimPrefix(e.Detail+"; ", "; ") + "meanwhile somebody has changed the directory for temporary files (TMPDIR)"
+	return e
 }
 
 func wentBack(old, offered map[string]*tuf.MetaFiles, in string, version int64) *VerificationError {

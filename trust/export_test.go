@@ -42,6 +42,12 @@ var Guard = guard
 // MaxStoredRoots is how many roots a state may have.
 const MaxStoredRoots = maxStoredRoots
 
+// SetMaxStored lowers the number of roots that a state may have, and their bytes.
+func (c *Client) SetMaxStored(roots int, bytes int64) {
+	s := c.store.(*dirStore)
+	s.maxRoots, s.maxRootBytes = roots, bytes
+}
+
 // Directories of refreshes that found no other place, and what removes them.
 var (
 	MakeSpare       = makeSpare

@@ -120,3 +120,20 @@ func texts(files map[string][]byte) map[string]string {
 	}
 	return out
 }
+
+// What is longer than the limit of target files could not be passed on: it is not listed
+// as if it could.
+func TestInventoryWithinTheLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.AddTarget("small", []byte("x"))
+	w.AddTarget("large", []byte("more than that"))
+	w.publish()
+	inv, err := w.mustRefresh(func(o *trust.Options) { o.Limits.TargetFile = 5 }).Inventory(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(inv.Targets) != 1 || inv.Targets[0].Path != "small" {
+		t.Errorf("%+v", inv.Targets)
+	}
+}

@@ -156,9 +156,9 @@ func values(t *testing.T, data []byte) int64 {
 	return count(v)
 }
 
-// A role file whose hash nothing states is held to the limit unhashed also if its
-// length is stated; one with a hash is not, and neither is one of less than its own
-// limit.
+// A role file of which nothing states both hash and length is held to the limit
+// unhashed; one of which both are stated is not, and neither is one of less than its
+// own limit.
 func TestUnhashedLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, tuftest.RepoOptions{})
@@ -167,26 +167,28 @@ func TestUnhashedLimit(t *testing.T) {
 	w.publish()
 	small := func(o *trust.Options) { o.StateDir, o.Limits.Unhashed = "", 100 }
 	if err := lookup(t, w.mustRefresh(small), "team/file"); err != nil {
-		t.Errorf("with hashes: %v", err)
+		t.Errorf("with both: %v", err)
 	}
 	for role, in := range map[string]string{"snapshot": "timestamp", "targets": "snapshot", "team": "snapshot"} {
-		other := newWorld(t, tuftest.RepoOptions{})
-		other.Delegate("targets", "team", []string{"team/*"}, false)
-		other.AddTargetTo("team", "team/file", []byte("x"))
-		other.publish()
-		other.Forge(in, func(signed map[string]any) {
-			delete(signed["meta"].(map[string]any)[role+".json"].(map[string]any), "hashes")
-		})
-		other.out()
-		view, err := other.refresh(small)
-		if err == nil {
-			err = lookup(t, view, "team/file")
-		}
-		if over, ok := errors.AsType[*fetcher.LimitError](err); !ok || over.Limit != "unhashed" {
-			t.Errorf("%s without a hash: %v", role, err)
-		}
-		if err := lookup(t, other.mustRefresh(func(o *trust.Options) { o.StateDir = "" }), "team/file"); err != nil {
-			t.Errorf("%s without a hash, by default: %v", role, err)
+		for _, without := range []string{"hashes", "length"} {
+			other := newWorld(t, tuftest.RepoOptions{})
+			other.Delegate("targets", "team", []string{"team/*"}, false)
+			other.AddTargetTo("team", "team/file", []byte("x"))
+			other.publish()
+			other.Forge(in, func(signed map[string]any) {
+				delete(signed["meta"].(map[string]any)[role+".json"].(map[string]any), without)
+			})
+			other.out()
+			view, err := other.refresh(small)
+			if err == nil {
+				err = lookup(t, view, "team/file")
+			}
+			if over, ok := errors.AsType[*fetcher.LimitError](err); !ok || over.Limit != "unhashed" {
+				t.Errorf("%s without %s: %v", role, without, err)
+			}
+			if err := lookup(t, other.mustRefresh(func(o *trust.Options) { o.StateDir = "" }), "team/file"); err != nil {
+				t.Errorf("%s without %s, by default: %v", role, without, err)
+			}
 		}
 	}
 }

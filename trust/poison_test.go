@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -168,6 +170,47 @@ func (p *poisoned) tree() string {
 // Whatever lies in a state directory: what a crash can leave there heals, what
 // nothing but a hand leaves is refused by name or left alone, roots are refused.
 // Nothing waits, nothing is written through a link, nothing is believed.
+// What is written can be read back: roots that would be too many are not stored, and
+// what was stored before is of use as before.
+func TestStateHasRoomForItsRoots(t *testing.T) {
+	t.Parallel()
+	if most := fetcher.Ceilings().Roots; most >= trust.MaxStoredRoots {
+		t.Errorf("one refresh can follow %d roots, a state holds the pin and %d", most, trust.MaxStoredRoots-1)
+	}
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.RotateKey("root")
+	w.publish()
+	w.mustRefresh()
+	stored := w.stateFiles()
+	size := int64(len(stored["roots/1.root.json"]) + len(stored["roots/2.root.json"]))
+	w.RotateKey("root")
+	w.publish()
+	for name, most := range map[string]struct {
+		roots int
+		bytes int64
+		unit  string
+	}{
+		"number": {2, 1 << 20, "roots"},
+		"bytes":  {10, size, "bytes of roots"},
+	} {
+		client := w.client()
+		client.SetMaxStored(most.roots, most.bytes)
+		_, err := client.Refresh(t.Context())
+		if over, ok := errors.AsType[*fetcher.LimitError](err); !ok || over.Unit != most.unit || !strings.Contains(err.Error(), "pin a later root") {
+			t.Errorf("%s: %v", name, err)
+		}
+		w.sameState(maps.Clone(stored))
+		if _, err := client.Load(t.Context()); err != nil {
+			t.Errorf("%s: what was stored before: %v", name, err)
+		}
+	}
+	client := w.client()
+	client.SetMaxStored(3, 1<<20)
+	if _, err := client.Refresh(t.Context()); err != nil {
+		t.Errorf("as many as there is room for: %v", err)
+	}
+}
+
 func TestPoisonedState(t *testing.T) {
 	t.Parallel()
 	tuftest.Sequential(t)

@@ -136,11 +136,11 @@ func (v *View) fetchRole(ctx context.Context, name string, info *tuf.MetaFiles) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	limit := min(v.limits.Targets, v.limits.Unhashed)
+	limit := v.limits.Targets
 	if info.Length > 0 {
-		limit = min(v.limits.Targets, info.Length)
+		limit = min(limit, info.Length)
 	}
-	data, err := v.origin.roleFile(ctx, v.roleTitle(name, info.Version), limit, len(info.Hashes) > 0, v.limits)
+	data, err := v.origin.roleFile(ctx, v.roleTitle(name, info.Version), limit, isStated(info), v.limits)
 	if errors.Is(err, fetcher.ErrFileNotFound) {
 		return nil, v.staleCopy(ctx, name, info.Version, err)
 	}

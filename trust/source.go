@@ -52,17 +52,17 @@ func (o *origin) file(ctx context.Context, title string, max int64) ([]byte, err
 }
 
 // roleFile reads a snapshot or targets file of at most max bytes. One of which nothing
-// states the hash is held to Limits.Unhashed: whoever holds no key could send anything
-// for it, and a parsed file takes many times its bytes.
-func (o *origin) roleFile(ctx context.Context, title string, max int64, hashed bool, limits Limits) ([]byte, error) {
-	if hashed || max < limits.Unhashed {
+// states hash and length is held to Limits.Unhashed: whoever holds no key could send
+// anything for it, and a parsed file takes many times its bytes.
+func (o *origin) roleFile(ctx context.Context, title string, max int64, stated bool, limits Limits) ([]byte, error) {
+	if stated || max < limits.Unhashed {
 		return o.file(ctx, title, max)
 	}
 	data, err := o.file(ctx, title, limits.Unhashed)
 	if over, ok := errors.AsType[*fetcher.LimitError](err); ok && over.Limit == "" {
 		named := *over
 		named.Limit = "unhashed"
-		return nil, fmt.Errorf("nothing states its hash: %w: %w", &named, err)
+		return nil, fmt.Errorf("nothing states its hash and length: %w: %w", &named, err)
 	}
 	return data, err
 }

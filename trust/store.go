@@ -36,23 +36,27 @@ const (
 	lockName  = "lock"
 	lockRetry = 5 * time.Millisecond
 	maxInfo   = 1 << 20 // bytes of source.json
-	// The stored chain of roots, all together: a root a week for a lifetime, or a
-	// hundred of the largest.
-	maxStoredRoots     = 4096
+	// The stored chain of roots, all together: the pin and as many as one refresh can be
+	// told to follow, a root a week for a lifetime; or a hundred of the largest.
+	maxStoredRoots     = 4097
 	maxStoredRootBytes = 64 << 20
 )
 
 // dirStore is a state directory. Others may have written to it: what is read back is
 // bounded by what can ever be received, and nothing is written through a link.
 type dirStore struct {
-	dir    string
-	limits Limits
-	writer writer
+	dir          string
+	limits       Limits
+	maxRoots     int
+	maxRootBytes int64
+	writer       writer
 }
 
 // newDirStore bounds files by the most that a client can be told to receive. Limits that
 // were lowered since do not take its state away.
-func newDirStore(dir string) *dirStore { return &dirStore{dir: dir, limits: fetcher.Ceilings()} }
+func newDirStore(dir string) *dirStore {
+	return &dirStore{dir: dir, limits: fetcher.Ceilings(), maxRoots: maxStoredRoots, maxRootBytes: maxStoredRootBytes}
+}
 
 var (
 	_ store = (*dirStore)(nil)
@@ -175,8 +179,8 @@ func (s *dirStore) rootVersions() ([]int64, error) {
 			return err
 		}
 		versions, size = append(versions, version), size+info.Size()
-		if len(versions) > maxStoredRoots || size > maxStoredRootBytes {
-			return fmt.Errorf("%w: %s: more than %d roots, or %d bytes of them", ErrState, s.file("roots"), maxStoredRoots, maxStoredRootBytes)
+		if err := s.checkRoots(len(versions), size); err != nil {
+			return fmt.Errorf("%w: %w", ErrState, err)
 		}
 		return nil
 	})
@@ -184,6 +188,32 @@ func (s *dirStore) rootVersions() ([]int64, error) {
 		err = nil
 	}
 	return versions, err
+}
+
+// checkRoots holds the stored roots, all together, to what is read back.
+func (s *dirStore) checkRoots(number int, size int64) error {
+	switch {
+	case number > s.maxRoots:
+		return &fetcher.LimitError{Title: s.file("roots"), Size: int64(number), Max: int64(s.maxRoots), Unit: "roots"}
+	case size > s.maxRootBytes:
+		return &fetcher.LimitError{Title: s.file("roots"), Size: size, Max: s.maxRootBytes, Unit: "bytes of roots"}
+	}
+	return nil
+}
+
+// room refuses new roots that would not be read back with those that are stored: that
+// state would be of no use any more, not even without the network.
+func (s *dirStore) room(stored, added map[int64][]byte) error {
+	size := int64(0)
+	for _, roots := range []map[int64][]byte{stored, added} {
+		for _, data := range roots {
+			size += int64(len(data))
+		}
+	}
+	if err := s.checkRoots(len(stored)+len(added), size); err != nil {
+		return fmt.Errorf("%w: pin a later root", err)
+	}
+	return nil
 }
 
 func rootFileName(version int64) string { return strconv.FormatInt(version, 10) + ".root.json" }
@@ -233,6 +263,9 @@ func (s *dirStore) commit(ctx context.Context, decide func(*state) (*change, err
 	}
 	c, err := decide(now)
 	if err != nil {
+		return err
+	}
+	if err := s.room(now.roots, c.roots); err != nil {
 		return err
 	}
 	return s.apply(c)

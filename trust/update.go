@@ -69,8 +69,8 @@ func (u *update) run(ctx context.Context, o *origin, limits Limits, known *roleF
 		MaxRootRotations:      limits.Roots + 1, // the adapter looks whether there is one more
 		RootMaxLength:         limits.Root,
 		TimestampMaxLength:    limits.Timestamp,
-		SnapshotMaxLength:     min(limits.Unhashed, limits.Snapshot),
-		TargetsMaxLength:      min(limits.Unhashed, limits.Targets),
+		SnapshotMaxLength:     limits.Snapshot, // where no length is stated, see origin.roleFile
+		TargetsMaxLength:      limits.Targets,
 		Fetcher:               u.adapter,
 		LocalTrustedRoot:      u.roots.last().data,
 		LocalMetadataDir:      dir,
@@ -84,13 +84,15 @@ func (u *update) run(ctx context.Context, o *origin, limits Limits, known *roleF
 			return err
 		}
 		up.UnsafeSetRefTime(u.judge.refTime())
-		u.adapter.hashed = func(role string) bool { return hashStated(up.GetTrustedMetadataSet(), role) }
+		u.adapter.stated = func(role string) bool { return stated(up.GetTrustedMetadataSet(), role) }
 		u.adapter.reusable = func() bool { return known != nil && u.reusable(up.GetTrustedMetadataSet(), known) }
 		err = up.Refresh()
 		u.trusted = up.GetTrustedMetadataSet()
 		return err
 	})
-	u.accept()
+	if err := u.accept(); err != nil {
+		return err
+	}
 	if errors.Is(u.adapter.err, errMoreRoots) {
 		return u.pending(limits.Roots)
 	}
@@ -113,9 +115,9 @@ func (u *update) pending(most int64) error {
 	}
 }
 
-// hashStated reports whether the metadata above a role states a hash of its file, which
-// then cannot be anything else.
-func hashStated(now trustedmetadata.TrustedMetadata, role string) bool {
+// stated reports whether the metadata above a role states length and hash of its file,
+// which then cannot be anything else.
+func stated(now trustedmetadata.TrustedMetadata, role string) bool {
 	var meta map[string]*tuf.MetaFiles
 	switch {
 	case role == tuf.SNAPSHOT && now.Timestamp != nil:
@@ -124,11 +126,14 @@ func hashStated(now trustedmetadata.TrustedMetadata, role string) bool {
 		meta = now.Snapshot.Signed.Meta
 	}
 	info := meta[role+".json"]
-	return info != nil && len(info.Hashes) > 0
+	return info != nil && isStated(info)
 }
 
+func isStated(info *tuf.MetaFiles) bool { return info.Length > 0 && len(info.Hashes) > 0 }
+
 // placeStored writes what is stored into the directory that go-tuf reads it from:
-// private, and alone inside a fresh parent, since go-tuf builds paths from names.
+// private, and alone inside a fresh parent, since go-tuf builds paths from names. Who
+// owns the place for temporary files can still put something else there: see overlooked.
 // It goes to the system's place for temporary files or, where that cannot be
 // written, to spare. Where nothing is stored, no directory is needed.
 func (u *update) placeStored(targets bool) (dir string, cleanup func(), err error) {
@@ -158,17 +163,27 @@ func (u *update) placeStored(targets bool) (dir string, cleanup func(), err erro
 	return dir, cleanup, nil
 }
 
-// writeNew makes a directory with these files.
+// writeNew makes a directory with these files. It never writes to one that is there: in
+// a place of somebody else that could be a link to anything.
 func writeNew(dir string, files map[string][]byte) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
 	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+		if err := writeNewFile(filepath.Join(dir, name), data); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func writeNewFile(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 // reusable reports whether the parsed targets file is the one that the new snapshot
@@ -185,18 +200,19 @@ func (u *update) reusable(now trustedmetadata.TrustedMetadata, known *roleFile) 
 }
 
 // accept works out what the workflow verified (whether or not it came to its
-// end), and takes of it what came from the source.
-func (u *update) accept() {
+// end), and takes of it what came from the source. An error: it is older than what is
+// stored, and nothing but roots is taken.
+func (u *update) accept() error {
 	root := u.trusted.Root
 	if root == nil {
-		return
+		return nil
 	}
 	start := u.roots.last().version
 	for version := u.roots.last().version + 1; version <= root.Signed.Version; version++ {
 		data := u.adapter.served[rootFileName(version)]
 		meta, err := parse[tuf.RootType](tuf.ROOT, data)
 		if err != nil {
-			return // not possible: go-tuf has just parsed it
+			return nil // not possible: go-tuf has just parsed it
 		}
 		u.roots = append(u.roots, rootFile{version, data, meta})
 	}
@@ -204,10 +220,13 @@ func (u *update) accept() {
 		u.base.timestamp, u.base.snapshot, u.forget = nil, nil, true
 	}
 	if u.trusted.Timestamp == nil || !u.adapter.sawNewestRoot {
-		return
+		return nil
+	}
+	if e := u.overlooked(); e != nil {
+		return e
 	}
 	if !u.acceptTimestamp() || u.trusted.Snapshot == nil {
-		return
+		return nil
 	}
 	at := u.judge.refTime()
 	info := u.trusted.Timestamp.Signed.Meta["snapshot.json"]
@@ -217,6 +236,7 @@ func (u *update) accept() {
 	if u.trusted.Targets[tuf.TARGETS] != nil {
 		u.targets = u.adapter.asked(tuf.TARGETS)
 	}
+	return nil
 }
 
 // acceptTimestamp reports whether the trusted timestamp is usable. go-tuf keeps
