@@ -274,6 +274,10 @@ func (c *Config) Get(name string) (Entry, error) {
 // Also.
 func (c *Config) Add(e Entry, root []byte) error {
 	if root != nil {
+		// What would not be read back is not pinned.
+		if size, most := int64(len(root)), largestRoot(); size > most {
+			return fmt.Errorf("root: %w", &fetcher.LimitError{Title: "the pinned root", Size: size, Max: most, Unit: "bytes"})
+		}
 		if _, err := parsePin(root); err != nil {
 			return fmt.Errorf("root: %w", err)
 		}
@@ -387,12 +391,17 @@ func (c *Config) write() error {
 	return c.writer.write(c.file(configFile), out.Bytes())
 }
 
+// largestRoot is how many bytes a pinned root may have: whoever pins a file decides its
+// size, and a limit that is lowered locks nobody out.
+func largestRoot() int64 {
+	largest, _ := fetcher.LimitNamed("root")
+	return largest.Ceiling
+}
+
 // RootBytes returns the pinned root of a trust. ErrWrongRoot: the stored file
 // does not have the checksum of the pin, or is gone.
 func (c *Config) RootBytes(e Entry) ([]byte, error) {
-	// Whoever pins a file decides its size, and a limit that is lowered locks nobody out.
-	largest, _ := fetcher.LimitNamed("root")
-	data, err := ownfile.ReadLinked(c.file("roots", e.RootSHA256+".json"), largest.Ceiling)
+	data, err := ownfile.ReadLinked(c.file("roots", e.RootSHA256+".json"), largestRoot())
 	if err != nil {
 		return nil, err
 	}

@@ -1,16 +1,19 @@
 package trust_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/internal/tuftest"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -43,6 +46,10 @@ func TestConfig(t *testing.T) {
 	wrong := entry
 	wrong.RootSHA256 = tuftest.Digest(other)
 	refused(t, c.Add(wrong, root), trust.ErrWrongRoot)
+	// Blanks are no part of what is signed, and make a root that is not read back.
+	if err := c.Add(entry, append(slices.Clone(root), bytes.Repeat([]byte{' '}, 4<<20)...)); !errors.Is(err, fetcher.ErrLimit) {
+		t.Errorf("a root above the limit: %v", err)
+	}
 	if err := c.Add(entry, root); err != nil {
 		t.Fatal(err)
 	}
