@@ -49,7 +49,6 @@ func bundleLies(kind tuftest.Kind) map[string]lied {
 			manifest-above-the-limit 100000-layers inline-gzip-bomb inline-tar-of-zeros
 			archive-with-an-index-of-20-megabytes layout-marker-of-5-kilobytes layout-index-of-17-megabytes`},
 		{lied{is: []error{fetcher.ErrLimit}}, `layer-of-size-a-terabyte`},
-		{lied{typed: func(err error) bool { return err != nil }}, `layout-manifest-as-a-symlink-to-itself`},
 	} {
 		for name := range strings.FieldsSeq(group.names) {
 			expected[name] = group.want

@@ -62,8 +62,8 @@ func NewRefresher(ctx context.Context, c *Client, o RefresherOptions) (*Refreshe
 // the client's MaxStale, without a newer one; ErrClock if the clock was set back
 // behind its refresh, so that what has expired would be fresh again. A view that is
 // past its expiry but within MaxStale says so. Delegated roles are judged when they
-// are used, so that one that expires meanwhile is refused. A view past its expiry is refreshed in the
-// background as soon as Min is over since the last attempt.
+// are used, so that one that expires meanwhile is refused. A view past its expiry is
+// refreshed in the background as soon as Min is over since the last attempt.
 func (r *Refresher) View() (*View, error) {
 	r.mu.RLock()
 	v, seen := r.view, r.seen

@@ -101,12 +101,16 @@ func TestOpen(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside")
 	root, err := os.OpenRoot(dir)
 	err = errors.Join(err, os.WriteFile(outside, nil, 0o600), os.WriteFile(filepath.Join(dir, "file"), nil, 0o600),
-		os.Symlink("file", filepath.Join(dir, "link")), os.Symlink(outside, filepath.Join(dir, "away")), syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+		os.Symlink("file", filepath.Join(dir, "link")), os.Symlink(outside, filepath.Join(dir, "away")), syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600),
+		os.Symlink("itself", filepath.Join(dir, "itself")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer root.Close()
 	opened := func(f *os.File, _ fs.FileInfo, err error) bool { return err == nil && f.Close() == nil }
+	if _, _, err := OpenLinked(filepath.Join(dir, "itself")); !errors.Is(err, ErrOdd) {
+		t.Errorf("a link to itself: %v", err)
+	}
 	for name, want := range map[string]struct{ linked, in bool }{
 		"file": {true, true}, "link": {true, true}, "away": {true, false}, "pipe": {}, "missing": {},
 	} {

@@ -64,6 +64,9 @@ func open(name string, stat func(string) (fs.FileInfo, error), openFile func(str
 	if err == nil {
 		err = check(name, info) // nothing else is opened: that alone can have effects
 	}
+	if isLink(err) {
+		err = fmt.Errorf("%w: %w", ErrOdd, err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

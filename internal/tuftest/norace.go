@@ -2,5 +2,5 @@
 
 package tuftest
 
-// RaceDetector: built without it.
+// RaceDetector says that the tests were built with it.
 const RaceDetector = false

@@ -2,5 +2,5 @@
 
 package tuftest
 
-// RaceDetector: built with it.
+// RaceDetector says that the tests were built with it.
 const RaceDetector = true
