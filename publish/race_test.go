@@ -24,7 +24,7 @@ import (
 // Of two publishers, each pair of requests costs three times as much as one of [stride].
 var (
 	raceStride = tuftest.Scale(37, 37, 1)
-	pairStride = tuftest.Scale(53, 53, 7)
+	pairStride = tuftest.Scale(53, 53, 13)
 )
 
 // remoteAs is remote for a publisher whom the registry can tell from others.
