@@ -72,10 +72,10 @@ func (v *verified) refreshed(ctx context.Context, view *trust.View, err error) {
 	if err == nil {
 		r, err = v.adopt(ctx, view)
 	}
-	if err != nil && ctx.Err() != nil {
-		return
-	}
 	if err != nil {
+		if ctx.Err() != nil {
+			return
+		}
 		r = Refreshed{Err: err}
 		v.failed = err
 	}

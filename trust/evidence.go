@@ -70,10 +70,7 @@ func (u *update) rollback(role string) *VerificationError {
 		if err != nil {
 			return nil
 		}
-		if offered.Signed.Version < old.Signed.Version {
-			return &VerificationError{Kind: ErrRollback, Role: role, Version: offered.Signed.Version, Want: old.Signed.Version}
-		}
-		return wentBack(old.Signed.Meta, offered.Signed.Meta, "timestamp", offered.Signed.Version)
+		return timestampWentBack(&old.Signed, &offered.Signed)
 	case tuf.SNAPSHOT:
 		old, err := parse[tuf.SnapshotType](role, u.base.snapshot)
 		if err != nil {
@@ -96,9 +93,14 @@ func (u *update) rollback(role string) *VerificationError {
 func (u *update) overlooked() *VerificationError {
 	root := u.roots.last().meta
 	if old, err := parse[tuf.TimestampType](tuf.TIMESTAMP, u.base.timestamp); err == nil {
-		e := u.timestampWentBack(old)
+		now := &u.trusted.Timestamp.Signed
+		e := timestampWentBack(&old.Signed, now)
+		// Of one version there is one content: the stored one is kept, see findFork.
+		if now.Version == old.Signed.Version && !reflect.DeepEqual(*now, old.Signed) {
+			e = &VerificationError{Kind: ErrRollback, Role: tuf.TIMESTAMP, Version: now.Version, Want: now.Version}
+		}
 		if e != nil && verifyBy(root, tuf.ROOT, tuf.TIMESTAMP, old.Signed.Version, old) == nil {
-			return e
+			return u.behindOurBack(e)
 		}
 	}
 	if u.trusted.Snapshot == nil {
@@ -114,23 +116,19 @@ func (u *update) overlooked() *VerificationError {
 	return nil
 }
 
-func (u *update) timestampWentBack(old *tuf.Metadata[tuf.TimestampType]) *VerificationError {
-	const snapshot = "snapshot.json"
-	now := u.trusted.Timestamp.Signed
-	// Of one version there is one content: the stored one is kept, see findFork.
-	if now.Version < old.Signed.Version || now.Version == old.Signed.Version && !reflect.DeepEqual(now, old.Signed) {
-		return u.behindOurBack(&VerificationError{Kind: ErrRollback, Role: tuf.TIMESTAMP, Version: now.Version, Want: old.Signed.Version})
-	}
-	if seen := old.Signed.Meta[snapshot]; now.Meta[snapshot].Version < seen.Version {
-		return u.behindOurBack(&VerificationError{Kind: ErrRollback, Role: tuf.SNAPSHOT, Version: now.Meta[snapshot].Version, Want: seen.Version})
-	}
-	return nil
-}
-
 func (u *update) behindOurBack(e *VerificationError) *VerificationError {
 	e.Source = u.adapter.origin.source.String()
 	e.Detail = strings.TrimPrefix(e.Detail+"; ", "; ") + "meanwhile somebody has changed the directory for temporary files (TMPDIR)"
 	return e
+}
+
+// timestampWentBack names the role that went back between two timestamps: timestamp, or
+// the snapshot that it names; nil if none did.
+func timestampWentBack(old, offered *tuf.TimestampType) *VerificationError {
+	if offered.Version < old.Version {
+		return &VerificationError{Kind: ErrRollback, Role: tuf.TIMESTAMP, Version: offered.Version, Want: old.Version}
+	}
+	return wentBack(old.Meta, offered.Meta, tuf.TIMESTAMP, offered.Version)
 }
 
 func wentBack(old, offered map[string]*tuf.MetaFiles, in string, version int64) *VerificationError {

@@ -25,17 +25,20 @@ const (
 // the repository, and comes last: who signs nothing makes nobody read. One that is not
 // there is an error, since who runs the image may be served it.
 func (q *inquiry) checkNested(ctx context.Context) error {
+	level := indexesOf(q.manifest)
+	if len(level) == 0 {
+		return nil
+	}
 	revoked := q.revocations.ImagesOf(q.repository())
 	if len(revoked) == 0 {
 		return nil
 	}
 	seen := map[digest.Digest]bool{}
 	read := 0
-	level := q.manifest.Children
 	for depth := 1; len(level) > 0; depth++ {
 		var below []ocispec.Descriptor
 		for _, child := range level {
-			if !ociremote.IsIndex(child.MediaType) || seen[child.Digest] {
+			if seen[child.Digest] {
 				continue
 			}
 			seen[child.Digest] = true
@@ -51,11 +54,22 @@ func (q *inquiry) checkNested(ctx context.Context) error {
 					return revokedBy(e, d.Digest)
 				}
 			}
-			below = append(below, index.Children...)
+			below = append(below, indexesOf(index)...)
 		}
 		level = below
 	}
 	return nil
+}
+
+// indexesOf are the indexes that a manifest lists.
+func indexesOf(m *ociremote.Manifest) []ocispec.Descriptor {
+	var all []ocispec.Descriptor
+	for _, child := range m.Children {
+		if ociremote.IsIndex(child.MediaType) {
+			all = append(all, child)
+		}
+	}
+	return all
 }
 
 func (q *inquiry) tooMuchWithin() error {
