@@ -128,9 +128,7 @@ func TestRedirectedBlobRefused(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{TLS: true})
-	b, blobs := pack(t, "1", ociremote.PackOptions{})
-	put(reg, b, blobs)
+	reg := stocked(t, tuftest.RegistryOptions{TLS: true})
 	_, port, _ := strings.Cut(reg.Host(), ":")
 	resolve := []string{"registry.example.com:" + port + ":" + reg.Host()}
 	tests := []struct {
@@ -188,9 +186,7 @@ func TestRedirectFromHTTPSToHTTP(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	t.Parallel()
-	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
-	b, blobs := pack(t, "1", ociremote.PackOptions{})
-	put(reg, b, blobs)
+	reg := stocked(t, tuftest.RegistryOptions{})
 	reg.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		w.Header().Add("Warning", `299 - "this will `+"\u009b"+`1mend"`)
 		w.Header().Add("Warning", `110 - "stale"`)
@@ -211,9 +207,7 @@ func TestWarnings(t *testing.T) {
 // A registry that always has something new to say is not heard for ever.
 func TestWarningsAreBounded(t *testing.T) {
 	t.Parallel()
-	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
-	b, blobs := pack(t, "1", ociremote.PackOptions{})
-	put(reg, b, blobs)
+	reg := stocked(t, tuftest.RegistryOptions{})
 	reg.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		for i := range 150 {
 			w.Header().Add("Warning", fmt.Sprintf(`299 - "number %d"`, i))
@@ -234,9 +228,7 @@ func TestWarningsAreBounded(t *testing.T) {
 // not changed.
 func TestETagWithoutADigest(t *testing.T) {
 	t.Parallel()
-	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{ETag: true})
-	b, blobs := pack(t, "1", ociremote.PackOptions{})
-	put(reg, b, blobs)
+	reg := stocked(t, tuftest.RegistryOptions{ETag: true})
 	repo := open(t, newClient(t, ociremote.Options{}), reg.Host())
 	first, err := ociremote.FetchBundle(t.Context(), repo, "tuf", ociremote.Known{})
 	if err != nil || first.ETag == "" {

@@ -101,6 +101,15 @@ func large(t *testing.T) (*ociremote.Bundle, []ociremote.Blob) {
 }
 
 // put stores a bundle around the network.
+// stocked is a registry with a bundle.
+func stocked(t *testing.T, o tuftest.RegistryOptions) *tuftest.Registry {
+	t.Helper()
+	reg := tuftest.NewRegistry(t, o)
+	b, blobs := pack(t, "1", ociremote.PackOptions{})
+	put(reg, b, blobs)
+	return reg
+}
+
 func put(reg *tuftest.Registry, b *ociremote.Bundle, blobs []ociremote.Blob) {
 	for _, blob := range blobs {
 		reg.PutBlob("acme/trust", blob.Data)
@@ -676,9 +685,7 @@ func TestRepositoryKinds(t *testing.T) {
 // Docker Hub counts the GETs of manifests: it is asked by HEAD first.
 func TestDockerHubIsAskedByHead(t *testing.T) {
 	t.Parallel()
-	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{TLS: true, ETag: true})
-	b, blobs := pack(t, "1", ociremote.PackOptions{})
-	put(reg, b, blobs)
+	reg := stocked(t, tuftest.RegistryOptions{TLS: true, ETag: true})
 	c := newClient(t, ociremote.Options{Insecure: true, Resolve: []string{"registry-1.docker.io:443:" + reg.Host()}})
 	repo := open(t, c, "docker.io")
 	got, err := ociremote.FetchBundle(t.Context(), repo, "tuf", ociremote.Known{})

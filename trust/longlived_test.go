@@ -23,7 +23,8 @@ import (
 // In part, it is one source on the network and one on disk, through every rotation once.
 var (
 	longRounds = tuftest.Scale(6, 6, 18)
-	longKinds  = tuftest.Scale([]tuftest.Kind{tuftest.InRegistry, tuftest.InArchive}, []tuftest.Kind{tuftest.InRegistry, tuftest.InArchive}, tuftest.Kinds)
+	twoKinds   = []tuftest.Kind{tuftest.InRegistry, tuftest.InArchive}
+	longKinds  = tuftest.Scale(twoKinds, twoKinds, tuftest.Kinds)
 )
 
 // TestLongLived lets readers ask one refresher all the time, while the repository

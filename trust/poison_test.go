@@ -167,9 +167,6 @@ func (p *poisoned) tree() string {
 	return list.String()
 }
 
-// Whatever lies in a state directory: what a crash can leave there heals, what
-// nothing but a hand leaves is refused by name or left alone, roots are refused.
-// Nothing waits, nothing is written through a link, nothing is believed.
 // What is written can be read back: roots that would be too many are not stored, and
 // what was stored before is of use as before.
 func TestStateHasRoomForItsRoots(t *testing.T) {
@@ -211,6 +208,9 @@ func TestStateHasRoomForItsRoots(t *testing.T) {
 	}
 }
 
+// Whatever lies in a state directory: what a crash can leave there heals, what
+// nothing but a hand leaves is refused by name or left alone, roots are refused.
+// Nothing waits, nothing is written through a link, nothing is believed.
 func TestPoisonedState(t *testing.T) {
 	t.Parallel()
 	tuftest.Sequential(t)

@@ -95,7 +95,7 @@ func TestAccepted(t *testing.T) {
 		"signature with an artifact type": {
 			make: func(w *world, _ ocispec.Descriptor) string {
 				image := unsigned(w)
-				e := w.blob(notationsign.JWS, must(notationsign.Envelope(w.ctx(), image, w.leaf, notationsign.Options{})))
+				e := w.envelope(image)
 				w.attach(image, func(m *ocispec.Manifest) { m.ArtifactType, m.Layers = signatureType, []ocispec.Descriptor{e} })
 				return ":1.0"
 			},

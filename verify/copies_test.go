@@ -113,12 +113,12 @@ func without(files map[string][]byte, text string) map[string][]byte {
 
 // answering lets the registry answer what is below a path with a status.
 func (w *world) answering(path string, status int) {
-	w.intercept(path, func(rw http.ResponseWriter) {
+	w.intercept(answer{path, func(rw http.ResponseWriter, _ *http.Request) {
 		if status == 0 {
 			panic(http.ErrAbortHandler)
 		}
 		rw.WriteHeader(status)
-	})
+	}})
 }
 
 // Only a home that cannot be reached, or none, lets copies answer.

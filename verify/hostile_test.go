@@ -23,19 +23,42 @@ import (
 
 // lie lets the registry answer what refers to an image.
 func (w *world) lie(referrers ...any) {
-	body := must(json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageIndex, "manifests": referrers}))
-	w.intercept("/referrers/", func(rw http.ResponseWriter) {
-		rw.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
-		_, _ = rw.Write(body)
-	})
+	w.intercept(listing(referrers...))
 }
 
-// intercept answers requests whose path contains a text.
-func (w *world) intercept(path string, answer func(http.ResponseWriter)) {
+// answer is that to requests whose path contains a text.
+type answer struct {
+	path string
+	http.HandlerFunc
+}
+
+// listing is a list of referrers.
+func listing(referrers ...any) answer {
+	return serving("/referrers/", ocispec.MediaTypeImageIndex,
+		must(json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageIndex, "manifests": referrers})))
+}
+
+// serving is the answer with some content.
+func serving(path, mediaType string, body []byte) answer {
+	return answer{path, func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", mediaType)
+		_, _ = rw.Write(body)
+	}}
+}
+
+// refuse answers with a status and a body that is none.
+func refuse(status int) http.HandlerFunc {
+	return func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "no", status) }
+}
+
+// intercept gives these answers, and none that were given before.
+func (w *world) intercept(answers ...answer) {
 	w.registry.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		if strings.Contains(r.URL.Path, path) {
-			answer(rw)
-			return
+		for _, a := range answers {
+			if strings.Contains(r.URL.Path, a.path) {
+				next = a
+				break
+			}
 		}
 		next.ServeHTTP(rw, r)
 	})
@@ -247,9 +270,6 @@ func referrersOf(w *world, image ocispec.Descriptor) ([]ocispec.Descriptor, erro
 // What the way to the registry does says nothing about an image.
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	refuse := func(status int) func(http.ResponseWriter) {
-		return func(rw http.ResponseWriter) { http.Error(rw, "no", status) }
-	}
 	isTransport := func(err error) bool { return errors.As(err, new(*ociremote.TransportError)) }
 	isAuth := func(err error) bool { return errors.As(err, new(*ociremote.AuthError)) }
 	for name, tt := range map[string]struct {
@@ -270,7 +290,7 @@ func TestUnreachable(t *testing.T) {
 			w.mapped(image, "1.0")
 			s := w.signBy(image, w.leaf, notationsign.Options{})
 			w.publish()
-			w.intercept(tt.path(w, image, s), refuse(tt.stat))
+			w.intercept(answer{tt.path(w, image, s), refuse(tt.stat)})
 			r := w.verify(":1.0")
 			if !tt.is(r.Err) || errors.Is(r.Err, verify.ErrNotVouched) || errors.Is(r.Err, verify.ErrUntrusted) || errors.Is(r.Err, verify.ErrEnvelope) {
 				t.Errorf("got %v", r.Err)
@@ -288,11 +308,11 @@ func TestDamagedSignature(t *testing.T) {
 	w.mapped(image, "1.0")
 	s := w.signBy(image, w.leaf, notationsign.Options{})
 	w.publish()
-	notFound := func(rw http.ResponseWriter) {
+	notFound := func(rw http.ResponseWriter, _ *http.Request) {
 		http.Error(rw, `{"errors":[{"code":"BLOB_UNKNOWN"}]}`, http.StatusNotFound)
 	}
 	for path, want := range map[string]error{"/manifests/" + s.Digest.String(): verify.ErrNoSignature, "/blobs/" + w.envelopeOf(s): verify.ErrNoSignature} {
-		w.intercept(path, notFound)
+		w.intercept(answer{path, notFound})
 		if r := w.verify(":1.0"); !errors.Is(r.Err, want) || len(r.Verdicts[0].Signatures) != 1 {
 			t.Errorf("%s is gone: %v", path, r.Err)
 		}
@@ -320,7 +340,7 @@ func TestSomeUnreachable(t *testing.T) {
 	w.signBy(image, evil, notationsign.Options{})
 	s := w.signBy(image, w.leaf, notationsign.Options{})
 	w.publish()
-	w.intercept("/manifests/"+s.Digest.String(), func(rw http.ResponseWriter) { http.Error(rw, "no", http.StatusForbidden) })
+	w.intercept(answer{"/manifests/" + s.Digest.String(), refuse(http.StatusForbidden)})
 	if r := w.verify(":1.0"); !errors.Is(r.Err, verify.ErrUntrusted) || len(r.Verdicts[0].Signatures) != 2 {
 		t.Errorf("got %v", r.Err)
 	}
@@ -341,19 +361,10 @@ func TestGivenUpBetweenSignatures(t *testing.T) {
 	w.publish()
 	ctx, giveUp := context.WithCancel(t.Context())
 	defer giveUp()
-	list := must(json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageIndex, "manifests": []any{asSignature(bad), asSignature(s)}}))
-	w.registry.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		switch {
-		case strings.Contains(r.URL.Path, "/referrers/"):
-			rw.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
-			_, _ = rw.Write(list)
-		case strings.HasSuffix(r.URL.Path, "/manifests/"+s.Digest.String()):
-			giveUp()
-			<-r.Context().Done()
-		default:
-			next.ServeHTTP(rw, r)
-		}
-	})
+	w.intercept(listing(asSignature(bad), asSignature(s)), answer{"/manifests/" + s.Digest.String(), func(_ http.ResponseWriter, r *http.Request) {
+		giveUp()
+		<-r.Context().Done()
+	}})
 	ref, _ := w.image(":1.0")
 	if r := must(verify.New(w.options())).Image(ctx, ref, nil); !errors.Is(r.Err, context.Canceled) || len(r.Verdicts[0].Signatures) != 2 {
 		t.Errorf("%v", r.Err)

@@ -3,8 +3,6 @@ package verify_test
 import (
 	"bytes"
 	"encoding/json"
-	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -176,7 +174,7 @@ func signatureRefusals() map[string]refusal {
 			only: []place{withReferrers},
 			spoil: func(w *world, _ ocispec.Descriptor) string {
 				image := unsigned(w)
-				e := w.blob(notationsign.JWS, must(notationsign.Envelope(w.ctx(), image, w.leaf, notationsign.Options{})))
+				e := w.envelope(image)
 				w.lie(asSignature(w.attach(image, func(m *ocispec.Manifest) {
 					m.ArtifactType, m.Layers, m.Subject = signatureType, []ocispec.Descriptor{e}, nil
 				})))
@@ -188,25 +186,13 @@ func signatureRefusals() map[string]refusal {
 			only: []place{withReferrers},
 			spoil: func(w *world, _ ocispec.Descriptor) string {
 				image := unsigned(w)
-				e := w.blob(notationsign.JWS, must(notationsign.Envelope(w.ctx(), image, w.leaf, notationsign.Options{})))
+				e := w.envelope(image)
 				data := must(json.Marshal(map[string]any{
 					"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageManifest, "artifactType": signatureType, "subject": image,
 					"config": w.blob(ocispec.MediaTypeEmptyJSON, []byte("{}")), "layers": []ocispec.Descriptor{e}, "annotations": map[string]any{"n": 7},
 				}))
 				d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(data), Size: int64(len(data))}
-				list := must(json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": ocispec.MediaTypeImageIndex, "manifests": []any{asSignature(d)}}))
-				w.registry.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-					switch {
-					case strings.Contains(r.URL.Path, "/referrers/"):
-						rw.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
-						_, _ = rw.Write(list)
-					case strings.HasSuffix(r.URL.Path, "/manifests/"+d.Digest.String()):
-						rw.Header().Set("Content-Type", d.MediaType)
-						_, _ = rw.Write(data)
-					default:
-						next.ServeHTTP(rw, r)
-					}
-				})
+				w.intercept(listing(asSignature(d)), serving("/manifests/"+d.Digest.String(), d.MediaType, data))
 				return ""
 			},
 			want: verify.ErrEnvelope, text: text("no manifest: "),
@@ -222,7 +208,7 @@ func signatureRefusals() map[string]refusal {
 		"two envelopes in one signature": {
 			spoil: func(w *world, _ ocispec.Descriptor) string {
 				image := unsigned(w)
-				e := w.blob(notationsign.JWS, must(notationsign.Envelope(w.ctx(), image, w.leaf, notationsign.Options{})))
+				e := w.envelope(image)
 				w.attach(image, func(m *ocispec.Manifest) {
 					m.ArtifactType, m.Layers = signatureType, []ocispec.Descriptor{e, e}
 				})

@@ -222,6 +222,12 @@ func (w *world) attach(to ocispec.Descriptor, edit func(m *ocispec.Manifest)) oc
 	return w.blob(ocispec.MediaTypeImageManifest, must(json.Marshal(m)))
 }
 
+// envelope pushes a signature of an image by the world's leaf, without a manifest.
+func (w *world) envelope(image ocispec.Descriptor) ocispec.Descriptor {
+	w.t.Helper()
+	return w.blob(notationsign.JWS, must(notationsign.Envelope(w.ctx(), image, w.leaf, notationsign.Options{})))
+}
+
 func (w *world) blob(mediaType string, data []byte) ocispec.Descriptor {
 	w.t.Helper()
 	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
