@@ -123,12 +123,17 @@ func (u *update) behindOurBack(e *VerificationError) *VerificationError {
 }
 
 // timestampWentBack names the role that went back between two timestamps: timestamp, or
-// the snapshot that it names; nil if none did.
+// the snapshot that it names; nil if none did. What else a timestamp lists may go again:
+// nothing is read of it (TUF spec 5.4.3).
 func timestampWentBack(old, offered *tuf.TimestampType) *VerificationError {
 	if offered.Version < old.Version {
 		return &VerificationError{Kind: ErrRollback, Role: tuf.TIMESTAMP, Version: offered.Version, Want: old.Version}
 	}
-	return wentBack(old.Meta, offered.Meta, tuf.TIMESTAMP, offered.Version)
+	const snapshot = tuf.SNAPSHOT + ".json"
+	return wentBack(
+		map[string]*tuf.MetaFiles{snapshot: old.Meta[snapshot]},
+		map[string]*tuf.MetaFiles{snapshot: offered.Meta[snapshot]},
+		tuf.TIMESTAMP, offered.Version)
 }
 
 func wentBack(old, offered map[string]*tuf.MetaFiles, in string, version int64) *VerificationError {

@@ -63,6 +63,20 @@ func TestTemporaryDirectoryOfSomebodyElse(t *testing.T) {
 			w.put(old)
 			return nil
 		}},
+		"a newer timestamp that lists less": {offer: func(w *world, _ map[string][]byte, _ int64) map[string][]byte {
+			w.ForgeAlone("timestamp", func(signed map[string]any) {
+				signed["version"] = w.Version("timestamp") + 1
+				signed["meta"].(map[string]any)["../x.json"] = map[string]any{"version": 1}
+			})
+			w.out()
+			w.mustRefresh()
+			if !strings.Contains(w.stateFiles()["timestamp.json"], "../x") {
+				w.t.Fatal("what is listed more is not stored")
+			}
+			w.SetVersion("timestamp", 9)
+			w.publish()
+			return nil
+		}},
 		"what is newer": {offer: func(w *world, _ map[string][]byte, _ int64) map[string][]byte {
 			w.publish()
 			return nil
