@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tufoci/tufoci/internal/period"
+	"github.com/tufoci/tufoci/internal/strictyaml"
 )
 
 const (
@@ -83,7 +83,7 @@ func notInName(r rune) bool { return r <= ' ' || r == '@' || r == 0x7f }
 
 var keyNameRE = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
-// LoadConfig reads tufoci.yaml in dir. ErrNoWorkspace, ErrInvalid with the line of the fault.
+// LoadConfig reads tufoci.yaml in dir. ErrNoWorkspace, *ConfigError.
 func LoadConfig(dir string) (*Config, error) {
 	path := filepath.Join(dir, configFile)
 	data, err := readBounded(path, maxConfig)
@@ -95,21 +95,16 @@ func LoadConfig(dir string) (*Config, error) {
 	}
 	c, err := ParseConfig(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, &ConfigError{File: path, Err: err}
 	}
 	return c, nil
 }
 
 // ParseConfig reads the content of tufoci.yaml. A field that it does not know is refused. ErrInvalid.
 func ParseConfig(data []byte) (*Config, error) {
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
 	var y configYAML
-	if err := dec.Decode(&y); err != nil {
+	if err := strictyaml.Decode(data, &y); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: more than one document", ErrInvalid)
 	}
 	c := &Config{
 		Repository: y.Repository, Channel: y.Channel, Images: y.Images, Layout: y.Layout, Beside: y.Beside, Profile: y.Profile,

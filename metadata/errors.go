@@ -71,6 +71,17 @@ var (
 	ErrChanged = errors.New("what is staged is not what was signed")
 )
 
+// ConfigError says what is wrong with a tufoci.yaml, with the line where it is known. It wraps an ErrInvalid.
+type ConfigError struct {
+	File string
+	Err  error
+}
+
+func (e *ConfigError) Error() string { return e.File + ": " + e.Err.Error() }
+
+// Unwrap gives the fault.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
 // ConflictError says which staged roles moved. It Is ErrConflict.
 type ConflictError struct {
 	Roles []RoleConflict

@@ -1,10 +1,8 @@
 package mirror
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -12,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/tufoci/tufoci/internal/strictyaml"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -99,16 +98,8 @@ func ReadConfig(file string) (*Config, error) {
 
 func parseConfig(data []byte, dir string) (*Config, error) {
 	var doc configYAML
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&doc); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil, errors.New("it is empty")
-		}
+	if err := strictyaml.Decode(data, &doc); err != nil {
 		return nil, err
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one document")
 	}
 	if doc.Version != configVersion {
 		return nil, fmt.Errorf("version %d, this version of tufoci reads %d", doc.Version, configVersion)

@@ -4,20 +4,18 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/internal/ownfile"
+	"github.com/tufoci/tufoci/internal/strictyaml"
 	"github.com/tufoci/tufoci/internal/syncdir"
 )
 
@@ -124,29 +122,6 @@ func (c *Config) read() error {
 	return nil
 }
 
-// goTypes are the types in which a YAML error speaks of this program.
-var goTypes = regexp.MustCompile(` in type [a-zA-Z.]+$| into trust\.[a-zA-Z]+$| into map\[string\](string|trust\.[a-zA-Z]+)$`)
-
-// plainYAML says what is wrong with a file without the words of the decoder: the first
-// of several faults, with its line.
-func plainYAML(err error) error {
-	if errors.Is(err, io.EOF) {
-		return errors.New("it is empty")
-	}
-	faults, ok := errors.AsType[*yaml.TypeError](err)
-	if !ok || len(faults.Errors) == 0 {
-		return err
-	}
-	return errors.New(goTypes.ReplaceAllStringFunc(faults.Errors[0], func(words string) string {
-		switch {
-		case strings.HasPrefix(words, " in type"):
-			return "" // "field x not found"
-		default:
-			return " into names with values"
-		}
-	}))
-}
-
 func parseConfig(data []byte) (map[string]Entry, error) {
 	entries := map[string]Entry{}
 	if data == nil {
@@ -159,13 +134,8 @@ func parseConfig(data []byte) (map[string]Entry, error) {
 		return nil, laterFormat(head.Version, configVersion)
 	}
 	var doc configYAML
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&doc); err != nil {
-		return nil, plainYAML(err)
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one document")
+	if err := strictyaml.Decode(data, &doc); err != nil {
+		return nil, err
 	}
 	if doc.Version != configVersion {
 		return nil, fmt.Errorf("version %d, want %d", doc.Version, configVersion)

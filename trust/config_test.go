@@ -203,10 +203,10 @@ func TestConfigErrorsSayTheLine(t *testing.T) {
 	head := "version: 1\ntrusts:\n  a:\n    source: reg.example/a\n"
 	for text, want := range map[string]string{
 		"":                                   "it is empty",
-		head + "    limit: {visits: 3}\n":    "line 5: field limit not found",
-		head + "    limits: 3\n":             "line 5: cannot unmarshal !!int `3` into names with values",
-		head + "    limits: {visits: [1]}\n": "line 5: cannot unmarshal !!seq into string",
-		"trust\n":                            "line 1: cannot unmarshal !!str `trust` into names with values",
+		head + "    limit: {visits: 3}\n":    `line 5: field "limit" is not known`,
+		head + "    limits: 3\n":             `line 5: want names with values, got "3"`,
+		head + "    limits: {visits: [1]}\n": "line 5: want text, got a list",
+		"trust\n":                            `line 1: want names with values, got "trust"`,
 	} {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "trust.yaml")

@@ -107,7 +107,7 @@ var rules = []rule{
 	// Deliveries and schedules.
 	{is(mirror.ErrShortLived), exitStale, "where it goes nothing newer may arrive before then", []string{"`tufoci mirror save ... --valid-until {until}`", "what has ended has to be renewed first: a holder of its keys runs `tufoci publish`"}},
 	{is(mirror.ErrCargo), exitMalformed, "an archive holds one trust repository, images under their full names, and what refers to them", []string{"`tufoci mirror save` makes such an archive"}},
-	{is(mirror.ErrConfig), exitUsage, "a mirror.yaml is read strictly, so that nothing in it is overlooked", []string{"`{command} --help`"}},
+	{is(mirror.ErrConfig), exitUsage, "a mirror.yaml is read strictly, so that nothing in it is overlooked; nothing was copied", []string{"correct the file that is named, then `{command}` again"}},
 	{is(mirror.ErrLocked), exitLocked, "two schedules, or a schedule and a person, are at the same mirrors", []string{"`{command}` again, when it is done"}},
 	{as[*behindError], exitStale, "its source has moved on, or its schedule does not run", []string{"`tufoci mirror sync once`, with the same file"}},
 
@@ -234,6 +234,7 @@ var rules = []rule{
 	{is(metadata.ErrNoWorkspace), exitUsage, "this directory is not a workspace", []string{"`tufoci init REPO`, or name the workspace with -C"}},
 	{is(metadata.ErrWorkspaceExists), exitUsage, "a workspace is never written over", []string{"`tufoci status`"}},
 	{is(metadata.ErrNotStaged), exitUsage, "what is signed or sent is staged first, by a command that edits", []string{"`tufoci status` shows what is staged"}},
+	{as[*metadata.ConfigError], exitUsage, "a tufoci.yaml is read strictly, so that nothing in it is overlooked; nothing was changed", []string{"correct the file that is named, then `{command}` again"}},
 	{is(metadata.ErrInvalid), exitUsage, "a name, path, pattern or value is refused", []string{"`{command} --help`"}},
 	{is(metadata.ErrNoRole, metadata.ErrRoleExists), exitUsage, "roles are named as in the list", []string{"`tufoci role list`"}},
 	{is(metadata.ErrNoTarget), exitUsage, "they are named as in the list", []string{"`tufoci {noun} list`"}},

@@ -129,6 +129,7 @@ func TestExitCodes(t *testing.T) {
 		{trust.ErrImageTarget, 2},
 		{trust.ErrConfig, 2},
 		{metadata.ErrNoWorkspace, 2},
+		{&metadata.ConfigError{File: "tufoci.yaml", Err: metadata.ErrInvalid}, 2},
 		{metadata.ErrInvalid, 2},
 		{ociremote.ErrInvalidReference, 2},
 		{fetcher.ErrInvalidSource, 2},
