@@ -244,7 +244,7 @@ func saveBase(d *disk, dir string, b *base) error {
 	if err != nil {
 		return err
 	}
-	if err := d.write(filepath.Join(dir, baseIndexFile), append(data, '\n'), 0o600); err != nil {
+	if err := d.Write(filepath.Join(dir, baseIndexFile), append(data, '\n'), 0o600); err != nil {
 		return err
 	}
 	keep := map[string]bool{baseIndexFile: true}
@@ -292,7 +292,7 @@ func removeOthers(d *disk, dir string, keep map[string]bool) error {
 	}
 	for _, name := range names {
 		if !keep[name] {
-			if err := d.remove(filepath.Join(dir, name)); err != nil {
+			if err := d.Unlink(filepath.Join(dir, name)); err != nil {
 				return err
 			}
 		}

@@ -73,11 +73,11 @@ func (w *Workspace) Freeze(f Freeze, roles ...string) error {
 		return err
 	}
 	for _, dir := range []string{w.path(ceremonyDir), w.path(ceremonyDir, f.ID)} {
-		if _, err := w.disk.mkdir(dir, 0o700); err != nil {
+		if _, err := w.disk.Mkdir(dir, 0o700); err != nil {
 			return err
 		}
 	}
-	if err := w.disk.write(w.path(ceremonyDir, f.ID, frozenFile), append(data, '\n'), 0o600); err != nil {
+	if err := w.disk.Write(w.path(ceremonyDir, f.ID, frozenFile), append(data, '\n'), 0o600); err != nil {
 		return err
 	}
 	w.freezes = slices.DeleteFunc(w.freezes, func(old Freeze) bool { return old.ID == f.ID })
@@ -104,13 +104,13 @@ func (w *Workspace) Unfreeze(id string) error {
 // removeFreeze removes the record, then its directory: one without a record freezes nothing.
 func (w *Workspace) removeFreeze(id string) error {
 	dir := w.path(ceremonyDir, id)
-	if err := w.disk.remove(w.path(ceremonyDir, id, frozenFile)); err != nil {
+	if err := w.disk.Unlink(w.path(ceremonyDir, id, frozenFile)); err != nil {
 		return err
 	}
-	if err := w.disk.syncDir(dir); err != nil {
+	if err := w.disk.Sync(dir); err != nil {
 		return err
 	}
-	return w.disk.remove(dir)
+	return w.disk.Unlink(dir)
 }
 
 // Frozen lists what is frozen, the oldest first.
@@ -188,7 +188,7 @@ func (w *Workspace) loadFreeze(id string) error {
 	case errors.Is(err, fs.ErrNotExist) && w.readOnly:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return w.disk.remove(w.path(ceremonyDir, id))
+		return w.disk.Unlink(w.path(ceremonyDir, id))
 	case err != nil:
 		return err
 	}

@@ -8,26 +8,18 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/tufoci/tufoci/internal/syncdir"
+	"github.com/tufoci/tufoci/internal/durable"
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 // tempPrefix starts the names of files that are being written. What a killed process left is removed when the
 // workspace is opened to be changed.
 const tempPrefix = ".tmp-"
 
-// disk changes files so that a process killed at any moment leaves each of them as it was or as it should be.
-// Every change to a workspace goes through it.
-type disk struct {
-	// before is called ahead of every single step with its name and path; an error stops the change there.
-	before func(step, path string) error
-}
+// disk makes every change to a workspace: a process killed at any moment leaves each file as it was or as it should be.
+type disk struct{ durable.Disk }
 
-func (d *disk) step(name, path string) error {
-	if d.before == nil {
-		return nil
-	}
-	return d.before(name, path)
-}
+func newDisk() *disk { return &disk{durable.Disk{Pattern: tempPrefix + "*"}} }
 
 // fileChange is a file to be written.
 type fileChange struct {
@@ -38,101 +30,14 @@ type fileChange struct {
 // writeAll writes files of one directory, which is synced once, after all of them.
 func (d *disk) writeAll(dir string, changes []fileChange) error {
 	for _, c := range changes {
-		if err := d.replace(c.path, c.data, 0o600); err != nil {
+		if err := d.Put(c.path, 0o600, durable.Bytes(c.data)); err != nil {
 			return err
 		}
 	}
 	if len(changes) == 0 {
 		return nil
 	}
-	return d.syncDir(dir)
-}
-
-// write replaces the file: temporary file, fsync, rename, fsync of the directory.
-func (d *disk) write(path string, data []byte, perm fs.FileMode) error {
-	if err := d.replace(path, data, perm); err != nil {
-		return err
-	}
-	return d.syncDir(filepath.Dir(path))
-}
-
-// replace is write without the fsync of the directory.
-func (d *disk) replace(path string, data []byte, perm fs.FileMode) (err error) {
-	dir := filepath.Dir(path)
-	if err := d.step("create", path); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, tempPrefix+"*")
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return &fs.PathError{Op: "write", Path: path, Err: e.Err} // no word of the temporary file
-	}
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			_ = d.removeTemp(f.Name())
-		}
-	}()
-	if err := f.Chmod(perm); err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := d.step("sync", path); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := d.step("rename", path); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-func (d *disk) removeTemp(path string) error {
-	if err := d.step("clean", path); err != nil {
-		return err
-	}
-	return os.Remove(path)
-}
-
-// remove deletes the file; one that does not exist is no error.
-func (d *disk) remove(path string) error {
-	if err := d.step("remove", path); err != nil {
-		return err
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// mkdir makes the directory, which may exist, with the permissions given. It reports whether it made it.
-func (d *disk) mkdir(path string, perm fs.FileMode) (made bool, err error) {
-	if err := d.step("mkdir", path); err != nil {
-		return false, err
-	}
-	if err := os.Mkdir(path, perm); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return false, nil
-		}
-		return false, err
-	}
-	return true, d.syncDir(filepath.Dir(path))
-}
-
-func (d *disk) syncDir(dir string) error {
-	if err := d.step("syncdir", dir); err != nil {
-		return err
-	}
-	return syncdir.Sync(dir)
+	return d.Sync(dir)
 }
 
 // sweep removes what killed processes left half-written in the directory.
@@ -143,7 +48,7 @@ func (d *disk) sweep(dir string) error {
 	}
 	for _, name := range entries {
 		if strings.HasPrefix(name, tempPrefix) {
-			if err := d.remove(filepath.Join(dir, name)); err != nil {
+			if err := d.Unlink(filepath.Join(dir, name)); err != nil {
 				return err
 			}
 		}
@@ -169,17 +74,14 @@ func readDir(dir string) ([]string, error) {
 	return names, nil
 }
 
-// readBounded reads a regular file of at most max bytes.
+// readBounded reads a regular file of at most max bytes. ErrDamaged, fs.ErrNotExist.
 func readBounded(path string, max int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
+	data, err := ownfile.ReadLinked(path, max)
+	if errors.Is(err, ownfile.ErrOdd) || errors.Is(err, ownfile.ErrTooLarge) {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: %s is not a regular file", ErrDamaged, path)
+	if err == nil && data == nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}
-	if info.Size() > max {
-		return nil, fmt.Errorf("%w: %s has %d bytes, at most %d are read", ErrDamaged, path, info.Size(), max)
-	}
-	return os.ReadFile(path)
+	return data, err
 }

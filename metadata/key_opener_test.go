@@ -243,7 +243,7 @@ func TestSeenHoldsNothingUp(t *testing.T) {
 	}
 	_, err := ws.AddTarget("a", []byte("a"), TargetOptions{})
 	w.must(err)
-	ws.disk.before = func(_, path string) error {
+	ws.disk.Step = func(_, path string) error {
 		if strings.HasSuffix(path, seenFile) {
 			return errKilled
 		}

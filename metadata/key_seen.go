@@ -74,7 +74,7 @@ func (w *Workspace) recordSeen() {
 		return
 	}
 	if data, err := json.MarshalIndent(w.lastSeen(), "", "  "); err == nil {
-		_ = w.disk.write(w.path(seenFile), append(data, '\n'), 0o600)
+		_ = w.disk.Write(w.path(seenFile), append(data, '\n'), 0o600)
 	}
 	w.seenChanged = false
 }

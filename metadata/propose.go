@@ -292,5 +292,5 @@ func (w *Workspace) RecordProposal(p *RoleProposal, tag, manifest string, sent b
 	if err != nil {
 		return err
 	}
-	return w.disk.write(w.path(proposedFile), append(data, '\n'), 0o600)
+	return w.disk.Write(w.path(proposedFile), append(data, '\n'), 0o600)
 }

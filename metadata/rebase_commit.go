@@ -90,12 +90,12 @@ func (w *Workspace) settleRebase() error {
 	}
 	for _, name := range names {
 		if _, _, ours := parseFileName(name); ours && !keep[name] {
-			if err := w.disk.remove(filepath.Join(dir, name)); err != nil {
+			if err := w.disk.Unlink(filepath.Join(dir, name)); err != nil {
 				return err
 			}
 		}
 	}
-	if err := w.disk.syncDir(dir); err != nil {
+	if err := w.disk.Sync(dir); err != nil {
 		return err
 	}
 	w.base.rebased = nil

@@ -25,7 +25,7 @@ func (w *Workspace) loadStaged() (map[string]*roleFile, error) {
 			}
 			staged[role] = f
 		case !w.readOnly:
-			if err := w.disk.remove(w.path(stagedDir, name)); err != nil {
+			if err := w.disk.Unlink(w.path(stagedDir, name)); err != nil {
 				return nil, err
 			}
 		}
@@ -126,7 +126,7 @@ func (e *edit) commit() error {
 		return err
 	}
 	if e.yaml != nil {
-		if err := w.disk.write(w.configPath(), e.yaml, 0o644); err != nil {
+		if err := w.disk.Write(w.configPath(), e.yaml, 0o644); err != nil {
 			return err
 		}
 		w.cfg = e.cfg
@@ -176,11 +176,11 @@ func (w *Workspace) unstage(role string) error {
 	if f == nil {
 		return nil
 	}
-	if err := w.disk.remove(w.path(stagedDir, fileName(role, f.version))); err != nil {
+	if err := w.disk.Unlink(w.path(stagedDir, fileName(role, f.version))); err != nil {
 		return err
 	}
 	delete(w.staged, role)
-	return w.disk.syncDir(w.path(stagedDir))
+	return w.disk.Sync(w.path(stagedDir))
 }
 
 // current is the newest file of a role: staged, else published; nil if there is none.

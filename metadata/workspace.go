@@ -77,7 +77,7 @@ func Open(dir string, o OpenOptions) (*Workspace, error) {
 func newWorkspace(dir string, o OpenOptions) *Workspace {
 	w := &Workspace{
 		dir: dir, now: o.Now, passphrase: o.Passphrase, env: o.Env, opener: o.Opener, readOnly: o.ReadOnly,
-		disk: &disk{}, opened: map[string]Signer{}, parsed: newParsedFiles(),
+		disk: newDisk(), opened: map[string]Signer{}, parsed: newParsedFiles(),
 	}
 	if w.now == nil {
 		w.now = time.Now
@@ -161,7 +161,7 @@ func (w *Workspace) UpdateConfig(edit func(*Config) error) error {
 	if err != nil {
 		return err
 	}
-	if err := w.disk.write(w.configPath(), data, 0o644); err != nil {
+	if err := w.disk.Write(w.configPath(), data, 0o644); err != nil {
 		return err
 	}
 	w.cfg = next

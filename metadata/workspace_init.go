@@ -317,7 +317,7 @@ func (n *initialisation) write(c initialContent) error {
 	if err := n.file(w.configPath(), c.yaml, 0o644); err != nil {
 		return err
 	}
-	return w.disk.remove(w.path(unfinished))
+	return w.disk.Unlink(w.path(unfinished))
 }
 
 // fill writes the content of .tufoci.
@@ -364,11 +364,11 @@ func (n *initialisation) lock() error {
 
 func (n *initialisation) file(path string, data []byte, perm fs.FileMode) error {
 	n.made = append(n.made, path)
-	return n.w.disk.write(path, data, perm)
+	return n.w.disk.Write(path, data, perm)
 }
 
 func (n *initialisation) mkdir(path string, perm fs.FileMode) error {
-	made, err := n.w.disk.mkdir(path, perm)
+	made, err := n.w.disk.Mkdir(path, perm)
 	if made {
 		n.made = append(n.made, path)
 	}
@@ -379,7 +379,7 @@ func (n *initialisation) mkdir(path string, perm fs.FileMode) error {
 func (n *initialisation) undo() error {
 	var errs []error
 	for _, path := range slices.Backward(n.made) {
-		errs = append(errs, n.w.disk.remove(path))
+		errs = append(errs, n.w.disk.Unlink(path))
 	}
 	return errors.Join(errs...)
 }

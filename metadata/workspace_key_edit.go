@@ -223,7 +223,7 @@ func (w *Workspace) keepKey(name string, private crypto.Signer, o KeyOptions) (*
 func (w *Workspace) writeKey(name, file string, data []byte) (uri string, err error) {
 	if file == "" {
 		file = filepath.Join(stateDir, keysDir, name+".pem")
-		if _, err := w.disk.mkdir(w.path(keysDir), 0o700); err != nil {
+		if _, err := w.disk.Mkdir(w.path(keysDir), 0o700); err != nil {
 			return "", err
 		}
 	}
@@ -237,7 +237,7 @@ func (w *Workspace) writeKey(name, file string, data []byte) (uri string, err er
 	case !errors.Is(err, fs.ErrNotExist):
 		return "", err
 	}
-	if err := w.disk.write(path, data, 0o600); err != nil {
+	if err := w.disk.Write(path, data, 0o600); err != nil {
 		return "", err
 	}
 	return "file:" + filepath.ToSlash(file), nil

@@ -3,6 +3,7 @@ package mirror
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/tufoci/tufoci/internal/ownfile"
 	"github.com/tufoci/tufoci/internal/strictyaml"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
@@ -84,7 +86,10 @@ func ReadConfig(file string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := readSmall(file, maxConfig)
+	data, err := ownfile.ReadLinked(file, maxConfig)
+	if err == nil && data == nil {
+		err = &fs.PathError{Op: "open", Path: file, Err: fs.ErrNotExist}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}

@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/tufoci/tufoci/internal/ownfile"
 	"github.com/tufoci/tufoci/ociremote"
 )
 
@@ -133,36 +131,14 @@ func parseReceipt(data []byte) (*Receipt, error) {
 // ReadReceipt reads the receipt of an archive, which is beside it; nil if there is
 // none. ErrReceipt.
 func ReadReceipt(archive string) (*Receipt, error) {
-	data, err := readSmall(archive+ReceiptSuffix, maxReceipt)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
+	data, err := ownfile.ReadLinked(archive+ReceiptSuffix, maxReceipt)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrReceipt, err)
 	}
+	if data == nil {
+		return nil, nil
+	}
 	return ParseReceipt(data)
-}
-
-// readSmall reads a regular file of at most max bytes.
-func readSmall(name string, max int64) ([]byte, error) {
-	// Opening a pipe would wait for its writer.
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err == nil && int64(len(data)) > max {
-		err = fmt.Errorf("%s has more than %d bytes", name, max)
-	}
-	return data, err
 }
 
 // encode writes the receipt as ParseReceipt reads it.

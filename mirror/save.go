@@ -11,8 +11,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/tufoci/tufoci/internal/durable"
 	"github.com/tufoci/tufoci/internal/period"
-	"github.com/tufoci/tufoci/internal/syncdir"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -269,7 +269,7 @@ func (s *saving) commit(receipt *Receipt) error {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	return syncdir.Sync(filepath.Dir(name))
+	return durable.Sync(filepath.Dir(name))
 }
 
 // writeTemporary writes and syncs a file that has no name of its own yet.
@@ -289,5 +289,5 @@ func removeIfThere(name string) error {
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncdir.Sync(filepath.Dir(name))
+	return durable.Sync(filepath.Dir(name))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/tufoci/tufoci/internal/syncdir"
+	"github.com/tufoci/tufoci/internal/durable"
 )
 
 // Archive is an OCI archive that is being written: an OCI layout in a tar. It
@@ -233,7 +233,7 @@ func (a *Archive) Commit() error {
 	if err := os.Rename(temp.Name(), a.file); err != nil {
 		return err
 	}
-	return syncdir.Sync(filepath.Dir(a.file))
+	return durable.Sync(filepath.Dir(a.file))
 }
 
 // finish writes the index and the end of the tar.

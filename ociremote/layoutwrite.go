@@ -16,8 +16,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 
+	"github.com/tufoci/tufoci/internal/durable"
 	"github.com/tufoci/tufoci/internal/ownfile"
-	"github.com/tufoci/tufoci/internal/syncdir"
 )
 
 const (
@@ -90,7 +90,7 @@ func (l *layoutDirectory) Push(ctx context.Context, desc ocispec.Descriptor, r i
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return writeAtomic(l.dir, path, func(w io.Writer) error { return copyVerified(w, r, desc) })
+	return l.writeFile(path, func(w io.Writer) error { return copyVerified(w, r, desc) })
 }
 
 // whole reads a blob that is there.
@@ -228,7 +228,7 @@ func (l *layoutDirectory) update(ctx context.Context, change func(*layoutIndex) 
 	}
 	index := filepath.Join(l.dir, ocispec.ImageIndexFile)
 	if _, err := os.Stat(index); err != nil || string(before) != string(after) {
-		if err := writeAtomic(l.dir, index, func(w io.Writer) error {
+		if err := l.writeFile(index, func(w io.Writer) error {
 			_, err := w.Write(after)
 			return err
 		}); err != nil {
@@ -249,7 +249,7 @@ func (l *layoutDirectory) mark() error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	return writeAtomic(l.dir, path, func(w io.Writer) error {
+	return l.writeFile(path, func(w io.Writer) error {
 		_, err := w.Write(layoutMarker)
 		return err
 	})
@@ -269,19 +269,11 @@ func copyVerified(w io.Writer, r io.Reader, desc ocispec.Descriptor) error {
 	return nil
 }
 
-// writeAtomic makes a file appear whole or not at all: it is written to a
-// temporary file in tempDir, synced and renamed.
-func writeAtomic(tempDir, path string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(tempDir, tempPattern)
-	if err != nil {
+// writeFile makes a file of the layout appear whole or not at all.
+func (l *layoutDirectory) writeFile(path string, write func(io.Writer) error) error {
+	disk := durable.Disk{Temp: l.dir, Pattern: tempPattern}
+	if err := disk.Put(path, 0o644, write); err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	if err := errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncdir.Sync(filepath.Dir(path))
+	return disk.Sync(filepath.Dir(path))
 }

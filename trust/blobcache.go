@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tufoci/tufoci/internal/durable"
 	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
@@ -38,5 +39,5 @@ func (c blobCache) put(sha256 string, data []byte) bool {
 	if os.MkdirAll(filepath.Dir(name), 0o700) != nil {
 		return false
 	}
-	return writer{}.write(name, data) == nil
+	return durable.Disk{Pattern: tempPrefix}.Write(name, data, 0o600) == nil
 }

@@ -14,9 +14,9 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/internal/durable"
 	"github.com/tufoci/tufoci/internal/ownfile"
 	"github.com/tufoci/tufoci/internal/strictyaml"
-	"github.com/tufoci/tufoci/internal/syncdir"
 )
 
 const (
@@ -35,7 +35,7 @@ var trustName = regexp.MustCompile(`^[a-z0-9-]+$`)
 type Config struct {
 	dir     string
 	entries map[string]Entry
-	writer  writer
+	disk    durable.Disk
 }
 
 // Entry is one named trust.
@@ -101,7 +101,7 @@ type entryYAML struct {
 // file cannot be read or has a member that is not known; also ErrStateFormat: a later
 // version of tufoci wrote it.
 func OpenConfig(dir string) (*Config, error) {
-	c := &Config{dir: dir}
+	c := &Config{dir: dir, disk: durable.Disk{Pattern: tempPrefix}}
 	return c, c.read()
 }
 
@@ -281,7 +281,7 @@ func (c *Config) Add(e Entry, root []byte) error {
 			return err
 		}
 		if root != nil {
-			if err := c.writer.write(c.file("roots", e.RootSHA256+".json"), root); err != nil {
+			if err := c.disk.Write(c.file("roots", e.RootSHA256+".json"), root, 0o600); err != nil {
 				return err
 			}
 		}
@@ -305,14 +305,14 @@ func (c *Config) Remove(name string) error {
 				return nil
 			}
 		}
-		return c.writer.remove(c.file("roots", removed.RootSHA256+".json"))
+		return c.disk.Remove(c.file("roots", removed.RootSHA256+".json"))
 	})
 }
 
 // change reads the file again, edits and writes it, all under the lock. after runs
 // once the file is written. On error the file stays as it was.
 func (c *Config) change(edit, after func() error) error {
-	if err := syncdir.Make(c.file("roots")); err != nil {
+	if err := c.disk.Make(c.file("roots")); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), configWait)
@@ -358,7 +358,7 @@ func (c *Config) write() error {
 	if err := encoder.Encode(doc); err != nil {
 		return err
 	}
-	return c.writer.write(c.file(configFile), out.Bytes())
+	return c.disk.Write(c.file(configFile), out.Bytes(), 0o600)
 }
 
 // largestRoot is how many bytes a pinned root may have: whoever pins a file decides its

@@ -9,11 +9,11 @@ import (
 
 // OnWriteStep lets a test end the client's writes before a step, as a crash would.
 func (c *Client) OnWriteStep(step func(step, file string) error) {
-	c.store.(*dirStore).writer.step = step
+	c.store.(*dirStore).disk.Step = step
 }
 
 // OnConfigStep is OnWriteStep for a configuration.
-func (c *Config) OnConfigStep(step func(step, file string) error) { c.writer.step = step }
+func (c *Config) OnConfigStep(step func(step, file string) error) { c.disk.Step = step }
 
 // SetMaxRootRotations lowers the number of new roots that a refresh follows.
 func (c *Client) SetMaxRootRotations(n int64) { c.limits.Roots = n }

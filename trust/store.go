@@ -11,11 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/internal/durable"
 	"github.com/tufoci/tufoci/internal/ownfile"
-	"github.com/tufoci/tufoci/internal/syncdir"
 	"github.com/tufoci/tufoci/ociremote"
 )
 
@@ -49,13 +50,13 @@ type dirStore struct {
 	limits       Limits
 	maxRoots     int
 	maxRootBytes int64
-	writer       writer
+	disk         durable.Disk
 }
 
 // newDirStore bounds files by the most that a client can be told to receive. Limits that
 // were lowered since do not take its state away.
 func newDirStore(dir string) *dirStore {
-	return &dirStore{dir: dir, limits: fetcher.Ceilings(), maxRoots: maxStoredRoots, maxRootBytes: maxStoredRootBytes}
+	return &dirStore{dir: dir, disk: durable.Disk{Pattern: tempPrefix}, limits: fetcher.Ceilings(), maxRoots: maxStoredRoots, maxRootBytes: maxStoredRootBytes}
 }
 
 var (
@@ -242,10 +243,7 @@ func (s *dirStore) commit(ctx context.Context, decide func(*state) (*change, err
 		return err
 	}
 	for _, dir := range s.dirs() {
-		if err := s.writer.at("mkdir", dir); err != nil {
-			return err
-		}
-		if err := syncdir.Make(dir); err != nil {
+		if err := s.disk.Make(dir); err != nil {
 			return err
 		}
 	}
@@ -277,13 +275,13 @@ func (s *dirStore) commit(ctx context.Context, decide func(*state) (*change, err
 // bundle of that digest. A file in between that does not fit is fetched again.
 func (s *dirStore) apply(c *change) error {
 	for _, version := range slices.Sorted(maps.Keys(c.roots)) {
-		if err := s.writer.write(s.file("roots", rootFileName(version)), c.roots[version]); err != nil {
+		if err := s.disk.Write(s.file("roots", rootFileName(version)), c.roots[version], 0o600); err != nil {
 			return err
 		}
 	}
 	if c.forget != nil {
 		for _, name := range []string{"timestamp.json", "snapshot.json"} {
-			if err := s.writer.remove(s.file(name)); err != nil {
+			if err := s.disk.Remove(s.file(name)); err != nil {
 				return err
 			}
 		}
@@ -316,7 +314,7 @@ func (s *dirStore) apply(c *change) error {
 		if step.data == nil {
 			continue
 		}
-		if err := s.writer.write(s.file(step.name), step.data); err != nil {
+		if err := s.disk.Write(s.file(step.name), step.data, 0o600); err != nil {
 			return err
 		}
 	}
@@ -333,7 +331,7 @@ func (s *dirStore) writeInfo(in *info) error {
 	if err != nil {
 		return err
 	}
-	return s.writer.write(s.file("source.json"), data)
+	return s.disk.Write(s.file("source.json"), data, 0o600)
 }
 
 // prune removes stored roles that the newest snapshot no longer lists. A directory
@@ -350,6 +348,11 @@ func (s *dirStore) prune(keep func(string) bool) error {
 		if info, err := os.Lstat(file); err != nil || info.IsDir() {
 			return err
 		}
-		return s.writer.remove(file)
+		return s.disk.Remove(file)
 	})
+}
+
+// isReadOnly reports whether an error says that nothing can be written there.
+func isReadOnly(err error) bool {
+	return errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)
 }

@@ -66,7 +66,7 @@ func (s *session) dirty() bool {
 
 // apply does it, in the order that [Sync] promises.
 func (s *session) apply() error {
-	for _, dir := range []string{s.disk.staging, s.crlDir()} {
+	for _, dir := range []string{s.disk.Temp, s.crlDir()} {
 		if err := s.disk.clean(dir); err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (s *session) apply() error {
 }
 
 func (s *session) writeState(st *state) error {
-	return s.disk.write(s.disk.staging, s.config(stateDir, stateFile), st.marshal())
+	return s.disk.Write(s.config(stateDir, stateFile), st.marshal(), 0o600)
 }
 
 func (s *session) addStores() error {
@@ -95,7 +95,7 @@ func (s *session) addStores() error {
 		}
 	}
 	for _, f := range s.files {
-		if err := s.disk.write(s.disk.staging, filepath.Join(s.storeDir(f.store), f.name), f.data); err != nil {
+		if err := s.disk.Write(filepath.Join(s.storeDir(f.store), f.name), f.data, 0o600); err != nil {
 			return err
 		}
 	}
@@ -106,12 +106,12 @@ func (s *session) addCRLs() error {
 	if len(s.crls) == 0 {
 		return nil
 	}
-	if err := s.disk.makeDir(s.crlDir()); err != nil {
+	if err := s.disk.Make(s.crlDir()); err != nil {
 		return err
 	}
 	for _, name := range sortedKeys(s.crls) {
 		// A stray file does no harm there, and the cache may be another file system.
-		if err := s.disk.write(s.crlDir(), filepath.Join(s.crlDir(), name), s.crls[name]); err != nil {
+		if err := s.disk.inPlace().Write(filepath.Join(s.crlDir(), name), s.crls[name], 0o600); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,7 @@ func (s *session) addCRLs() error {
 
 func (s *session) writePolicies() error {
 	for _, p := range s.policies {
-		if err := s.disk.write(s.disk.staging, s.config(p.file), p.data); err != nil {
+		if err := s.disk.Write(s.config(p.file), p.data, 0o600); err != nil {
 			return err
 		}
 	}
@@ -129,7 +129,7 @@ func (s *session) writePolicies() error {
 
 func (s *session) drop() error {
 	for _, f := range s.dropFiles {
-		if err := s.disk.removeFile(filepath.Join(s.storeDir(f.store), f.name)); err != nil {
+		if err := s.disk.Remove(filepath.Join(s.storeDir(f.store), f.name)); err != nil {
 			return err
 		}
 	}

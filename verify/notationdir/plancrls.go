@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 // planCRLs plans the CRL cache. What notation has fetched itself and is newer stays;
@@ -17,8 +19,8 @@ func (s *session) planCRLs(in Input, rec *record) error {
 			return err
 		}
 		name := path.Join("crl", b.file())
-		there, err := readFile(s.cacheFile(b), maxCRLFile)
-		odd := errors.Is(err, errOdd)
+		there, err := ownfile.Read(s.cacheFile(b), maxCRLFile)
+		odd := errors.Is(err, ownfile.ErrOdd)
 		if err != nil && !odd {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
 // planPolicy plans both policy files from the statements of all trusts.
@@ -44,8 +46,8 @@ func (s *session) planPolicy(trustName string) error {
 }
 
 func (s *session) planPolicyFile(file string, want []byte) error {
-	there, err := readFile(s.config(file), maxPolicyFile)
-	odd := errors.Is(err, errOdd)
+	there, err := ownfile.Read(s.config(file), maxPolicyFile)
+	odd := errors.Is(err, ownfile.ErrOdd)
 	if err != nil && !odd {
 		return err
 	}

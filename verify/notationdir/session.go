@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/tufoci/tufoci/internal/durable"
 	"github.com/tufoci/tufoci/internal/ownfile"
 )
 
@@ -35,7 +36,7 @@ func newSession(o Options) *session {
 		o.Now = time.Now
 	}
 	s := &session{o: o, now: o.Now().UTC().Truncate(time.Second)}
-	s.disk = disk{staging: s.config(stateDir), step: o.step}
+	s.disk = disk{durable.Disk{Temp: s.config(stateDir), Pattern: stagingPrefix, Step: o.step}}
 	return s
 }
 
@@ -67,7 +68,7 @@ func work(ctx context.Context, o Options, plan func(*session) error) (*Report, e
 		if (err != nil || o.DryRun || !s.dirty()) && !s.hasLock() {
 			return s.result(err)
 		}
-		if err := s.disk.makeDir(s.config(stateDir)); err != nil {
+		if err := s.disk.Make(s.config(stateDir)); err != nil {
 			return nil, err
 		}
 	}
@@ -123,7 +124,7 @@ func (s *session) lock(ctx context.Context) (unlock func(), err error) {
 
 // readState reads state.json. PolicyReplace starts anew where it is damaged.
 func (s *session) readState() error {
-	data, err := readFile(s.config(stateDir, stateFile), maxStateFile)
+	data, err := ownfile.Read(s.config(stateDir, stateFile), maxStateFile)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tufoci/tufoci/internal/ownfile"
 	"github.com/tufoci/tufoci/material"
 )
 
@@ -111,8 +112,8 @@ func readStore(dir string) (files map[string][]byte, odd bool, err error) {
 	}
 	files = map[string][]byte{}
 	for _, e := range entries {
-		data, err := readFile(filepath.Join(dir, e.Name()), maxCertificateFile)
-		if errors.Is(err, errOdd) || err == nil && data == nil {
+		data, err := ownfile.Read(filepath.Join(dir, e.Name()), maxCertificateFile)
+		if errors.Is(err, ownfile.ErrOdd) || err == nil && data == nil {
 			odd = true
 			continue
 		}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tufoci/tufoci/internal/syncdir"
+	"github.com/tufoci/tufoci/internal/durable"
 	"github.com/tufoci/tufoci/trust"
 )
 
@@ -150,7 +150,7 @@ func (e *exporter) whole(fill func() error) (err error) {
 	if err := os.Rename(e.temp, output); err != nil {
 		return err
 	}
-	return syncdir.Sync(filepath.Dir(output))
+	return durable.Sync(filepath.Dir(output))
 }
 
 // syncTree syncs the directories, whose files are synced already.
@@ -159,7 +159,7 @@ func syncTree(dir string) error {
 		if err != nil || !e.IsDir() {
 			return err
 		}
-		return syncdir.Sync(path)
+		return durable.Sync(path)
 	})
 }
 

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/tufoci/tufoci/internal/durable"
 	"github.com/tufoci/tufoci/internal/period"
-	"github.com/tufoci/tufoci/internal/syncdir"
 	"github.com/tufoci/tufoci/metadata"
 )
 
@@ -99,43 +97,13 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// writeFile writes a file whole or not at all: temporary file, fsync, rename,
-// fsync of the directory. What is there and no file, such as a pipe or a link,
+// writeFile writes a file whole or not at all. What is there and no file, such as a pipe or a link,
 // is written to and not replaced.
-func writeFile(path string, data []byte, mode os.FileMode) (err error) {
+func writeFile(path string, data []byte, mode os.FileMode) error {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return writeThrough(path, data, mode)
 	}
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".tufoci-*")
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return &fs.PathError{Op: "write", Path: path, Err: e.Err} // no word of the temporary file
-	}
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	if err = f.Chmod(mode); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncdir.Sync(dir)
+	return durable.Disk{Pattern: ".tufoci-*"}.Write(path, data, mode)
 }
 
 func writeThrough(path string, data []byte, mode os.FileMode) error {

@@ -1,5 +1,4 @@
-// Package syncdir makes renames, and directories, survive a power failure.
-package syncdir
+package durable
 
 import (
 	"errors"

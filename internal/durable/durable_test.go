@@ -1,4 +1,4 @@
-package syncdir
+package durable
 
 import (
 	"errors"
@@ -27,7 +27,7 @@ func TestMake(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for range 2 {
-		if err := Make(filepath.Join(dir, "a", "b")); err != nil {
+		if err := (Disk{}).Make(filepath.Join(dir, "a", "b")); err != nil {
 			t.Error(err)
 		}
 	}
@@ -38,7 +38,7 @@ func TestMake(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"file", "file/below"} {
-		if err := Make(filepath.Join(dir, name)); err == nil {
+		if err := (Disk{}).Make(filepath.Join(dir, name)); err == nil {
 			t.Errorf("%s is no directory", name)
 		}
 	}
