@@ -111,7 +111,11 @@ func (d declarations) of(t *testing.T, pkg string) map[string]ast.Expr {
 	if known := d[pkg]; known != nil {
 		return known
 	}
-	files, err := filepath.Glob(filepath.Join("..", pkg, "*.go"))
+	dir := pkg
+	if pkg == "cli" {
+		dir = "cmd/tufoci/cli"
+	}
+	files, err := filepath.Glob(filepath.Join("..", dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -283,6 +283,7 @@ func fileFloods() []Lie {
 			signed["more"] = repeated("{}", room/8)
 		})),
 		{Name: "files-that-nobody-signed", Kinds: []Kind{InRegistry}, Tell: tellManyFiles},
+		{Name: "roles-that-nobody-signed", Kinds: []Kind{InLayout}, Tell: tellManyRoles},
 		{Name: "roots-that-wait-for-one", Kinds: []Kind{InRegistry}, Tell: tellManyRoots},
 		{Name: "a-manifest-that-trickles", Kinds: []Kind{InRegistry}, Tell: func(t testing.TB, p *Place, repo *Repo) {
 			t.Helper()
@@ -452,6 +453,25 @@ func tellManyFiles(t testing.TB, p *Place, repo *Repo) {
 		bodies[digest] = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) }
 	}
 	p.Intercept(answerBundle(p, b.Manifest, bodies))
+}
+
+// tellManyRoles puts out roles that nobody delegates to, all different, as long as may be
+// read of what nothing is stated of, and full of names.
+func tellManyRoles(t testing.TB, p *Place, repo *Repo) {
+	t.Helper()
+	files := repo.Files()
+	for i := range 100 {
+		files[fmt.Sprintf("metadata/1.role%d.json", i)] = filledRole(repo, "targets", 1, largestUnknown, func(signed map[string]any, room int) {
+			var roles []any
+			for n := range room / 200 {
+				roles = append(roles, map[string]any{
+					"name": fmt.Sprintf("%0100d-%d", n, i), "keyids": []string{}, "threshold": 1, "terminating": false, "paths": []string{"*"},
+				})
+			}
+			signed["delegations"] = map[string]any{"keys": map[string]any{}, "roles": roles}
+		})
+	}
+	p.Put(files, PackOptions{})
 }
 
 // trickle writes data fast enough to be no stall, and for as long as anybody waits.

@@ -47,14 +47,14 @@ type errorReport struct {
 }
 
 // subject holds the names that a rule may need. A command fills in what it
-// knows.
+// knows. Names come from anywhere: in the Next lines they are words for a shell.
 type subject struct {
 	command string // "tufoci trust add"
 	flags   string // with which the command does again what failed: " --attach"
 	trust   string
 	source  string
-	role    string
-	target  string
+	roles   []string
+	targets []string
 	key     string
 	host    string
 	keys    string
@@ -146,20 +146,20 @@ func (a *app) report(err error) *errorReport {
 // fill puts names into a template. A template with a name that is not known
 // comes out empty.
 func (s subject) fill(template string) string {
-	for placeholder, value := range map[string]string{
-		"{command}": s.command, "{trust}": s.trust, "{source}": s.source, "{role}": s.role,
-		"{target}": s.target, "{key}": s.key, "{host}": s.host, "{keys}": s.keys,
-		"{image}": s.image, "{again}": s.again, "{noun}": s.noun, "{scope}": s.scope, "{reason}": s.reason, "{pin}": s.pin, "{until}": s.until, "{copy}": s.copy, "{file}": s.file, "{wanted}": s.wanted, "{head}": s.head, "{limit}": s.limit, "{ceiling}": s.ceiling,
-	} {
-		if !strings.Contains(template, placeholder) {
-			continue
-		}
-		if value == "" {
+	values := []string{
+		"{command}", s.command, "{again}", s.again, "{pin}", s.pin, "{noun}", s.noun,
+		"{keys}", s.keys, "{wanted}", s.wanted, "{reason}", s.reason, "{until}", s.until,
+		"{limit}", s.limit, "{ceiling}", s.ceiling, "{head}", s.head,
+		"{trust}", shellWord(s.trust), "{source}", shellWord(s.source), "{role}", shellWords(s.roles), "{target}", shellWords(s.targets),
+		"{key}", shellWord(s.key), "{host}", shellWord(s.host), "{image}", shellWord(s.image), "{scope}", shellWord(s.scope),
+		"{copy}", shellWord(s.copy), "{file}", shellWord(s.file),
+	}
+	for i := 0; i < len(values); i += 2 {
+		if values[i+1] == "" && strings.Contains(template, values[i]) {
 			return ""
 		}
-		template = strings.ReplaceAll(template, placeholder, value)
 	}
-	return template
+	return strings.NewReplacer(values...).Replace(template)
 }
 
 // fail prints an error and returns its exit code.

@@ -41,7 +41,7 @@ func (a *app) newGet() *cobra.Command {
 }
 
 func (a *app) runGet(ctx context.Context, from, path, output string, flags *readFlags) error {
-	a.subject.target = path
+	a.subject.targets = []string{path}
 	view, err := a.view(ctx, from, flags)
 	if err != nil {
 		return err

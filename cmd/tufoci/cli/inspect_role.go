@@ -37,7 +37,7 @@ func (a *app) inspectRole(ctx context.Context, p *pin, arg string) (*inspectRole
 		return nil, err
 	}
 	role, version := splitRole(arg)
-	a.subject.role = role
+	a.subject.roles = []string{role}
 	r := &inspectRoleResult{reading: newReading(view), Reference: p.source.String(), Role: role}
 	if role == "root" && version > 0 {
 		data, ok := view.RootVersion(version)

@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tufoci/tufoci/fetcher"
@@ -20,19 +22,22 @@ import (
 // unverifiedMark starts each line of what nothing vouches for.
 const unverifiedMark = "UNVERIFIED "
 
+// maxUnverified is how much metadata is shown that nothing vouches for, in bytes: anybody
+// who can write to a source chooses how much there is.
+const maxUnverified = 4 << 20
+
 // unverifiedFile is a metadata file as it stands in a source.
 type unverifiedFile struct {
 	title   string
 	role    string
 	version int64
-	data    []byte
 }
 
 var metadataTitle = regexp.MustCompile(`^metadata/(?:([1-9][0-9]*)\.)?([^/]+)\.json$`)
 
 // inspectUnverified shows what a source says about itself.
 func (a *app) inspectUnverified(ctx context.Context, p *pin) (*inspectResult, error) {
-	view, files, err := a.readUnverified(ctx, p)
+	view, files, err := a.listUnverified(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -43,37 +48,58 @@ func (a *app) inspectUnverified(ctx context.Context, p *pin) (*inspectResult, er
 	if b := view.Bundle(); b != nil {
 		r.Digest = b.Descriptor.Digest.String()
 	}
+	left := maxUnverified
+	var leftOut []string
 	for _, f := range files {
-		role, err := f.describe()
+		if left < 0 {
+			leftOut = append(leftOut, f.role)
+			continue
+		}
+		data, err := f.read(ctx, view)
+		if errors.Is(err, fetcher.ErrLimit) {
+			leftOut = append(leftOut, f.role)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		left -= len(data)
+		role, err := f.describe(data)
 		if err != nil {
 			return nil, err
 		}
 		r.Roles = append(r.Roles, role)
 	}
+	if len(leftOut) > 0 {
+		a.warn(fmt.Sprintf("so much is read only from a pin, with --root FILE: %s left out, %q first", count(len(leftOut), "role"), leftOut[0]))
+	}
 	return r, nil
 }
 
 func (a *app) inspectUnverifiedRole(ctx context.Context, p *pin, arg string) (*inspectRoleResult, error) {
-	view, files, err := a.readUnverified(ctx, p)
+	view, files, err := a.listUnverified(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	name, version := splitRole(arg)
 	for _, f := range files {
 		if f.role == name && (version == 0 || f.version == version) {
+			data, err := f.read(ctx, view)
+			if err != nil {
+				return nil, err
+			}
 			r := &inspectRoleResult{
 				reading:   reading{Source: sourceWord(string(view.Source().Kind))},
 				Reference: p.source.String(), Role: name, unpinned: true,
 			}
-			return r.hold(f.data)
+			return r.hold(data)
 		}
 	}
 	return nil, &noRoleError{role: arg}
 }
 
-// readUnverified reads the metadata files of a source: of each role the newest
-// version.
-func (a *app) readUnverified(ctx context.Context, p *pin) (*fetcher.View, []unverifiedFile, error) {
+// listUnverified lists the metadata files of a source: of each role the newest version.
+func (a *app) listUnverified(ctx context.Context, p *pin) (*fetcher.View, []unverifiedFile, error) {
 	view, err := fetcher.Open(ctx, p.source, fetcher.Options{Client: p.options.Client, Warn: a.warn})
 	if err != nil {
 		return nil, nil, err
@@ -92,18 +118,24 @@ func (a *app) readUnverified(ctx context.Context, p *pin) (*fetcher.View, []unve
 			newest[f.role] = f
 		}
 	}
-	files := make([]unverifiedFile, 0, len(newest))
-	for _, f := range newest {
-		if f.data, err = view.File(ctx, f.title, f.limit()); err != nil {
-			return nil, nil, err
-		}
-		if err := trust.Precheck(f.role, f.data); err != nil {
-			return nil, nil, err
-		}
-		files = append(files, f)
+	return view, slices.SortedFunc(maps.Values(newest), compareRoles), nil
+}
+
+// read reads the file, which may be as long as one that nobody has stated anything of.
+func (f unverifiedFile) read(ctx context.Context, view *fetcher.View) ([]byte, error) {
+	limits := fetcher.DefaultLimits()
+	most := limits.Unhashed
+	switch f.role {
+	case "root":
+		most = limits.Root
+	case "timestamp":
+		most = limits.Timestamp
 	}
-	slices.SortFunc(files, compareRoles)
-	return view, files, nil
+	data, err := view.File(ctx, f.title, most)
+	if err != nil {
+		return nil, err
+	}
+	return data, trust.Precheck(f.role, data)
 }
 
 // titlesOnServer goes from the timestamp to the snapshot to the targets: a web
@@ -113,7 +145,7 @@ func titlesOnServer(ctx context.Context, view *fetcher.View) ([]string, error) {
 	titles := []string{"metadata/timestamp.json"}
 	for _, next := range []struct{ from, to string }{{"timestamp", "snapshot"}, {"snapshot", "targets"}} {
 		f := unverifiedFile{title: titles[len(titles)-1], role: next.from}
-		data, err := view.File(ctx, f.title, f.limit())
+		data, err := f.read(ctx, view)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +154,7 @@ func titlesOnServer(ctx context.Context, view *fetcher.View) ([]string, error) {
 			return nil, err
 		}
 		f = unverifiedFile{title: fmt.Sprintf("metadata/%d.%s.json", version, next.to), role: next.to}
-		if _, err := view.File(ctx, f.title, f.limit()); errors.Is(err, fetcher.ErrFileNotFound) {
+		if _, err := f.read(ctx, view); errors.Is(err, fetcher.ErrFileNotFound) {
 			f.title = "metadata/" + next.to + ".json" // without consistent snapshots
 		}
 		titles = append(titles, f.title)
@@ -161,21 +193,6 @@ func parseTitle(title string) (unverifiedFile, bool) {
 	return unverifiedFile{title: title, role: role, version: version}, true
 }
 
-// limit is how long the file may be.
-func (f unverifiedFile) limit() int64 {
-	limits := fetcher.DefaultLimits()
-	switch f.role {
-	case "root":
-		return limits.Root
-	case "timestamp":
-		return limits.Timestamp
-	case "snapshot":
-		return limits.Snapshot
-	default:
-		return limits.Targets
-	}
-}
-
 // compareRoles puts the top-level roles first.
 func compareRoles(x, y unverifiedFile) int {
 	top := []string{"root", "timestamp", "snapshot", "targets"}
@@ -188,14 +205,11 @@ func compareRoles(x, y unverifiedFile) int {
 	if d := rank(x) - rank(y); d != 0 {
 		return d
 	}
-	if x.role < y.role {
-		return -1
-	}
-	return 1
+	return strings.Compare(x.role, y.role)
 }
 
 // describe reads what the file says.
-func (f unverifiedFile) describe() (inspectRole, error) {
+func (f unverifiedFile) describe(data []byte) (inspectRole, error) {
 	var file struct {
 		Signed struct {
 			Version     int64                      `json:"version"`
@@ -208,12 +222,12 @@ func (f unverifiedFile) describe() (inspectRole, error) {
 			} `json:"delegations"`
 		} `json:"signed"`
 	}
-	if err := json.Unmarshal(f.data, &file); err != nil {
+	if err := json.Unmarshal(data, &file); err != nil {
 		return inspectRole{}, fmt.Errorf("%w: %s: %v", trust.ErrMalformed, f.title, err)
 	}
-	sum := sha256.Sum256(f.data)
+	sum := sha256.Sum256(data)
 	out := inspectRole{
-		Role: f.role, Version: file.Signed.Version, Expires: moment{file.Signed.Expires}, Length: int64(len(f.data)),
+		Role: f.role, Version: file.Signed.Version, Expires: moment{file.Signed.Expires}, Length: int64(len(data)),
 		SHA256: hex.EncodeToString(sum[:]), Targets: len(file.Signed.Targets),
 		KeyIDs: []string{}, Delegators: []string{}, Paths: []string{}, Delegations: []string{},
 	}

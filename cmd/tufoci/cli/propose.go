@@ -88,7 +88,7 @@ func (a *app) runPropose(ctx context.Context, w *metadata.Workspace, o *publishO
 	if err != nil {
 		return nil, err
 	}
-	a.subject.role = o.propose.role
+	a.subject.roles = []string{o.propose.role}
 	bars := a.newBars()
 	defer bars.close()
 	p, err := publish.Propose(ctx, w, repo, o.propose.role, publish.ProposeOptions{

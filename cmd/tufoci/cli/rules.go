@@ -124,7 +124,7 @@ var rules = []rule{
 	{is(verify.ErrPolicyScope), exitRefused, "a policy that reaches beyond its trust could speak for images of others", []string{"compare with the scopes of `tufoci trust show {trust}`; tell the publisher of the trust"}},
 	{is(verify.ErrImageNotFound), exitAbsent, "no such tag or digest is there", []string{"compare the reference with the one that its publisher gives, then `{again}`", "which images are signed: `tufoci ls {trust}`", "which images are signed: `tufoci ls {source}`", "compare the reference with the one that its publisher gives: `{command} --help`"}},
 	{is(verify.ErrMaterial, trust.ErrRevocations), exitMalformed, "what decides about images cannot be read as a whole, so nothing passes", []string{"tell the publisher of the trust, and which tufoci refused it: `tufoci version`"}},
-	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope '{scope}'`", "pin the root of its publisher: `{pin}`", "`tufoci trust list` shows the scopes that there are"}},
+	{as[*trust.NoScopeError], exitNoTrust, "{reason}; a trust speaks only for the images in its scopes", []string{"`tufoci trust add {trust} {source} --scope {scope}`", "pin the root of its publisher: `{pin}`", "`tufoci trust list` shows the scopes that there are"}},
 	{as[*notDecidingError], exitNoTrust, "the trust with the most particular scope decides, and no command line takes its say", []string{"`tufoci trust list` shows the scopes that there are"}},
 	{is(trust.ErrScopeTaken), exitNoTrust, "two trusts on one scope must both accept, which is said with --also", []string{"`tufoci trust list` shows the scopes that there are"}},
 
@@ -280,22 +280,22 @@ func (s *subject) learn(err error) {
 		s.host = e.Host
 	}
 	if e, ok := errors.AsType[*metadata.NeedSignaturesError](err); ok && len(e.Roles) > 0 {
-		s.role, s.keys = e.Roles[0].Role, missingKeys(e.Roles[0])
+		s.roles, s.keys = []string{e.Roles[0].Role}, missingKeys(e.Roles[0])
 	}
 	if e, ok := errors.AsType[*metadata.NoKeysError](err); ok && len(e.Roles) > 0 {
-		s.role, s.keys = e.Roles[0].Role, missingKeys(metadata.RoleSignatures{Rules: e.Roles[0].Rules})
+		s.roles, s.keys = []string{e.Roles[0].Role}, missingKeys(metadata.RoleSignatures{Rules: e.Roles[0].Rules})
 	}
 	if e, ok := errors.AsType[*metadata.StagedError](err); ok {
-		s.role = strings.Join(e.Roles, " ")
+		s.roles = e.Roles
 	}
 	if e, ok := errors.AsType[*besideError](err); ok {
 		s.copy = e.first
 	}
 	if e, ok := errors.AsType[*metadata.ConflictError](err); ok && len(e.Roles) > 0 {
-		s.role, s.head = e.Roles[0].Role, formatVersion(e.Roles[0].HeadVersion)
+		s.roles, s.head = []string{e.Roles[0].Role}, formatVersion(e.Roles[0].HeadVersion)
 	}
 	if e, ok := errors.AsType[*metadata.RebaseConflictError](err); ok {
-		s.target = resettable(e)
+		s.targets = resettable(e)
 	}
 	if e, ok := errors.AsType[*metadata.FrozenError](err); ok {
 		s.file = first(e.Freeze.File, ceremony.Short(e.Freeze.ID))
@@ -304,27 +304,27 @@ func (s *subject) learn(err error) {
 		s.keys, s.wanted = missingKeys(e.Roles[0]), wantedBy(e.Roles[0])
 	}
 	if e, ok := errors.AsType[*metadata.ImageInUseError](err); ok && len(e.Tags) > 0 {
-		s.target = strings.Join(e.Tags, " ")
+		s.targets = e.Tags
 	}
 }
 
-// resettable names the staged changes that contradict what others did; "" if some
+// resettable names the staged changes that contradict what others did; none if some
 // of them are not staged.
-func resettable(e *metadata.RebaseConflictError) string {
+func resettable(e *metadata.RebaseConflictError) []string {
 	var names []string
 	for _, c := range e.Conflicts {
-		name := shellWord(c.Role)
+		name := c.Role
 		if c.Kind == "target" {
-			name = shellWord(c.Subject)
+			name = c.Subject
 		}
 		switch {
 		case !c.Staged:
-			return ""
+			return nil
 		case !slices.Contains(names, name):
 			names = append(names, name)
 		}
 	}
-	return strings.Join(names, " ")
+	return names
 }
 
 // learnScope names a trust that speaks for no image yet. One that speaks for others

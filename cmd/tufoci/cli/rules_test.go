@@ -282,6 +282,25 @@ func TestReportFallsBackWithoutNames(t *testing.T) {
 	}
 }
 
+// What is proposed can be pasted into a shell, whatever names others have chosen, and no
+// name passes for a part of our own words.
+func TestNamesInCommandsAreWords(t *testing.T) {
+	t.Parallel()
+	a := newApp(World{})
+	a.subject = subject{command: "tufoci get", source: "oci-layout:my {trust}:tuf"}
+	if r := a.report(trust.ErrTargetNotFound); r.Next != "`tufoci ls 'oci-layout:my {trust}:tuf'`" {
+		t.Errorf("Next: %q", r.Next)
+	}
+	hostile := &metadata.NeedSignaturesError{Roles: []metadata.RoleSignatures{{Role: "x; touch 'y'\n"}}}
+	if r := a.report(hostile); !strings.Contains(r.Next, `tufoci sign 'x; touch '\''y'\''`) {
+		t.Errorf("Next: %q", r.Next)
+	}
+	inUse := &metadata.ImageInUseError{Tags: []string{"images/a:1", "images/$(b)"}}
+	if r := a.report(inUse); r.Next != "`tufoci image rm images/a:1 'images/$(b)'`, which takes the digest along" {
+		t.Errorf("Next: %q", r.Next)
+	}
+}
+
 // What is said depends on the gravest that an error holds, not on what carries it.
 func TestReportSaysWhatHelps(t *testing.T) {
 	t.Parallel()

@@ -208,7 +208,7 @@ const (
 
 // writeSigstore writes the trusted root, and what else is below sigstore/.
 func writeSigstore(ctx context.Context, e *exporter) error {
-	e.app.subject.target = sigstoreName
+	e.app.subject.targets = []string{sigstoreName}
 	data, _, missing := e.view.Get(ctx, sigstoreName)
 	err := missing
 	if trust.IsUnlisted(err) {

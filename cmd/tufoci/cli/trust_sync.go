@@ -381,6 +381,15 @@ func (r *trustSyncResult) text(w io.Writer, a *app) {
 	}
 }
 
+// shellWords are several, each quoted.
+func shellWords(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = shellWord(w)
+	}
+	return strings.Join(quoted, " ")
+}
+
 // shellWord quotes a word for a shell where it needs that.
 func shellWord(s string) string {
 	if s = printable(s); !strings.ContainsFunc(s, func(r rune) bool {
