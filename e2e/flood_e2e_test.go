@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tufoci/tufoci/internal/notationsign"
 	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
@@ -55,7 +56,7 @@ func operations() []operation {
 		{name: "verify", args: []string{"verify", "$HOST/shop/api:1"}, kinds: registry},
 		{name: "copy", args: []string{"mirror", "copy", "$SOURCE", "oci-archive:$OUT", "--root", "$ROOT"}},
 		{name: "sync", args: []string{"trust", "sync", "acme", "--to", "notation", "--dir", "$OUT"}},
-		{name: "check", args: []string{"check", "$SOURCE", "--root", "$ROOT"}, kinds: registry},
+		{name: "check", args: []string{"check", "$SOURCE", "--root", "$ROOT", "--valid-for", "1h"}, kinds: registry},
 		{name: "discover", args: []string{"discover", "$SOURCE"}, kinds: registry},
 		{name: "resolve", args: []string{"resolve", "$HOST/shop/api:1"}, kinds: registry},
 		{name: "serve", args: []string{"serve", "$SOURCE", "--root", "$ROOT", "--listen", "127.0.0.1:0"}, stop: time.Second},
@@ -153,11 +154,13 @@ func (v *victim) do(t *testing.T, o operation, timeout time.Duration) Landing {
 }
 
 // must runs an operation that has to succeed.
-func (v *victim) must(t *testing.T, o operation) {
+func (v *victim) must(t *testing.T, o operation) Landing {
 	t.Helper()
-	if l := v.do(t, o, floodSlack); l.Code != 0 {
+	l := v.do(t, o, floodSlack)
+	if l.Code != 0 {
 		t.Fatalf("%s, from an honest source: exit %d\n%s%s", o.name, l.Code, l.Stdout, l.Stderr)
 	}
+	return l
 }
 
 // suffer runs an operation and holds it to its bounds.
@@ -253,10 +256,38 @@ func newFloodedRepo(t testing.TB) *tuftest.Repo {
 	r.Delegate("targets", "team", []string{"team/*"}, false)
 	r.AddTargetTo("team", "team/file", []byte("team"))
 	r.AddTarget("file", []byte("file"))
-	r.AddTarget("notation/trustpolicy.json", []byte(`{"version":"1.0","trustPolicies":[]}`))
+	ca := good(notationsign.NewRoot(notationsign.CertificateOptions{Name: "ca"}))
+	r.AddTarget("notation/x509/ca/acme/ca.pem", ca.PEM())
+	r.AddTarget("notation/trustpolicy.json", []byte(`{"version":"1.0","trustPolicies":[{"name":"images","registryScopes":["*"],`+
+		`"trustStores":["ca:acme"],"trustedIdentities":["*"],"signatureVerification":{"level":"strict"}}]}`))
 	r.AddEntry("targets", "images/shop/api:1", int64(len(floodedImage)), tuftest.Digest([]byte(floodedImage))[len("sha256:"):], nil)
 	r.Publish()
 	return r
+}
+
+// TestFloodedOperations shows that what is held to its bounds under a flood gets to its end
+// without one.
+func TestFloodedOperations(t *testing.T) {
+	t.Parallel()
+	f := newFloods(t)
+	if f == nil {
+		return
+	}
+	for _, kind := range tuftest.Kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			v := f.newVictim(t, tuftest.NewPlace(t, kind), newFloodedRepo(t))
+			for _, o := range operations() {
+				if !o.reads(kind) {
+					continue
+				}
+				pinned := !strings.Contains(string(v.must(t, o).Stderr), "nothing vouches")
+				if pinned == strings.HasSuffix(o.name, "without a pin") {
+					t.Errorf("%s: from a pin: %v", o.name, pinned)
+				}
+			}
+		})
+	}
 }
 
 // keyless are the lies that take no key.
