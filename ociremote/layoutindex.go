@@ -32,7 +32,7 @@ type layoutIndex struct {
 
 type indexMember struct {
 	key string
-	raw json.RawMessage
+	raw json.RawMessage // nil for manifests
 }
 
 // layoutEntry is one manifest of the index.
@@ -75,47 +75,58 @@ func parseIndex(data []byte) (*layoutIndex, error) {
 	if err := CheckJSON(data); err != nil {
 		return nil, err
 	}
-	top, err := parseObject(data)
-	if err != nil {
-		return nil, err
-	}
 	idx := &layoutIndex{}
 	dec := json.NewDecoder(bytes.NewReader(data))
-	if _, err := dec.Token(); err != nil {
-		return nil, err
+	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
+		return nil, errors.Join(errors.New("no object"), err)
 	}
 	for dec.More() {
 		tok, err := dec.Token()
 		if err != nil {
 			return nil, err
 		}
-		key, _ := tok.(string)
-		if key != "manifests" && strings.EqualFold(key, "manifests") {
+		m := indexMember{}
+		m.key, _ = tok.(string)
+		switch {
+		case m.key == "manifests":
+			err = idx.readEntries(dec)
+		case strings.EqualFold(m.key, "manifests"):
 			// Written again, it would have two lists, of which others read one.
-			return nil, fmt.Errorf("manifests is spelt %q", shorten(key))
+			err = fmt.Errorf("manifests is spelt %q", shorten(m.key))
+		default:
+			err = dec.Decode(&m.raw)
 		}
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
+		if err != nil {
 			return nil, err
 		}
-		idx.members = append(idx.members, indexMember{key, raw})
-	}
-	// The Go types of the image specification write null for no entries.
-	var raws []json.RawMessage
-	if string(top["manifests"]) == "null" {
-		delete(top, "manifests")
-	}
-	if err := top.read("manifests", &raws); err != nil {
-		return nil, err
-	}
-	for _, raw := range raws {
-		desc, err := readDescriptor(raw)
-		if err != nil {
-			desc = ocispec.Descriptor{}
-		}
-		idx.append(layoutEntry{raw, desc})
+		idx.members = append(idx.members, m)
 	}
 	return idx, nil
+}
+
+// readEntries reads the list of manifests, one after the other: there can be very many.
+func (idx *layoutIndex) readEntries(dec *json.Decoder) error {
+	tok, err := dec.Token()
+	switch {
+	case err != nil:
+		return err
+	case tok == nil:
+		return nil // the Go types of the image specification write null for no entries
+	case tok != json.Delim('['):
+		return errors.New("manifests: no list")
+	}
+	for dec.More() {
+		var e layoutEntry
+		if err := dec.Decode(&e.raw); err != nil {
+			return err
+		}
+		if e.desc, err = readDescriptor(e.raw); err != nil {
+			e.desc = ocispec.Descriptor{}
+		}
+		idx.append(e)
+	}
+	_, err = dec.Token()
+	return err
 }
 
 // append adds an entry. The caller holds the lock, or has the index for itself.
