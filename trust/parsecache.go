@@ -51,16 +51,17 @@ func newParseCache() *parseCache {
 func (c *parseCache) next() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	keep := map[string]bool{}
+	keep, sums := map[string]bool{}, map[string]bool{}
 	for key, p := range c.files {
 		if p.used < c.now {
 			delete(c.files, key)
 			continue
 		}
-		keep[key] = true
+		keep[key], sums[p.file.sum] = true, true
 	}
+	// A delegator changes more often than what it delegates to.
 	for pair := range c.verified {
-		if !keep[pair[1]] {
+		if !sums[pair[0]] || !keep[pair[1]] {
 			delete(c.verified, pair)
 		}
 	}
