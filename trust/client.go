@@ -110,6 +110,7 @@ func New(root []byte, o Options) (*Client, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Now = wallClock(o.Now)
 	c := &Client{
 		opts: o, limits: limits, pin: pin, sum: hexSum(root),
 		parsed: newParseCache(), cache: blobCache{o.CacheDir}, copyWait: maxCopyWait,
@@ -137,6 +138,13 @@ func (c *Client) RootSHA256() string { return c.sum }
 
 // clockSlack is how far the clock may be behind the last success.
 const clockSlack = 5 * time.Minute
+
+// wallClock is a clock whose times have no monotonic reading. Of two times that have one
+// that alone is compared, which stands still while a machine sleeps, and does not tell
+// that the clock was set back.
+func wallClock(now func() time.Time) func() time.Time {
+	return func() time.Time { return now().Round(0) }
+}
 
 // judge fixes the time of one refresh.
 func (c *Client) judge() judge {
