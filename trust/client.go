@@ -247,9 +247,9 @@ func (c *Client) origin(st *state) *origin {
 	have := c.have(st)
 	o := &origin{source: c.opts.Source, warnings: &warnings{tell: c.opts.Warn}}
 	first := true
-	o.open = func(ctx context.Context) (*fetcher.View, error) {
+	o.open = func(ctx context.Context, before *fetcher.View) (*fetcher.View, error) {
 		opts := fetcher.Options{
-			Client: c.opts.Client, TargetsURL: c.opts.TargetsURL, Limits: c.limits, Have: have, Warn: o.warnings.add,
+			Client: c.opts.Client, TargetsURL: c.opts.TargetsURL, Limits: c.limits, Have: have, Warn: o.warnings.add, Before: before,
 		}
 		if first && st.info.Source == c.opts.Source.String() {
 			opts.Known, opts.KnownBundle = st.known(), st.bundle

@@ -97,8 +97,8 @@ func (c *Client) copyOrigin(from *Copy, st *state) *origin {
 		source:   fetcher.FromRepository(from.Repository, from.Name).Labelled(from.Reference),
 		warnings: &warnings{tell: c.opts.Warn},
 	}
-	o.open = func(ctx context.Context) (*fetcher.View, error) {
-		view, err := fetcher.Open(ctx, o.source, fetcher.Options{Limits: limits, Have: have, Warn: o.warnings.add})
+	o.open = func(ctx context.Context, before *fetcher.View) (*fetcher.View, error) {
+		view, err := fetcher.Open(ctx, o.source, fetcher.Options{Limits: limits, Have: have, Warn: o.warnings.add, Before: before})
 		if err != nil {
 			return nil, err
 		}

@@ -572,3 +572,28 @@ func TestReplacedUnderARefresh(t *testing.T) {
 		}
 	}
 }
+
+// The limits of a refresh are those of all that it reads, also where it starts again.
+func TestTotalOfARefreshThatStartsAgain(t *testing.T) {
+	t.Parallel()
+	for _, enough := range []bool{false, true} {
+		w := newWorld(t, tuftest.RepoOptions{})
+		w.pack.NoInline = true
+		w.publish()
+		manifest := len(tuftest.Pack(t, w.Files(), w.pack).Manifest)
+		// Of each bundle: the manifest, timestamp and snapshot; of the last one targets too.
+		each := manifest + len(w.Data("timestamp")) + len(w.Data("snapshot"))
+		total := 2*each + len(w.Data("targets"))
+		if enough {
+			total += 2 * each
+		}
+		m := &moving{counted: w.at, w: w, times: 1}
+		_, err := w.refresh(func(o *trust.Options) {
+			o.Source, o.Limits.Total = trust.RepositorySource(m, channel), int64(total)
+		})
+		over, ok := errors.AsType[*fetcher.LimitError](err)
+		if enough && err != nil || !enough && (!ok || over.Limit != "total") {
+			t.Errorf("%d bytes: %v", total, err)
+		}
+	}
+}
