@@ -245,6 +245,10 @@ func (v *View) current(now *state, roles map[string][]byte) map[string][]byte {
 	return current
 }
 
+// maxReserved is how many reserved names of delegated roles are warned of, in one view:
+// whoever has the key of one role can list very many.
+const maxReserved = 100
+
 // warnReserved warns of reserved names in the list of a delegated role. They are
 // ignored wherever names are answered.
 func (v *View) warnReserved(file *roleFile) {
@@ -256,8 +260,20 @@ func (v *View) warnReserved(file *roleFile) {
 		return
 	}
 	for name := range file.meta.Signed.Targets {
-		if Reserved(name) && !v.mayDeny(file.name, name) {
-			v.warnings.add(fmt.Sprintf("role %q lists the reserved name %q, which only targets may list: ignored", file.name, name))
+		if !Reserved(name) || v.mayDeny(file.name, name) {
+			continue
 		}
+		if !v.mayWarnReserved() {
+			v.warnings.add("delegated roles list more reserved names, which only targets may list: ignored")
+			return
+		}
+		v.warnings.add(fmt.Sprintf("role %q lists the reserved name %q, which only targets may list: ignored", file.name, name))
 	}
+}
+
+func (v *View) mayWarnReserved() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.reservedNames++
+	return v.reservedNames <= maxReserved
 }

@@ -312,6 +312,27 @@ func TestOtherRoleMayNotDeny(t *testing.T) {
 	}
 }
 
+// The key of one delegated role does not make a client print all that it lists.
+func TestVeryManyReservedNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	for _, role := range []string{"a", "b"} {
+		w.Delegate("targets", role, []string{role + "/*"}, false)
+		for i := range 80 {
+			w.AddTargetTo(role, fmt.Sprintf("notation/x509/ca/%s/%d.pem", role, i), []byte("evil"))
+		}
+	}
+	w.publish()
+	view := w.mustRefresh()
+	if _, err := view.List(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	warnings := view.Status().Warnings
+	if len(warnings) != 101 || !strings.Contains(warnings[100], "more reserved names") {
+		t.Errorf("%d warnings, the last %q", len(warnings), warnings[len(warnings)-1])
+	}
+}
+
 // A role is asked for once in a view, whatever comes of it: refused for what it is,
 // refused by its delegator, or not given while a list is made.
 func TestRoleIsAskedForOnce(t *testing.T) {

@@ -38,6 +38,8 @@ type View struct {
 	unsaved map[string][]byte // roles to store
 	saved   map[string]bool   // stored, or to be stored
 	checked map[string]bool   // for reserved names
+	// reservedNames is how many were found.
+	reservedNames int
 }
 
 // Status says what a view rests on.
