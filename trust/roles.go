@@ -40,6 +40,9 @@ func (v *View) role(ctx context.Context, name string, by signer) (*roleFile, err
 	if s.failed != nil {
 		return nil, s.failed
 	}
+	if err := ctx.Err(); err != nil { // what follows may take long, and does not ask
+		return nil, err
+	}
 	info := metaOf(v.set.snapshot, name)
 	if info == nil {
 		return nil, notListed(name, v.set.snapshot.Signed.Version)

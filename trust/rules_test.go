@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -330,6 +331,45 @@ func TestVeryManyReservedNames(t *testing.T) {
 	warnings := view.Status().Warnings
 	if len(warnings) != 101 || !strings.Contains(warnings[100], "more reserved names") {
 		t.Errorf("%d warnings, the last %q", len(warnings), warnings[len(warnings)-1])
+	}
+}
+
+// Each key that a delegator names costs a pass over the whole file, so that their number
+// is bounded by its size.
+func TestManyKeysOverALargeFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.Delegate("targets", "team", []string{"team/*"}, false)
+	w.AddEntry("team", "team/1", 1, imageSum(1)[7:], map[string]any{"pad": strings.Repeat("x", 1<<18)})
+	w.Publish()
+	most := 256<<20/len(w.Data("team")) + 1
+	w.Forge("targets", func(signed map[string]any) {
+		role := signed["delegations"].(map[string]any)["roles"].([]any)[0].(map[string]any)
+		role["keyids"] = slices.Repeat(role["keyids"].([]any), most)
+	})
+	w.out()
+	err := lookup(t, w.mustRefresh(), "team/1")
+	over, ok := errors.AsType[*fetcher.LimitError](err)
+	if e := refused(t, err, trust.ErrMalformed); !ok || over.Max != 256<<20 || e.Role != "team" || e.By != "targets" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Nothing more is verified for a lookup that was given up.
+func TestLookupThatWasGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.Delegate("targets", "team", []string{"team/*"}, false)
+	w.AddTargetTo("team", "team/file", []byte("x"))
+	w.publish()
+	view := w.mustRefresh()
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	for _, want := range []error{nil, context.Canceled} {
+		if _, err := view.Lookup(ctx, "team/file"); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+		end()
 	}
 }
 
