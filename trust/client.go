@@ -87,7 +87,7 @@ type Client struct {
 	cache    blobCache
 	copyWait time.Duration // maxCopyWait; less in tests
 
-	mu       sync.Mutex // one refresh at a time
+	turn     chan struct{} // holds a token while a refresh is under way: one at a time
 	storeMu  sync.Mutex
 	store    store
 	readOnly bool // store was a directory that cannot be written
@@ -113,7 +113,7 @@ func New(root []byte, o Options) (*Client, error) {
 	o.Now = wallClock(o.Now)
 	c := &Client{
 		opts: o, limits: limits, pin: pin, sum: hexSum(root),
-		parsed: newParseCache(), cache: blobCache{o.CacheDir}, copyWait: maxCopyWait,
+		parsed: newParseCache(), cache: blobCache{o.CacheDir}, copyWait: maxCopyWait, turn: make(chan struct{}, 1),
 	}
 	if o.StateDir == "" || !o.AsOf.IsZero() {
 		c.store = newMemoryStore(nil, nil)

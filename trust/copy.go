@@ -71,8 +71,11 @@ func (c *Client) RefreshFrom(ctx context.Context, from Copy) (*View, error) {
 	if _, err := r.origin.current(ctx); err != nil {
 		return nil, c.ofCopy(err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	done, err := c.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	view, err := r.run(ctx)
 	return view, c.ofCopy(err)
 }

@@ -42,9 +42,22 @@ func (c *Client) Refresh(ctx context.Context) (*View, error) {
 	if !c.HasHome() {
 		return nil, ErrNoHome
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	done, err := c.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	return (&refresh{c: c, judge: c.judge()}).run(ctx)
+}
+
+// begin waits for the refresh that is under way, as long as ctx lasts.
+func (c *Client) begin(ctx context.Context) (done func(), err error) {
+	select {
+	case c.turn <- struct{}{}:
+		return func() { <-c.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // run tries until it has an answer.
