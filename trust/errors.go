@@ -96,7 +96,7 @@ func (e *VerificationError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Kind.Error())
 	if e.Role != "" {
-		b.WriteString(": " + escape(e.Role))
+		b.WriteString(": " + escape(shorten(e.Role)))
 		if e.Version != 0 {
 			fmt.Fprintf(&b, " v%d", e.Version)
 		}

@@ -514,7 +514,7 @@ func TestPrecheckLargeKey(t *testing.T) {
 	}
 }
 
-// Names of strangers are shown in one line, and nothing of them is obeyed.
+// Names of strangers are shown in one short line, and nothing of them is obeyed.
 func TestErrorsAreOneLine(t *testing.T) {
 	t.Parallel()
 	const odd = "a\n\x1b[31mb\u202e"
@@ -526,5 +526,8 @@ func TestErrorsAreOneLine(t *testing.T) {
 	e := &trust.VerificationError{Kind: trust.ErrThreshold, Role: odd, Version: 3}
 	if got := e.Error(); got != "not enough valid signatures: "+want+" v3" {
 		t.Errorf("%q", got)
+	}
+	if e.Role = strings.Repeat("long", 1000); len(e.Error()) > 600 {
+		t.Errorf("%d bytes", len(e.Error()))
 	}
 }

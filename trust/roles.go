@@ -270,7 +270,7 @@ func (v *View) warnReserved(file *roleFile) {
 			v.warnings.add("delegated roles list more reserved names, which only targets may list: ignored")
 			return
 		}
-		v.warnings.add(fmt.Sprintf("role %q lists the reserved name %q, which only targets may list: ignored", file.name, name))
+		v.warnings.add(fmt.Sprintf("role %.300q lists the reserved name %.300q, which only targets may list: ignored", file.name, name))
 	}
 }
 
