@@ -117,17 +117,30 @@ type certificateParts struct {
 	Signature      asn1.BitString
 }
 
+// der is the DER of a certificate; nil for none.
+func der(c *x509.Certificate) []byte {
+	var parts certificateParts
+	if _, err := asn1.Unmarshal(c.Raw, &parts); err != nil {
+		return nil
+	}
+	parts.Signature = asn1.BitString{Bytes: c.Signature, BitLength: 8 * len(c.Signature)}
+	raw, err := asn1.Marshal(parts)
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
 // IsDER reports whether the bytes of a certificate are nothing but its DER. Parsers pass
 // over what stands behind the signature in it, and take one with unused bits: so whoever
 // has a certificate could give it, without its issuer, any number of sha256.
-func IsDER(c *x509.Certificate) bool {
-	var parts certificateParts
-	rest, err := asn1.Unmarshal(c.Raw, &parts)
-	if err != nil || len(rest) > 0 || parts.Signature.BitLength%8 != 0 {
-		return false
-	}
-	again, err := asn1.Marshal(parts)
-	return err == nil && bytes.Equal(again, c.Raw)
+func IsDER(c *x509.Certificate) bool { return bytes.Equal(der(c), c.Raw) }
+
+// IssuedSHA256 is SHA256 of a certificate as it was issued, whatever has been added since:
+// for who revokes what an attacker has made of it.
+func IssuedSHA256(c *x509.Certificate) string {
+	sum := sha256.Sum256(der(c))
+	return hex.EncodeToString(sum[:])
 }
 
 // otherSHA256 is the hex sha256 that anybody can give a certificate that its issuer has

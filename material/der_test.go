@@ -47,5 +47,8 @@ func TestIsDER(t *testing.T) {
 		if (SHA256(c) == SHA256(genuine)) != tt.want {
 			t.Errorf("%s: its sha256", name)
 		}
+		if IssuedSHA256(c) != SHA256(genuine) {
+			t.Errorf("%s: its sha256, as it was issued", name)
+		}
 	}
 }
