@@ -84,17 +84,27 @@ type aheadFile struct {
 	file  ociremote.File
 }
 
+// key is what a memo calls the file.
+func (f aheadFile) key() string { return f.file.Descriptor.Digest.String() }
+
 // ahead is what one view is still to read ahead, in order.
 type ahead struct {
 	mu      sync.Mutex
 	queue   []aheadFile
+	queued  map[string]bool // by digest
 	running int
 	most    int // files at the same time
 }
 
-func (a *ahead) add(queue []aheadFile) {
+// add queues what is not queued: each root announces all those after it.
+func (a *ahead) add(files []aheadFile) {
 	a.mu.Lock()
-	a.queue = append(a.queue, queue...)
+	for _, next := range files {
+		if key := next.key(); !a.queued[key] {
+			a.queued[key] = true
+			a.queue = append(a.queue, next)
+		}
+	}
 	a.mu.Unlock()
 	a.pump()
 }
@@ -108,8 +118,7 @@ func (a *ahead) pump() {
 	for len(a.queue) > 0 && a.running < a.most {
 		next := a.queue[0]
 		if next.ctx.Err() == nil {
-			desc := next.file.Descriptor
-			e, room := next.files.memo.start(desc.Digest.String(), desc.Size)
+			e, room := next.files.memo.start(next.key(), next.file.Descriptor.Size)
 			if !room {
 				return
 			}
@@ -119,6 +128,7 @@ func (a *ahead) pump() {
 			}
 		}
 		a.queue = a.queue[1:]
+		delete(a.queued, next.key())
 	}
 }
 

@@ -25,7 +25,7 @@ type Limits struct {
 	Unhashed   int64 // a snapshot or targets file of which the role above states no hash, or no length
 	TargetFile int64 // one target file
 	Manifest   int64 // the manifest of a bundle, with what it carries
-	Total      int64 // all that one view reads from its source, the bundle's manifest included
+	Total      int64 // all that one view, with those before it, reads from its source, the bundle's manifest included
 
 	Files     int64 // in a bundle
 	Values    int64 // JSON values in one metadata file
@@ -41,8 +41,8 @@ type Limits struct {
 	MinThroughput int64
 	StallWindow   time.Duration
 
-	// Operation is the longest time that a view waits for its source, for all
-	// metadata together. Each target file has this time for itself, so that a
+	// Operation is the longest time that a view, with those before it, waits for its
+	// source, for all metadata together. Each target file has this time for itself, so that a
 	// program can keep a view and read target files much later. So has all that is
 	// read of one image.
 	Operation time.Duration

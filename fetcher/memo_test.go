@@ -5,6 +5,11 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/tufoci/tufoci/ociremote"
 )
 
 func TestMemoReadsOnce(t *testing.T) {
@@ -153,5 +158,21 @@ func TestMemoPanic(t *testing.T) {
 	}()
 	if _, err := m.do(t.Context(), "a", nil); !errors.Is(err, errNotRead) {
 		t.Errorf("%v", err)
+	}
+}
+
+// What waits to be read ahead waits once, however often it is announced.
+func TestReadAheadQueuesAFileOnce(t *testing.T) {
+	t.Parallel()
+	var files []aheadFile
+	for i := range byte(3) {
+		files = append(files, aheadFile{ctx: t.Context(), file: ociremote.File{Descriptor: ocispec.Descriptor{Digest: digest.FromBytes([]byte{i})}}})
+	}
+	a := &ahead{queued: map[string]bool{}} // which reads none
+	for i := range files {
+		a.add(files[i:])
+	}
+	if len(a.queue) != len(files) {
+		t.Errorf("%d are queued, there are %d", len(a.queue), len(files))
 	}
 }

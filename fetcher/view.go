@@ -33,6 +33,10 @@ type Options struct {
 	// source can name any digest, also that of something large. It may be called
 	// concurrently.
 	Have func(content digest.Digest, size int64) []byte
+	// Before is a view that this one takes the place of, within one operation: what that
+	// one has read, and how long it has waited, counts in Total and Operation of both. Of
+	// a bundle, what it has read is not read again. Nil: there is none.
+	Before *View
 	// BaseURL is the prefix that a [Fetcher] cuts off the URLs it is asked for.
 	// The default is the URL of the kind http, "oci://HOST/REPO" for a registry,
 	// and a URL made up for the other kinds. [Fetcher.Configure] uses it.
@@ -77,7 +81,7 @@ type request struct {
 // archive or directory, the errors of ociremote.FetchBundle, ErrTooSlow and
 // ErrTimeout.
 func Open(ctx context.Context, src Source, o Options) (*View, error) {
-	return open(ctx, src, o, nil)
+	return open(ctx, src, o, o.Before)
 }
 
 // open is Open; what an older view has read is kept for the new one.
@@ -91,8 +95,11 @@ func open(ctx context.Context, src Source, o Options, old *View) (*View, error) 
 		clock:  &clock{limit: limits.Operation},
 		have:   o.Have,
 		warn:   o.Warn,
-		ahead:  &ahead{most: int(limits.Concurrency)},
-		counts: map[string]int64{},
+		ahead:  &ahead{most: int(limits.Concurrency), queued: map[string]bool{}},
+		tally:  &tally{counts: map[string]int64{}},
+	}
+	if o.Before != nil {
+		e.clock, e.tally = o.Before.env.clock, o.Before.env.tally
 	}
 	v := &View{src: src, env: e, limits: limits}
 	if e.warn == nil {
@@ -187,7 +194,11 @@ type env struct {
 	have   func(digest.Digest, int64) []byte
 	warn   func(string)
 	ahead  *ahead
+	*tally
+}
 
+// tally is how much was read. It is safe for concurrent use.
+type tally struct {
 	mu     sync.Mutex
 	total  int64            // bytes
 	counts map[string]int64 // of total, by title
@@ -204,7 +215,7 @@ func (e *env) start(ctx context.Context, class fileClass) (context.Context, func
 	return e.limits.guard(ctx), stop
 }
 
-// count adds what is read, or is about to be, to the total of the view.
+// count adds what is read, or is about to be, to the total.
 func (e *env) count(title string, size int64) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -217,11 +228,11 @@ func (e *env) count(title string, size int64) error {
 }
 
 // discount takes a file out of the total.
-func (e *env) discount(title string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.total -= e.counts[title]
-	delete(e.counts, title)
+func (t *tally) discount(title string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.total -= t.counts[title]
+	delete(t.counts, title)
 }
 
 // left is how much may still be read.

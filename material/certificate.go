@@ -2,12 +2,15 @@ package material
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 )
 
@@ -105,6 +108,68 @@ func parsePEM(data []byte, kind string) ([][]byte, error) {
 // SHA256 is the hex sha256 of a certificate's DER, its name in revocations.
 func SHA256(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// certificateParts is a certificate as RFC 5280 section 4.1 builds it.
+type certificateParts struct {
+	TBS, Algorithm asn1.RawValue
+	Signature      asn1.BitString
+}
+
+// der is the DER of a certificate; nil for none.
+func der(c *x509.Certificate) []byte {
+	var parts certificateParts
+	if _, err := asn1.Unmarshal(c.Raw, &parts); err != nil {
+		return nil
+	}
+	parts.Signature = asn1.BitString{Bytes: c.Signature, BitLength: 8 * len(c.Signature)}
+	raw, err := asn1.Marshal(parts)
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// IsDER reports whether the bytes of a certificate are nothing but its DER. Parsers pass
+// over what stands behind the signature in it, and take one with unused bits: so whoever
+// has a certificate could give it, without its issuer, any number of sha256.
+func IsDER(c *x509.Certificate) bool { return bytes.Equal(der(c), c.Raw) }
+
+// IssuedSHA256 is SHA256 of a certificate as it was issued, whatever has been added since:
+// for who revokes what an attacker has made of it.
+func IssuedSHA256(c *x509.Certificate) string {
+	sum := sha256.Sum256(der(c))
+	return hex.EncodeToString(sum[:])
+}
+
+// otherSHA256 is the hex sha256 that anybody can give a certificate that its issuer has
+// signed with ECDSA, where (r, s) and (r, n-s) are both good (SEC 1 section 4.1.4); ""
+// for any other one.
+func otherSHA256(c, issuer *x509.Certificate) string {
+	key, ok := issuer.PublicKey.(*ecdsa.PublicKey)
+	if !ok {
+		return ""
+	}
+	var parts certificateParts
+	if _, err := asn1.Unmarshal(c.Raw, &parts); err != nil {
+		return ""
+	}
+	var value struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(parts.Signature.Bytes, &value); err != nil {
+		return ""
+	}
+	value.S.Sub(key.Params().N, value.S)
+	var err error
+	if parts.Signature.Bytes, err = asn1.Marshal(value); err != nil {
+		return ""
+	}
+	parts.Signature.BitLength = 8 * len(parts.Signature.Bytes)
+	raw, err := asn1.Marshal(parts)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:])
 }
 

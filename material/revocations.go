@@ -3,6 +3,7 @@ package material
 import (
 	"bytes"
 	"cmp"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -307,6 +308,19 @@ func (r *Revocations) ImagesOf(repository string) map[string]*RevokedImage {
 		}
 	}
 	return all
+}
+
+// Issued returns the entry that revokes a certificate of this issuer, which is itself
+// for a self-signed one, or nil: by either of the two sha256 that it can have where the
+// issuer signs with ECDSA. That of a certificate which is not [IsDER] says nothing.
+func (r *Revocations) Issued(c, issuer *x509.Certificate) *RevokedCertificate {
+	if e := r.Certificate(SHA256(c)); e != nil || len(r.Certificates) == 0 {
+		return e
+	}
+	if other := otherSHA256(c, issuer); other != "" {
+		return r.Certificate(other)
+	}
+	return nil
 }
 
 // Certificate returns the entry that revokes the certificate with this hex

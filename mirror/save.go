@@ -150,7 +150,7 @@ func (s *saving) inspect(ctx context.Context, archive ociremote.Repository) (*in
 		},
 	}
 	o.Source.Entry.MaxStale = s.o.MaxStale
-	in, err := inspect(ctx, archive, root, 0, o)
+	in, err := inspect(ctx, archive, root, seen{}, o)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tufoci/tufoci/internal/tuftest"
@@ -81,6 +82,53 @@ func TestExpired(t *testing.T) {
 			t.Errorf("%s: %q", path, text)
 		}
 	}
+}
+
+// A clock that was set back does not make fresh again what has expired.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	h := w.handler(once)
+	for _, tt := range []struct {
+		by   time.Duration
+		want int
+	}{{-5 * time.Minute, 200}, {-time.Second, 503}, {24 * time.Hour, 200}} {
+		w.advance(tt.by)
+		wantStatus(t, h, "/timestamp.json", tt.want)
+		wantStatus(t, h, "/healthz", tt.want)
+	}
+}
+
+// What has expired is asked for anew as soon as somebody wants it, however long the wait
+// was meant to be.
+func TestExpiredIsAskedForAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	place := tuftest.NewPlace(t, tuftest.InDir)
+	place.Put(w.Files(), tuftest.PackOptions{})
+	var err error
+	if w.source, err = trust.ParseSource(place.Source()); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		h, err := serve.New(ctx, w.options(once))
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // for an hour
+		w.advance(365 * 24 * time.Hour)
+		w.SetNow(w.clock())
+		w.Touch("root", "targets", "a/team")
+		w.Publish()
+		place.Put(w.Files(), tuftest.PackOptions{})
+		wantStatus(t, h, "/timestamp.json", 503)
+		time.Sleep(time.Minute + time.Second) // of the bubble
+		wantBody(t, h, "/timestamp.json", w.Data("timestamp"))
+		end()
+		<-h.Done()
+	})
 }
 
 // A timestamp that max-stale still accepts is served: clients judge for themselves.

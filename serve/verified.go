@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tufoci/tufoci/trust"
@@ -121,8 +122,14 @@ func (v *verified) readCarried(ctx context.Context, view *trust.View) {
 	v.carried, v.carriedRead = roots, true
 }
 
-// usable judges the newest state.
-func (v *verified) usable() error { return v.history.newest().view.Usable() }
+// usable judges the newest state. The refresher is asked first, which knows when it has
+// last succeeded, and makes haste if its view has expired.
+func (v *verified) usable() error {
+	if _, err := v.refresher.View(); errors.Is(err, trust.ErrClock) {
+		return err
+	}
+	return v.history.newest().view.Usable()
+}
 
 // find looks in the newest state first. A role that is missing there may be one of a
 // state before.

@@ -3,12 +3,11 @@ package trust
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
@@ -22,7 +21,7 @@ type adapter struct {
 	ctx      context.Context // of the one refresh that the adapter lives for
 	origin   *origin
 	limits   Limits
-	dir      string
+	placed   *os.Root // the directory that go-tuf reads; nil: nothing was placed
 	reusable func() bool
 	lastRoot int64                  // the highest version that is followed
 	stated   func(role string) bool // see there
@@ -123,13 +122,25 @@ func (a *adapter) rootVerified(version int64) error {
 		return err
 	}
 	if rotates(a.newest, meta) {
-		for _, name := range []string{"timestamp.json", "snapshot.json"} {
-			if err := os.Remove(filepath.Join(a.dir, name)); err != nil && !os.IsNotExist(err) && !errors.Is(err, syscall.ENOTDIR) {
-				return err
-			}
+		if err := a.removePlaced(); err != nil {
+			return err
 		}
 	}
 	a.newest = meta
+	return nil
+}
+
+// removePlaced removes the stored timestamp and snapshot from the directory that was
+// made for them, and from no other that somebody has put in its place.
+func (a *adapter) removePlaced() error {
+	if a.placed == nil {
+		return nil
+	}
+	for _, name := range []string{"timestamp.json", "snapshot.json"} {
+		if err := a.placed.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	return nil
 }
 

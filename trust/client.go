@@ -87,7 +87,7 @@ type Client struct {
 	cache    blobCache
 	copyWait time.Duration // maxCopyWait; less in tests
 
-	mu       sync.Mutex // one refresh at a time
+	turn     chan struct{} // holds a token while a refresh is under way: one at a time
 	storeMu  sync.Mutex
 	store    store
 	readOnly bool // store was a directory that cannot be written
@@ -110,9 +110,10 @@ func New(root []byte, o Options) (*Client, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Now = wallClock(o.Now)
 	c := &Client{
 		opts: o, limits: limits, pin: pin, sum: hexSum(root),
-		parsed: newParseCache(), cache: blobCache{o.CacheDir}, copyWait: maxCopyWait,
+		parsed: newParseCache(), cache: blobCache{o.CacheDir}, copyWait: maxCopyWait, turn: make(chan struct{}, 1),
 	}
 	if o.StateDir == "" || !o.AsOf.IsZero() {
 		c.store = newMemoryStore(nil, nil)
@@ -137,6 +138,13 @@ func (c *Client) RootSHA256() string { return c.sum }
 
 // clockSlack is how far the clock may be behind the last success.
 const clockSlack = 5 * time.Minute
+
+// wallClock is a clock whose times have no monotonic reading. Of two times that have one
+// that alone is compared, which stands still while a machine sleeps, and does not tell
+// that the clock was set back.
+func wallClock(now func() time.Time) func() time.Time {
+	return func() time.Time { return now().Round(0) }
+}
 
 // judge fixes the time of one refresh.
 func (c *Client) judge() judge {
@@ -239,9 +247,9 @@ func (c *Client) origin(st *state) *origin {
 	have := c.have(st)
 	o := &origin{source: c.opts.Source, warnings: &warnings{tell: c.opts.Warn}}
 	first := true
-	o.open = func(ctx context.Context) (*fetcher.View, error) {
+	o.open = func(ctx context.Context, before *fetcher.View) (*fetcher.View, error) {
 		opts := fetcher.Options{
-			Client: c.opts.Client, TargetsURL: c.opts.TargetsURL, Limits: c.limits, Have: have, Warn: o.warnings.add,
+			Client: c.opts.Client, TargetsURL: c.opts.TargetsURL, Limits: c.limits, Have: have, Warn: o.warnings.add, Before: before,
 		}
 		if first && st.info.Source == c.opts.Source.String() {
 			opts.Known, opts.KnownBundle = st.known(), st.bundle

@@ -187,6 +187,16 @@ func TestRefresherClockSetBack(t *testing.T) {
 	}
 }
 
+// Times are compared by what clocks show, also where the state is in memory: a monotonic
+// reading would hide that one was set back.
+func TestClockOfTheWall(t *testing.T) {
+	t.Parallel()
+	now := newWorld(t, tuftest.RepoOptions{}).client(func(o *trust.Options) { o.Now = nil }).Clock()
+	if now != now.Round(0) {
+		t.Errorf("%v has a monotonic reading", now)
+	}
+}
+
 // steppedClock stands still until it is set.
 type steppedClock struct {
 	mu  sync.Mutex

@@ -1,6 +1,7 @@
 package trust_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -333,5 +334,40 @@ func TestRefresherSpreadsItsWaits(t *testing.T) {
 		if got := trust.Spread(time.Minute, tt.jitter, tt.at); got != tt.want {
 			t.Errorf("jitter %v at %v: %v, want %v", tt.jitter, tt.at, got, tt.want)
 		}
+	}
+}
+
+// A refresh that waits for another one, whose source does not answer, ends with its
+// context.
+func TestWaitingForARefresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	asked, answer := make(chan struct{}), make(chan struct{})
+	w.at.before = func() {
+		asked <- struct{}{}
+		<-answer
+	}
+	client := w.client()
+	results := make(chan error, 2)
+	refresh := func(ctx context.Context) {
+		_, err := client.Refresh(ctx)
+		results <- err
+	}
+	go refresh(t.Context())
+	<-asked
+	ctx, end := context.WithCancel(t.Context())
+	go refresh(ctx)
+	end()
+	select {
+	case err := <-results:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it still waits")
+	}
+	close(answer)
+	if err := <-results; err != nil {
+		t.Error(err)
 	}
 }

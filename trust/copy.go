@@ -71,8 +71,11 @@ func (c *Client) RefreshFrom(ctx context.Context, from Copy) (*View, error) {
 	if _, err := r.origin.current(ctx); err != nil {
 		return nil, c.ofCopy(err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	done, err := c.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	view, err := r.run(ctx)
 	return view, c.ofCopy(err)
 }
@@ -97,8 +100,8 @@ func (c *Client) copyOrigin(from *Copy, st *state) *origin {
 		source:   fetcher.FromRepository(from.Repository, from.Name).Labelled(from.Reference),
 		warnings: &warnings{tell: c.opts.Warn},
 	}
-	o.open = func(ctx context.Context) (*fetcher.View, error) {
-		view, err := fetcher.Open(ctx, o.source, fetcher.Options{Limits: limits, Have: have, Warn: o.warnings.add})
+	o.open = func(ctx context.Context, before *fetcher.View) (*fetcher.View, error) {
+		view, err := fetcher.Open(ctx, o.source, fetcher.Options{Limits: limits, Have: have, Warn: o.warnings.add, Before: before})
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -88,11 +89,15 @@ func (u *update) rollback(role string) *VerificationError {
 // overlooked compares what came out of the workflow with what is stored, and names the
 // role that went back; nil if none did. go-tuf has compared them as well, but only if it
 // found what is stored: whoever owns the place for temporary files can take it away, or
-// put something older there, while the source is asked. What the newest root does not
+// put something else there, while the source is asked. What the newest root does not
 // stand behind counts for neither.
 func (u *update) overlooked() *VerificationError {
 	root := u.roots.last().meta
-	if old, err := parse[tuf.TimestampType](tuf.TIMESTAMP, u.base.timestamp); err == nil {
+	old, err := parse[tuf.TimestampType](tuf.TIMESTAMP, u.base.timestamp)
+	if stored := err == nil && reflect.DeepEqual(u.trusted.Timestamp, old); !stored && !u.isOffered(u.trusted.Timestamp) {
+		return u.planted(tuf.TIMESTAMP, u.trusted.Timestamp.Signed.Version)
+	}
+	if err == nil {
 		now := &u.trusted.Timestamp.Signed
 		e := timestampWentBack(&old.Signed, now)
 		// Of one version there is one content: the stored one is kept, see findFork.
@@ -106,14 +111,55 @@ func (u *update) overlooked() *VerificationError {
 	if u.trusted.Snapshot == nil {
 		return nil
 	}
-	if old, err := parse[tuf.SnapshotType](tuf.SNAPSHOT, u.base.snapshot); err == nil {
-		now := u.trusted.Snapshot.Signed
-		e := wentBack(old.Signed.Meta, now.Meta, "snapshot", now.Version)
-		if e != nil && verifyBy(root, tuf.ROOT, tuf.SNAPSHOT, old.Signed.Version, old) == nil {
-			return u.behindOurBack(e)
-		}
+	return cmp.Or(u.overlookedSnapshot(root), u.overlookedTargets())
+}
+
+// isOffered reports whether a timestamp is the one that the source has.
+func (u *update) isOffered(timestamp *tuf.Metadata[tuf.TimestampType]) bool {
+	offered, err := parse[tuf.TimestampType](tuf.TIMESTAMP, u.adapter.served["timestamp.json"])
+	return err == nil && reflect.DeepEqual(timestamp, offered)
+}
+
+func (u *update) overlookedSnapshot(root delegator) *VerificationError {
+	now := u.trusted.Snapshot
+	old, err := parse[tuf.SnapshotType](tuf.SNAPSHOT, u.base.snapshot)
+	if u.adapter.asked(tuf.SNAPSHOT) == nil && (err != nil || !reflect.DeepEqual(now, old)) {
+		return u.planted(tuf.SNAPSHOT, now.Signed.Version)
+	}
+	if err != nil {
+		return nil
+	}
+	e := wentBack(old.Signed.Meta, now.Signed.Meta, "snapshot", now.Signed.Version)
+	if e != nil && verifyBy(root, tuf.ROOT, tuf.SNAPSHOT, old.Signed.Version, old) == nil {
+		return u.behindOurBack(e)
 	}
 	return nil
+}
+
+// overlookedTargets compares the stored bytes, which may be many: they are parsed only
+// where nothing states their hash.
+func (u *update) overlookedTargets() *VerificationError {
+	now := u.trusted.Targets[tuf.TARGETS]
+	if now == nil || u.adapter.asked(tuf.TARGETS) != nil {
+		return nil
+	}
+	info := metaOf(u.trusted.Snapshot, tuf.TARGETS)
+	if u.base.targets != nil && checkBytes(tuf.TARGETS, info, u.base.targets) == nil {
+		if len(info.Hashes) > 0 {
+			return nil
+		}
+		if old, err := u.parsed.parse(tuf.TARGETS, u.base.targets); err == nil && reflect.DeepEqual(now, old.meta) {
+			return nil
+		}
+	}
+	return u.planted(tuf.TARGETS, now.Signed.Version)
+}
+
+// planted is the error for a file that is neither stored nor from the source. It is
+// signed, and may be newer, but its bytes are not at hand: nothing could be stored of it
+// but what the source has sent in its place.
+func (u *update) planted(role string, version int64) *VerificationError {
+	return u.behindOurBack(&VerificationError{Kind: ErrState, Role: role, Version: version})
 }
 
 func (u *update) behindOurBack(e *VerificationError) *VerificationError {

@@ -18,6 +18,12 @@ func (c *Config) OnConfigStep(step func(step, file string) error) { c.disk.Step 
 // SetMaxRootRotations lowers the number of new roots that a refresh follows.
 func (c *Client) SetMaxRootRotations(n int64) { c.limits.Roots = n }
 
+// Clock is the time by which the client judges.
+func (c *Client) Clock() time.Time { return c.judge().now }
+
+// Verified is how many verifications are remembered.
+func (c *Client) Verified() int { return len(c.parsed.verified) }
+
 // SetCopyWait lowers the time for one copy.
 func (c *Client) SetCopyWait(d time.Duration) { c.copyWait = d }
 

@@ -223,6 +223,33 @@ func TestRefresherWakesUp(t *testing.T) {
 	})
 }
 
+// That the delegators of a role were replaced, again and again, fills no memory.
+func TestReplacedDelegatorsAreForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.Delegate("targets", "team", []string{"team/*"}, false)
+	w.AddTargetTo("team", "team/app", []byte("app"))
+	client := w.client()
+	first := 0
+	for round := range 4 {
+		w.AddTarget("app", fmt.Append(nil, round)) // and team stays as it is
+		w.publish()
+		view, err := client.Refresh(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := view.Get(t.Context(), "team/app"); err != nil {
+			t.Fatal(err)
+		}
+		if round == 1 {
+			first = client.Verified()
+		}
+	}
+	if n := client.Verified(); n != first {
+		t.Errorf("%d verifications are remembered, %d were after the second refresh", n, first)
+	}
+}
+
 // A view that is kept reads more than its total, one file after the other: what is in
 // the cache is not held in memory, nor is what was refused.
 func TestKeptViewHoldsNoFiles(t *testing.T) {

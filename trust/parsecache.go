@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	tuf "github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/tufoci/tufoci/fetcher"
 )
 
 // parseCache keeps the parsed files of targets roles and which delegator has
@@ -43,6 +45,29 @@ func roleDelegator(r *roleFile) signer {
 	return s
 }
 
+// maxWork bounds the verification of one delegated file, in bytes: it goes over the file
+// for each key that the delegator names, and no deadline interrupts that. Whoever has the
+// key of the delegator names them.
+const maxWork = 256 << 20
+
+// keys is how many keys may sign a delegated role; 0 for the root, whose keys are those of
+// the whole repository.
+func (s signer) keys(role string) int64 {
+	meta, ok := s.meta.(*tuf.Metadata[tuf.TargetsType])
+	if !ok || meta.Signed.Delegations == nil {
+		return 0
+	}
+	if s.bins != nil {
+		return int64(len(s.bins.KeyIDs))
+	}
+	for _, r := range meta.Signed.Delegations.Roles {
+		if r.Name == role {
+			return int64(len(r.KeyIDs))
+		}
+	}
+	return 0
+}
+
 func newParseCache() *parseCache {
 	return &parseCache{files: map[string]*parsedFile{}, verified: map[[2]string]error{}}
 }
@@ -51,16 +76,17 @@ func newParseCache() *parseCache {
 func (c *parseCache) next() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	keep := map[string]bool{}
+	keep, sums := map[string]bool{}, map[string]bool{}
 	for key, p := range c.files {
 		if p.used < c.now {
 			delete(c.files, key)
 			continue
 		}
-		keep[key] = true
+		keep[key], sums[p.file.sum] = true, true
 	}
+	// A delegator changes more often than what it delegates to.
 	for pair := range c.verified {
-		if !keep[pair[1]] {
+		if !sums[pair[0]] || !keep[pair[1]] {
 			delete(c.verified, pair)
 		}
 	}
@@ -127,6 +153,11 @@ func (c *parseCache) verify(by signer, file *roleFile) error {
 		err = &VerificationError{
 			Kind: ErrThreshold, Role: file.name, Version: file.version(), By: by.name,
 			Detail: "the delegator has no hash bin of that name",
+		}
+	} else if work := by.keys(file.name) * int64(len(file.data)); work > maxWork {
+		err = &VerificationError{
+			Kind: ErrMalformed, Role: file.name, Version: file.version(), By: by.name,
+			Err: &fetcher.LimitError{Title: "its keys, each over the whole file", Size: work, Max: maxWork},
 		}
 	} else {
 		err = verifyBy(by.meta, by.name, file.name, file.version(), file.meta)

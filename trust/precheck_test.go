@@ -513,3 +513,21 @@ func TestPrecheckLargeKey(t *testing.T) {
 		}
 	}
 }
+
+// Names of strangers are shown in one short line, and nothing of them is obeyed.
+func TestErrorsAreOneLine(t *testing.T) {
+	t.Parallel()
+	const odd = "a\n\x1b[31mb\u202e"
+	const want = `a\n\x1b[31mb\u202e`
+	_, err := trust.New([]byte(strings.ReplaceAll(`{"signed":{"_type":"root","roles":{"ODD":5}},"signatures":[]}`, "ODD", `a\n\u001b[31mb\u202e`)), trust.Options{})
+	if text := fmt.Sprint(err); !strings.Contains(text, want) || strings.Contains(text, odd) {
+		t.Errorf("%q", text)
+	}
+	e := &trust.VerificationError{Kind: trust.ErrThreshold, Role: odd, Version: 3}
+	if got := e.Error(); got != "not enough valid signatures: "+want+" v3" {
+		t.Errorf("%q", got)
+	}
+	if e.Role = strings.Repeat("long", 1000); len(e.Error()) > 600 {
+		t.Errorf("%d bytes", len(e.Error()))
+	}
+}

@@ -42,9 +42,22 @@ func (c *Client) Refresh(ctx context.Context) (*View, error) {
 	if !c.HasHome() {
 		return nil, ErrNoHome
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	done, err := c.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	return (&refresh{c: c, judge: c.judge()}).run(ctx)
+}
+
+// begin waits for the refresh that is under way, as long as ctx lasts.
+func (c *Client) begin(ctx context.Context) (done func(), err error) {
+	select {
+	case c.turn <- struct{}{}:
+		return func() { <-c.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // run tries until it has an answer.
@@ -58,7 +71,8 @@ func (r *refresh) run(ctx context.Context) (*View, error) {
 			r.overtaken, r.judge = true, r.c.judge()
 		case errors.Is(err, fetcher.ErrMoved) && !startedOver:
 			// The bundle was replaced in the middle: once more, with the new one.
-			startedOver, r.origin = true, nil
+			startedOver = true
+			r.startOver()
 		case errors.Is(err, errBehind) && !r.older:
 			r.older = true
 		default:
@@ -67,11 +81,16 @@ func (r *refresh) run(ctx context.Context) (*View, error) {
 	}
 }
 
+// startOver lets the next try resolve the source anew. What was read counts in the limits
+// all the same: they are those of the refresh.
+func (r *refresh) startOver() { r.before, r.origin = r.origin.newest(), nil }
+
 // refresh is one call of Refresh or RefreshFrom.
 type refresh struct {
 	c         *Client
 	judge     judge
-	origin    *origin // opened once, also if the work starts again
+	origin    *origin       // opened once, also if the work starts again
+	before    *fetcher.View // of the origin before, if it was resolved anew
 	overtaken bool
 	// outrun: origin was resolved before another process committed the state.
 	outrun bool
@@ -102,6 +121,7 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 	// 2. One resolution of the source.
 	if r.origin == nil {
 		r.origin = r.open(base)
+		r.origin.before = r.before
 	}
 	source, err := r.origin.current(ctx)
 	if err != nil {
@@ -141,7 +161,8 @@ func (r *refresh) once(ctx context.Context) (*View, error) {
 	case r.outrun && (isOlder(failure) || errors.Is(failure, ErrThreshold)):
 		// Of before what the other one has found, perhaps under keys that are replaced
 		// since. By now the source may have it as well.
-		r.outrun, r.origin = false, nil
+		r.outrun = false
+		r.startOver()
 		return nil, errOvertaken
 	case r.overtaken && isOlder(failure):
 		return r.adopt(roots, base)

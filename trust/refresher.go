@@ -96,7 +96,7 @@ func (r *Refresher) refresh(ctx context.Context) error {
 	if err == nil {
 		v.clock = r.client.judge
 		r.mu.Lock()
-		r.view, r.seen = v, v.judge.now.Round(0) // without the monotonic clock, which stands still while a machine sleeps
+		r.view, r.seen = v, v.judge.now
 		r.mu.Unlock()
 	}
 	if r.opts.OnRefresh != nil {

@@ -268,6 +268,26 @@ func gone(view *trust.View) []string {
 	return slices.DeleteFunc(view.Status().Warnings, func(s string) bool { return !strings.Contains(s, "no longer listed") })
 }
 
+// Whoever lists very many, and then none, does not make a client print them all.
+func TestVeryManyRevocationsThatAreGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	var images []int
+	for i := range 150 {
+		images = append(images, i+1)
+	}
+	w.AddTarget("revocations.json", revoke(t, images...))
+	w.publish()
+	revoked(t, w.mustRefresh())
+	w.RemoveTarget("revocations.json")
+	w.publish()
+	view := w.mustRefresh()
+	revoked(t, view)
+	if got := gone(view); len(got) != 101 || got[100] != "50 more revocations were seen before and are no longer listed" {
+		t.Errorf("%d warnings, the last %q", len(got), got[len(got)-1])
+	}
+}
+
 func TestRevocationsThatAreGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, tuftest.RepoOptions{})

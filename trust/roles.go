@@ -40,6 +40,9 @@ func (v *View) role(ctx context.Context, name string, by signer) (*roleFile, err
 	if s.failed != nil {
 		return nil, s.failed
 	}
+	if err := ctx.Err(); err != nil { // what follows may take long, and does not ask
+		return nil, err
+	}
 	info := metaOf(v.set.snapshot, name)
 	if info == nil {
 		return nil, notListed(name, v.set.snapshot.Signed.Version)
@@ -245,6 +248,10 @@ func (v *View) current(now *state, roles map[string][]byte) map[string][]byte {
 	return current
 }
 
+// maxReserved is how many reserved names of delegated roles are warned of, in one view:
+// whoever has the key of one role can list very many.
+const maxReserved = 100
+
 // warnReserved warns of reserved names in the list of a delegated role. They are
 // ignored wherever names are answered.
 func (v *View) warnReserved(file *roleFile) {
@@ -256,8 +263,20 @@ func (v *View) warnReserved(file *roleFile) {
 		return
 	}
 	for name := range file.meta.Signed.Targets {
-		if Reserved(name) && !v.mayDeny(file.name, name) {
-			v.warnings.add(fmt.Sprintf("role %q lists the reserved name %q, which only targets may list: ignored", file.name, name))
+		if !Reserved(name) || v.mayDeny(file.name, name) {
+			continue
 		}
+		if !v.mayWarnReserved() {
+			v.warnings.add("delegated roles list more reserved names, which only targets may list: ignored")
+			return
+		}
+		v.warnings.add(fmt.Sprintf("role %.300q lists the reserved name %.300q, which only targets may list: ignored", file.name, name))
 	}
+}
+
+func (v *View) mayWarnReserved() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.reservedNames++
+	return v.reservedNames <= maxReserved
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -312,6 +313,66 @@ func TestOtherRoleMayNotDeny(t *testing.T) {
 	}
 }
 
+// The key of one delegated role does not make a client print all that it lists.
+func TestVeryManyReservedNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	for _, role := range []string{"a", "b"} {
+		w.Delegate("targets", role, []string{role + "/*"}, false)
+		for i := range 80 {
+			w.AddEntry(role, fmt.Sprintf("notation/x509/ca/%s/%02d%s.pem", role, i, strings.Repeat("0", 500)), 1, imageSum(i)[7:], nil)
+		}
+	}
+	w.publish()
+	view := w.mustRefresh()
+	if _, err := view.List(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	warnings := view.Status().Warnings
+	if len(warnings) != 101 || !strings.Contains(warnings[100], "more reserved names") || len(warnings[0]) > 400 {
+		t.Errorf("%d warnings, the last %q", len(warnings), warnings[len(warnings)-1])
+	}
+}
+
+// Each key that a delegator names costs a pass over the whole file, so that their number
+// is bounded by its size.
+func TestManyKeysOverALargeFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.Delegate("targets", "team", []string{"team/*"}, false)
+	w.AddEntry("team", "team/1", 1, imageSum(1)[7:], map[string]any{"pad": strings.Repeat("x", 1<<18)})
+	w.Publish()
+	most := 256<<20/len(w.Data("team")) + 1
+	w.Forge("targets", func(signed map[string]any) {
+		role := signed["delegations"].(map[string]any)["roles"].([]any)[0].(map[string]any)
+		role["keyids"] = slices.Repeat(role["keyids"].([]any), most)
+	})
+	w.out()
+	err := lookup(t, w.mustRefresh(), "team/1")
+	over, ok := errors.AsType[*fetcher.LimitError](err)
+	if e := refused(t, err, trust.ErrMalformed); !ok || over.Max != 256<<20 || e.Role != "team" || e.By != "targets" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Nothing more is verified for a lookup that was given up.
+func TestLookupThatWasGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tuftest.RepoOptions{})
+	w.Delegate("targets", "team", []string{"team/*"}, false)
+	w.AddTargetTo("team", "team/file", []byte("x"))
+	w.publish()
+	view := w.mustRefresh()
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	for _, want := range []error{nil, context.Canceled} {
+		if _, err := view.Lookup(ctx, "team/file"); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+		end()
+	}
+}
+
 // A role is asked for once in a view, whatever comes of it: refused for what it is,
 // refused by its delegator, or not given while a list is made.
 func TestRoleIsAskedForOnce(t *testing.T) {
@@ -569,6 +630,31 @@ func TestReplacedUnderARefresh(t *testing.T) {
 		}
 		if err != nil || versions(view) != w.published() {
 			t.Errorf("%v, want %s", err, w.published())
+		}
+	}
+}
+
+// The limits of a refresh are those of all that it reads, also where it starts again.
+func TestTotalOfARefreshThatStartsAgain(t *testing.T) {
+	t.Parallel()
+	for _, enough := range []bool{false, true} {
+		w := newWorld(t, tuftest.RepoOptions{})
+		w.pack.NoInline = true
+		w.publish()
+		manifest := len(tuftest.Pack(t, w.Files(), w.pack).Manifest)
+		// Of each bundle: the manifest, timestamp and snapshot; of the last one targets too.
+		each := manifest + len(w.Data("timestamp")) + len(w.Data("snapshot"))
+		total := 2*each + len(w.Data("targets"))
+		if enough {
+			total += 2 * each
+		}
+		m := &moving{counted: w.at, w: w, times: 1}
+		_, err := w.refresh(func(o *trust.Options) {
+			o.Source, o.Limits.Total = trust.RepositorySource(m, channel), int64(total)
+		})
+		over, ok := errors.AsType[*fetcher.LimitError](err)
+		if enough && err != nil || !enough && (!ok || over.Limit != "total") {
+			t.Errorf("%d bytes: %v", total, err)
 		}
 	}
 }

@@ -12,6 +12,8 @@ const (
 	seenFile = "revocations.json"
 	// maxSeen bounds that file, in bytes: some 200,000 entries.
 	maxSeen = 32 << 20
+	// maxGone is how many of them are warned of by name.
+	maxGone = 100
 )
 
 // seenRevocations is revocations.json of the state: every entry that was ever
@@ -44,16 +46,7 @@ func marshalSeen(r *material.Revocations) ([]byte, error) {
 func (v *View) rememberRevocations(ctx context.Context, now *material.Revocations) {
 	seen := parseSeen(v.store.seen())
 	gone := seen.Missing(now)
-	for _, i := range gone.Images {
-		what := i.Digest
-		if i.Repository != "" {
-			what += " in " + i.Repository
-		}
-		v.warnGone(what, i.Reason)
-	}
-	for _, c := range gone.Certificates {
-		v.warnGone("certificate sha256:"+c.SHA256, c.Reason)
-	}
+	v.warnGone(gone)
 	if added := now.Missing(seen); !v.persist || len(added.Images)+len(added.Certificates) == 0 {
 		return
 	}
@@ -68,6 +61,25 @@ func (v *View) rememberRevocations(ctx context.Context, now *material.Revocation
 	}
 }
 
-func (v *View) warnGone(what, reason string) {
-	v.warnings.add(fmt.Sprintf("revocation of %s (%q) was seen before and is no longer listed", what, reason))
+// warnGone warns of each, and of very many that there are more.
+func (v *View) warnGone(gone *material.Revocations) {
+	told := 0
+	warn := func(what, reason string) {
+		if told++; told <= maxGone {
+			v.warnings.add(fmt.Sprintf("revocation of %s (%q) was seen before and is no longer listed", what, reason))
+		}
+	}
+	for _, i := range gone.Images {
+		what := i.Digest
+		if i.Repository != "" {
+			what += " in " + i.Repository
+		}
+		warn(what, i.Reason)
+	}
+	for _, c := range gone.Certificates {
+		warn("certificate sha256:"+c.SHA256, c.Reason)
+	}
+	if told > maxGone {
+		v.warnings.add(fmt.Sprintf("%d more revocations were seen before and are no longer listed", told-maxGone))
+	}
 }

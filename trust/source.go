@@ -20,8 +20,11 @@ const (
 // safe for concurrent use.
 type origin struct {
 	source   Source
-	open     func(context.Context) (*fetcher.View, error)
+	open     func(ctx context.Context, before *fetcher.View) (*fetcher.View, error)
 	warnings *warnings // of reading, and of the view that reads from it
+	// before is the view of the origin that this one takes the place of in one refresh,
+	// whose limits hold for both; nil: there is none.
+	before *fetcher.View
 
 	mu       sync.Mutex
 	view     *fetcher.View
@@ -71,11 +74,11 @@ func (o *origin) current(ctx context.Context) (*fetcher.View, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.view == nil {
-		view, err := o.open(ctx)
+		view, err := o.open(ctx, o.before)
 		if err != nil {
 			return nil, err
 		}
-		o.view = view
+		o.view, o.before = view, nil
 	}
 	return o.view, nil
 }
@@ -89,7 +92,7 @@ func (o *origin) reopen(ctx context.Context, old *fetcher.View, cause error) (*f
 	if o.reopened {
 		return nil, cause
 	}
-	view, err := o.open(ctx)
+	view, err := o.open(ctx, old)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +121,16 @@ func (o *origin) release(title string) {
 	if view != nil {
 		view.Release(title)
 	}
+}
+
+// newest is the view that was read last; nil if none was.
+func (o *origin) newest() *fetcher.View {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.view == nil {
+		return o.before
+	}
+	return o.view
 }
 
 func (o *origin) bundle() *ociremote.Bundle {

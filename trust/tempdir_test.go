@@ -1,6 +1,8 @@
 package trust_test
 
 import (
+	"bytes"
+	"errors"
 	"maps"
 	"net/http"
 	"os"
@@ -27,6 +29,7 @@ func TestTemporaryDirectoryOfSomebodyElse(t *testing.T) {
 		offer func(w *world, old map[string][]byte, version int64) map[string][]byte
 		role  string // that went back; "" if the refresh succeeds
 		twice bool   // of a version that is stored
+		newer bool   // role did not go back: nobody knows its bytes
 	}{
 		"an older timestamp": {role: "timestamp", offer: func(w *world, old map[string][]byte, _ int64) map[string][]byte {
 			w.put(old)
@@ -77,6 +80,42 @@ func TestTemporaryDirectoryOfSomebodyElse(t *testing.T) {
 			w.publish()
 			return nil
 		}},
+		"a newer timestamp, where the source has one that nobody has signed": {
+			role: "timestamp", newer: true,
+			offer: func(w *world, _ map[string][]byte, _ int64) map[string][]byte {
+				w.publish()
+				newest := w.Files()
+				signed := newest["metadata/timestamp.json"]
+				newest["metadata/timestamp.json"] = bytes.Replace(signed, []byte(`"version"`), []byte(`"x":1,"version"`), 1)
+				w.put(newest)
+				return map[string][]byte{"timestamp.json": signed}
+			},
+		},
+		"a newer snapshot": {
+			role: "snapshot", newer: true,
+			offer: func(w *world, _ map[string][]byte, _ int64) map[string][]byte {
+				w.publish()
+				return map[string][]byte{"snapshot.json": w.Data("snapshot")}
+			},
+		},
+		"newer targets": {
+			role: "targets", newer: true,
+			offer: func(w *world, _ map[string][]byte, _ int64) map[string][]byte {
+				w.Touch("targets")
+				w.publish()
+				return map[string][]byte{"targets.json": w.Data("targets")}
+			},
+		},
+		"newer targets, of which nothing states the hash": {
+			role: "targets", newer: true,
+			offer: func(w *world, _ map[string][]byte, _ int64) map[string][]byte {
+				w.Touch("targets")
+				w.publish()
+				w.Forge("snapshot", func(signed map[string]any) { stranger(meta(signed, "targets.json"), w.Version("targets")) })
+				w.out()
+				return map[string][]byte{"targets.json": w.Data("targets")}
+			},
+		},
 		"what is newer": {offer: func(w *world, _ map[string][]byte, _ int64) map[string][]byte {
 			w.publish()
 			return nil
@@ -110,7 +149,7 @@ func TestTemporaryDirectoryOfSomebodyElse(t *testing.T) {
 			var swapped atomic.Bool
 			w.place.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 				if strings.HasSuffix(r.URL.Path, ".root.json") && !swapped.Load() { // go-tuf asks for roots first
-					swapped.Store(swap(t, tmp, instead))
+					swapped.Store(swap(t, tmp, instead) != "")
 				}
 				next.ServeHTTP(rw, r)
 			})
@@ -124,12 +163,46 @@ func TestTemporaryDirectoryOfSomebodyElse(t *testing.T) {
 				}
 				return
 			}
-			e := refused(t, err, trust.ErrRollback)
-			if e.Role != tt.role || e.Want < e.Version || e.Want == e.Version && !tt.twice || e.Source == "" || !strings.Contains(e.Detail, "TMPDIR") {
+			kind := trust.ErrRollback
+			if tt.newer {
+				kind = trust.ErrState
+			}
+			e := refused(t, err, kind)
+			if e.Role != tt.role || !tt.newer && e.Want < e.Version || e.Want == e.Version && !tt.twice || e.Source == "" || !strings.Contains(e.Detail, "TMPDIR") {
 				t.Errorf("evidence %+v", e)
 			}
 			w.sameState(before)
 		})
+	}
+}
+
+// A link in the place of that directory leads nobody to remove files elsewhere.
+func TestLinkInPlaceOfTheTemporaryDirectory(t *testing.T) {
+	w := newWorldIn(t, tuftest.OverHTTP, tuftest.RepoOptions{})
+	w.mustRefresh()
+	w.RotateKey("timestamp")
+	w.publish()
+	tmp, elsewhere := t.TempDir(), t.TempDir()
+	precious := filepath.Join(elsewhere, "metadata", "timestamp.json")
+	if err := errors.Join(os.Mkdir(filepath.Dir(precious), 0o700), os.WriteFile(precious, w.Data("timestamp"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", tmp)
+	var swapped atomic.Bool
+	w.place.Intercept(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.HasSuffix(r.URL.Path, ".root.json") && !swapped.Load() {
+			if made := swap(t, tmp, nil); made != "" {
+				swapped.Store(os.Symlink(elsewhere, made) == nil)
+			}
+		}
+		next.ServeHTTP(rw, r)
+	})
+	_, err := w.refresh()
+	if !swapped.Load() {
+		t.Fatal("nothing was swapped")
+	}
+	if _, gone := os.Stat(precious); gone != nil {
+		t.Errorf("%v; the refresh: %v", gone, err)
 	}
 }
 
@@ -156,12 +229,12 @@ func TestPlantedVersionsDoNotCount(t *testing.T) {
 }
 
 // swap puts a directory with these files in the place of the one that a refresh has
-// made, and reports whether there was one.
-func swap(t *testing.T, tmp string, files map[string][]byte) bool {
+// made, and returns its name; "" if there was none.
+func swap(t *testing.T, tmp string, files map[string][]byte) string {
 	t.Helper()
 	made, err := filepath.Glob(filepath.Join(tmp, "tufoci-*"))
 	if err != nil || len(made) != 1 {
-		return false
+		return ""
 	}
 	if err := os.Rename(made[0], filepath.Join(tmp, "away")); err != nil {
 		t.Error(err)
@@ -175,5 +248,5 @@ func swap(t *testing.T, tmp string, files map[string][]byte) bool {
 			t.Error(err)
 		}
 	}
-	return true
+	return made[0]
 }

@@ -53,13 +53,13 @@ type update struct {
 // run goes through the workflow once. Afterwards u says what was verified, also
 // if there is an error.
 func (u *update) run(ctx context.Context, o *origin, limits Limits, known *roleFile) error {
-	dir, cleanup, err := u.placeStored(known == nil)
+	dir, placed, cleanup, err := u.placeStored(known == nil)
 	if err != nil {
 		return err
 	}
 	defer cleanup()
 	u.adapter = &adapter{
-		ctx: ctx, origin: o, limits: limits, dir: dir,
+		ctx: ctx, origin: o, limits: limits, placed: placed,
 		served: map[string][]byte{}, newest: u.roots.last().meta, lastRoot: u.roots.last().version + limits.Roots,
 	}
 	if u.keepTimestamp {
@@ -136,7 +136,7 @@ func isStated(info *tuf.MetaFiles) bool { return info.Length > 0 && len(info.Has
 // owns the place for temporary files can still put something else there: see overlooked.
 // It goes to the system's place for temporary files or, where that cannot be
 // written, to spare. Where nothing is stored, no directory is needed.
-func (u *update) placeStored(targets bool) (dir string, cleanup func(), err error) {
+func (u *update) placeStored(targets bool) (dir string, placed *os.Root, cleanup func(), err error) {
 	files := map[string][]byte{"timestamp.json": u.base.timestamp, "snapshot.json": u.base.snapshot}
 	if targets {
 		files["targets.json"] = u.base.targets
@@ -144,41 +144,46 @@ func (u *update) placeStored(targets bool) (dir string, cleanup func(), err erro
 	maps.DeleteFunc(files, func(_ string, data []byte) bool { return data == nil })
 	if len(files) == 0 {
 		// Nothing can exist below a device.
-		return filepath.Join(os.DevNull, "metadata"), func() {}, nil
+		return filepath.Join(os.DevNull, "metadata"), nil, func() {}, nil
 	}
 	parent, err := os.MkdirTemp("", "tufoci-")
-	cleanup = func() { os.RemoveAll(parent) }
+	remove := func() { os.RemoveAll(parent) }
 	if err != nil && u.spare != "" {
-		parent, cleanup, err = makeSpare(u.spare)
+		parent, remove, err = makeSpare(u.spare)
 	}
 	if err == nil {
 		dir = filepath.Join(parent, "metadata")
-		if err = writeNew(dir, files); err != nil {
-			cleanup()
+		if placed, err = writeNew(dir, files); err != nil {
+			remove()
 		}
 	}
 	if err != nil {
-		return "", nil, fmt.Errorf("a refresh needs a temporary directory: %w", err)
+		return "", nil, nil, fmt.Errorf("a refresh needs a temporary directory: %w", err)
 	}
-	return dir, cleanup, nil
+	return dir, placed, func() { placed.Close(); remove() }, nil
 }
 
 // writeNew makes a directory with these files. It never writes to one that is there: in
 // a place of somebody else that could be a link to anything.
-func writeNew(dir string, files map[string][]byte) error {
+func writeNew(dir string, files map[string][]byte) (*os.Root, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return err
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
 	}
 	for name, data := range files {
-		if err := writeNewFile(filepath.Join(dir, name), data); err != nil {
-			return err
+		if err := writeNewFile(root, name, data); err != nil {
+			root.Close()
+			return nil, err
 		}
 	}
-	return nil
+	return root, nil
 }
 
-func writeNewFile(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+func writeNewFile(dir *os.Root, name string, data []byte) error {
+	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

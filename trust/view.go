@@ -38,6 +38,8 @@ type View struct {
 	unsaved map[string][]byte // roles to store
 	saved   map[string]bool   // stored, or to be stored
 	checked map[string]bool   // for reserved names
+	// reservedNames is how many were found.
+	reservedNames int
 }
 
 // Status says what a view rests on.
@@ -155,6 +157,11 @@ func (v *View) RootVersion(version int64) ([]byte, bool) {
 	root, ok := v.set.roots.version(version)
 	return slices.Clone(root.data), ok
 }
+
+// Ends reports whether a root after version root has changed keys or threshold of
+// timestamp or snapshot, so that versions which were seen under that one hold nobody to
+// them any more (TUF spec 5.3.11).
+func (v *View) Ends(root int64) bool { return v.set.roots.rotated(root) }
 
 // Bundle returns the bundle that holds this state. It is nil if the source is no
 // bundle or was not asked, or if its bundle is of another state than the view, as

@@ -80,6 +80,9 @@ func (x *examiner) decide(s *Signature, failed error, code, tsa *recorder) error
 			return err
 		}
 	}
+	if err := checkDER(code.chain); err != nil { // whatever the policy says of revocation
+		return &Refusal{Kind: ErrEnvelope, Name: name, Err: err}
+	}
 	var check *Check
 	for i := range s.Checks {
 		if c := &s.Checks[i]; c.Err != nil && (check == nil || c.Action == string(trustpolicy.ActionEnforce)) {

@@ -118,6 +118,38 @@ func revocationRefusals() map[string]refusal {
 				}
 			},
 		},
+		"leaf revoked by a list, with the other value of its issuer's signature": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				leaf := must(w.between.Leaf(notationsign.CertificateOptions{Name: "another leaf"}))
+				w.revoke(nil, leaf.Chain[0])
+				leaf.Chain[0] = resigned(leaf.Chain[0], w.between)
+				w.signBy(unsignedAs(w, "of another leaf"), leaf, notationsign.Options{})
+				return ""
+			},
+			want: verify.ErrRevoked, text: text("CN=another leaf,"),
+		},
+		"leaf revoked by a list, with bytes behind its issuer's signature, where revocation is skipped": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				w.statement().SignatureVerification.Override = map[trustpolicy.ValidationType]trustpolicy.ValidationAction{"revocation": "skip"}
+				w.entry.MinLevel = "permissive"
+				leaf := must(w.between.Leaf(notationsign.CertificateOptions{Name: "another leaf"}))
+				w.revoke(nil, leaf.Chain[0])
+				leaf.Chain[0] = stuffed(leaf.Chain[0])
+				w.signBy(unsignedAs(w, "of another leaf"), leaf, notationsign.Options{})
+				return ""
+			},
+			want: verify.ErrEnvelope, text: text("not in DER"),
+		},
+		"intermediate revoked by a list, with the other value of its issuer's signature": {
+			spoil: func(w *world, _ ocispec.Descriptor) string {
+				leaf := must(w.between.Leaf(notationsign.CertificateOptions{Name: "another leaf"}))
+				w.revoke(nil, w.between.Certificate)
+				leaf.Chain[1] = resigned(w.between.Certificate, w.ca)
+				w.signBy(unsignedAs(w, "of another leaf"), leaf, notationsign.Options{})
+				return ""
+			},
+			want: verify.ErrRevoked, text: text("CN=between,"),
+		},
 		"intermediate revoked by a list": {
 			spoil: func(w *world, _ ocispec.Descriptor) string { w.revoke(nil, w.between.Certificate); return "" },
 			want:  verify.ErrRevoked, text: text(`CN=between,`),

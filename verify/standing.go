@@ -37,17 +37,18 @@ type standing struct {
 // other.
 func (m *Material) standings(chain []*x509.Certificate, signed time.Time) []standing {
 	out := make([]standing, len(chain))
+	last := len(chain) - 1
 	for i, cert := range chain {
-		out[i] = m.standing(cert, i == len(chain)-1, signed)
+		out[i] = m.standing(cert, chain[min(i+1, last)], i == last, signed)
 	}
 	return out
 }
 
-// standing judges one certificate. A list of revocations counts for each; a CRL
+// standing judges one certificate, given that of its issuer. A list of revocations counts for each; a CRL
 // that lists it counts however old it is and whatever its scope. Only a CRL whose
 // scope it is in says that it is good.
-func (m *Material) standing(cert *x509.Certificate, root bool, signed time.Time) standing {
-	if e := m.set.Revocations.Certificate(material.SHA256(cert)); e != nil {
+func (m *Material) standing(cert, issuer *x509.Certificate, root bool, signed time.Time) standing {
+	if e := m.set.Revocations.Issued(cert, issuer); e != nil {
 		return standing{result: result.ResultRevoked, reason: e.Reason, time: e.Time, list: e.List}
 	}
 	if root {

@@ -10,6 +10,8 @@ import (
 	"github.com/notaryproject/notation-core-go/revocation/purpose"
 	"github.com/notaryproject/notation-core-go/revocation/result"
 	corex509 "github.com/notaryproject/notation-core-go/x509"
+
+	"github.com/tufoci/tufoci/material"
 )
 
 // validator is the validator of notation-core-go over the material alone.
@@ -41,8 +43,22 @@ func checkChain(chain []*x509.Certificate, p purpose.Purpose) error {
 	default:
 		err = fmt.Errorf("unsupported purpose %v", p)
 	}
+	if err == nil {
+		err = checkDER(chain)
+	}
 	if err != nil {
 		return result.InvalidChainError{Err: err}
+	}
+	return nil
+}
+
+// checkDER refuses a chain with a certificate that has another sha256 than the one that
+// its issuer gave it: no list of revocations could name it.
+func checkDER(chain []*x509.Certificate) error {
+	for _, c := range chain {
+		if !material.IsDER(c) {
+			return fmt.Errorf("certificate %q is not in DER, or there is more in it", c.Subject)
+		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"io/fs"
+	"math/big"
 	"slices"
 	"testing"
 	"time"
@@ -114,6 +115,8 @@ func TestValidator(t *testing.T) {
 		"revoked by a delta":            {leaf: fresh, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, revoking(notationsign.CRLOptions{Number: 4, Base: 3}, fresh))...), want: result.ResultRevoked},
 		"revoked by a delta, not asked": {leaf: named, files: append(crlFiles("a", root, notationsign.CRLOptions{Number: 3}), crlFiles("d", root, revoking(notationsign.CRLOptions{Number: 4, Base: 3}, named))...), want: result.ResultRevoked},
 		"revoked by a list":             {leaf: named, files: crlFiles("a", root, notationsign.CRLOptions{Number: 3}), revocations: denied(named.Chain[0]), want: result.ResultRevoked},
+		"revoked by its other sha256":   {leaf: named, files: crlFiles("a", root, notationsign.CRLOptions{Number: 3}), revocations: denied(resigned(named.Chain[0], root)), want: result.ResultRevoked},
+		"a root revoked by its other":   {leaf: plain, revocations: denied(resigned(root.Certificate, root)), want: result.ResultNonRevokable, root: result.ResultRevoked},
 		"a root revoked by a list":      {leaf: plain, revocations: denied(root.Certificate), want: result.ResultNonRevokable, root: result.ResultRevoked},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -154,12 +157,47 @@ func TestValidatorRefuses(t *testing.T) {
 		"another purpose": {purpose.Timestamping, leaf.Chain},
 		"no purpose":      {purpose.Purpose(7), leaf.Chain},
 		"no root":         {purpose.CodeSigning, leaf.Chain[:1]},
+		"more in a leaf":  {purpose.CodeSigning, []*x509.Certificate{stuffed(leaf.Chain[0]), leaf.Chain[1]}},
+		"more in a root":  {purpose.CodeSigning, []*x509.Certificate{leaf.Chain[0], stuffed(leaf.Chain[1])}},
 	} {
 		_, err := m.Validator(tt.p).ValidateContext(t.Context(), revocation.ValidateContextOptions{CertChain: tt.chain})
 		if !errors.As(err, new(result.InvalidChainError)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// parts are those of a certificate.
+type parts struct {
+	TBS, Algorithm asn1.RawValue
+	Signature      asn1.BitString
+}
+
+func partsOf(c *x509.Certificate) (p parts) {
+	must(asn1.Unmarshal(c.Raw, &p))
+	return p
+}
+
+// resigned is a certificate with the other value of the same signature of its issuer,
+// which needs no key: n-s for s.
+func resigned(c *x509.Certificate, by *notationsign.Authority) *x509.Certificate {
+	var value struct{ R, S *big.Int }
+	must(asn1.Unmarshal(c.Signature, &value))
+	value.S.Sub(by.Key.Params().N, value.S)
+	p := partsOf(c)
+	p.Signature.Bytes = must(asn1.Marshal(value))
+	p.Signature.BitLength = 8 * len(p.Signature.Bytes)
+	return must(x509.ParseCertificate(must(asn1.Marshal(p))))
+}
+
+// stuffed is a certificate with something behind its signature.
+func stuffed(c *x509.Certificate) *x509.Certificate {
+	p := partsOf(c)
+	return must(x509.ParseCertificate(must(asn1.Marshal(struct {
+		TBS, Algorithm asn1.RawValue
+		Signature      asn1.BitString
+		More           int
+	}{p.TBS, p.Algorithm, p.Signature, 1}))))
 }
 
 func TestTrustStore(t *testing.T) {

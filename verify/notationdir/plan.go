@@ -76,15 +76,22 @@ func (s *session) planClose(trustName, reason string) error {
 }
 
 // checkAge refuses to go back: of two syncs of one trust, the one that started with
-// the older view may come last.
+// the older view may come last. Of two roots the later one decides: versions below it can
+// count from a lower number again.
 func (s *session) checkAge(in Input) error {
 	old := s.state.Trusts[in.Trust]
-	if old == nil || old.RootSHA256 != in.Status.RootSHA256 || in.Status.Timestamp.Version >= old.Timestamp.Version {
+	if old == nil || old.RootSHA256 != in.Status.RootSHA256 {
+		return nil
+	}
+	role, now, was := "root", in.Status.Root.Version, old.Root.Version
+	if now == was {
+		role, now, was = "timestamp", in.Status.Timestamp.Version, old.Timestamp.Version
+	}
+	if now >= was {
 		return nil
 	}
 	return &trust.VerificationError{
-		Kind: trust.ErrRollback, Role: "timestamp", Version: in.Status.Timestamp.Version, Want: old.Timestamp.Version,
-		Detail: s.o.Config + " has the newer one",
+		Kind: trust.ErrRollback, Role: role, Version: now, Want: was, Detail: s.o.Config + " has the newer one",
 	}
 }
 

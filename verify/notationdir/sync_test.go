@@ -171,6 +171,24 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// under is an input under another root.
+func under(in Input, root int64) Input {
+	in.Status.Root.Version = root
+	return in
+}
+
+// A publisher who recovers from versions that were driven up counts from a lower number
+// again, under a new root.
+func TestLowerVersionUnderALaterRoot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sync(under(input("acme", 1<<40, 0), 1))
+	w.sync(under(input("acme", 2, 1), 2))
+	if _, err := Sync(t.Context(), under(input("acme", 1<<40, 0), 1), w.o); !errors.Is(err, trust.ErrRollback) {
+		t.Errorf("the older root: %v", err)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	outside := inputOf("acme", 2, material.File{Name: material.PolicyName, Data: policy("a=ca:ca=acme.example/a", "b=ca:ca=evil.example/b")}, certificate("ca/ca", 0))
@@ -196,6 +214,7 @@ func TestRefusals(t *testing.T) {
 		"no scope":                          {PolicyAuto, noScope, nil, trust.ErrNoScope},
 		"older view":                        {PolicyAuto, input("acme", 0, 1), nil, trust.ErrRollback},
 		"older view, replace":               {PolicyReplace, input("acme", 0, 1), nil, trust.ErrRollback},
+		"older root, higher timestamp":      {PolicyAuto, under(input("acme", 2, 1), 0), nil, trust.ErrRollback},
 		"damaged record":                    {PolicyAuto, next, func(w *world) { w.write(".tufoci/state.json", "{") }, ErrState},
 		"record of a later version":         {PolicyReplace, next, func(w *world) { w.write(".tufoci/state.json", `{"version":2}`) }, ErrState},
 		"plain stores beside a policy":      {PolicyNone, next, nil, ErrForeign},

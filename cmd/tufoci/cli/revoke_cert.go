@@ -68,5 +68,5 @@ func certificateSum(arg string) (string, error) {
 	if err != nil {
 		return "", usagef("%s: want sha256:HEX, or a file with one certificate: %v", arg, err)
 	}
-	return material.SHA256(c), nil
+	return material.IssuedSHA256(c), nil
 }

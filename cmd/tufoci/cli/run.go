@@ -112,6 +112,7 @@ type app struct {
 
 	mu       sync.Mutex // of the warnings
 	warnings []string
+	passing  bool // warnings are printed and not kept
 }
 
 // Run executes the command line args, without the program's name, and returns

@@ -104,7 +104,7 @@ func (a *app) runServe(ctx context.Context, from string, o *serveOptions) error 
 	if err := a.print(a.newServeResult(p, first, o, listener.Addr())); err != nil {
 		return err
 	}
-	a.forgetWarnings()
+	a.passWarnings()
 	return serve.Run(ctx, listener, handler, serve.RunOptions{TLS: certificate, Warn: a.warn})
 }
 
@@ -168,7 +168,6 @@ func (a *app) tellRefreshed(p *pin, r serve.Refreshed) {
 		}
 		fmt.Fprintf(a.world.Stderr, "%s: %s\n", printable(p.source.String()), line)
 	}
-	a.forgetWarnings()
 }
 
 // missing names the delegated roles that are not served.

@@ -20,6 +20,22 @@ import (
 	"github.com/tufoci/tufoci/internal/tuftest"
 )
 
+// What clients make a server say is printed, and fills no memory.
+func TestServePassesWarnings(t *testing.T) {
+	t.Parallel()
+	var stderr tuftest.Console
+	a := &app{world: World{Stderr: &stderr}}
+	a.warn("kept")
+	if kept := a.warned(); len(kept) != 1 {
+		t.Errorf("%q", kept)
+	}
+	a.passWarnings()
+	a.warn("printed")
+	if kept := a.warned(); len(kept) > 0 || !strings.Contains(stderr.String(), "printed") {
+		t.Errorf("%q are kept; printed: %s", kept, stderr.String())
+	}
+}
+
 // It serves https, follows, says what fails, and a signal ends it with 0.
 func TestServeTLS(t *testing.T) {
 	t.Parallel()

@@ -183,25 +183,27 @@ func (a *app) pinOf(e trust.Entry, root []byte, source trust.Source, client *oci
 }
 
 // seen is the least timestamp version that a source may have: what the trust has seen,
-// however long that has expired, or was told. 0 for none. The state is not written.
-func (p *pin) seen(ctx context.Context) (int64, error) {
+// however long that has expired, or was told; and the root version under which it was
+// seen. 0 for none. The state is not written.
+func (p *pin) seen(ctx context.Context) (timestamp, root int64, err error) {
 	o := p.options
 	if o.StateDir == "" {
-		return o.MinTimestamp, nil
+		return o.MinTimestamp, 0, nil
 	}
 	o.AllowExpired, o.Warn = true, nil
 	client, err := trust.New(p.root, o)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	view, err := client.Load(ctx)
 	switch {
 	case errors.Is(err, trust.ErrNoState):
-		return o.MinTimestamp, nil
+		return o.MinTimestamp, 0, nil
 	case err != nil:
-		return 0, err
+		return 0, 0, err
 	}
-	return max(o.MinTimestamp, view.Status().Timestamp.Version), nil
+	st := view.Status()
+	return max(o.MinTimestamp, st.Timestamp.Version), st.Root.Version, nil
 }
 
 // unpinnedError says that nothing vouches for a source.

@@ -113,7 +113,8 @@ func (k *kept) seen(ctx context.Context) (int64, error) {
 	if k.pin == nil {
 		return 0, nil
 	}
-	return k.pin.seen(ctx)
+	timestamp, _, err := k.pin.seen(ctx)
+	return timestamp, err
 }
 
 // keyNames are the names in tufoci.yaml of key ids, none without a workspace.
