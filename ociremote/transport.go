@@ -24,6 +24,14 @@ const (
 	// anything of it can be looked at, and asked for again when it fails. Links to
 	// storage, and policies of web servers, take some thousands.
 	maxHeader = 256 << 10
+	// silence is how long a connection of HTTP/2 may say nothing before it is asked
+	// for a sign of life, and how long that may take. Many requests share such a
+	// connection and none closes it: later ones would wait on a dead one as well.
+	silence = 15 * time.Second
+	// stuckWrite is how long nothing at all can be written to a connection of HTTP/2.
+	// All that is done with one waits for its writes, also the end of a request, which
+	// no context ends. A frame of an upload has up to 512 KiB.
+	stuckWrite = 30 * time.Second
 )
 
 // newTransport is the transport of the options. Proxies are those of the
@@ -52,6 +60,7 @@ func newTransport(o Options) (*http.Transport, error) {
 		MaxIdleConns:           4 * maxIdle,
 		MaxIdleConnsPerHost:    maxIdle,
 		IdleConnTimeout:        idleTimeout,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence, WriteByteTimeout: stuckWrite},
 		MaxResponseHeaderBytes: maxHeader,
 		// A compressed answer has no Content-Length, which would cost a HEAD,
 		// and unpacks to more than was announced.
