@@ -34,8 +34,9 @@ const (
 	stuckWrite = 30 * time.Second
 )
 
-// newTransport is the transport of the options. Proxies are those of the
-// environment, as for every other registry client.
+// newTransport is the transport of the options. Proxies are those of the environment, as
+// for every other registry client: HTTPS_PROXY, HTTP_PROXY for registries without TLS,
+// NO_PROXY, and never one for a loopback host.
 func newTransport(o Options) (*http.Transport, error) {
 	resolve, err := parseResolve(o.Resolve)
 	if err != nil {
@@ -47,7 +48,8 @@ func newTransport(o Options) (*http.Transport, error) {
 	}
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
+		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: checkConnect,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if to, ok := resolve[strings.ToLower(addr)]; ok {
 				addr = to
