@@ -194,7 +194,7 @@ func TestSilentConnection(t *testing.T) {
 // A server that has looked at no request is not asked again for ever.
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
-	for _, lie := range tuftest.Frames() {
+	for _, lie := range tuftest.TLSWires() {
 		if lie.Name != "h2-goaway-that-took-no-request" && lie.Name != "h2-reset-as-a-mistake" {
 			continue
 		}

@@ -2,20 +2,51 @@ package tuftest
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// Frames are the lies that are told in frames of HTTP/2, to places over TLS. They take
-// no key. Those of [Wires] that are told in what HTTP means can be told there too.
-func Frames() []Lie {
-	all := headFrames()
-	all = append(all, bodyFrames()...)
-	all = append(all, streamFrames()...)
-	return append(all, connectionFrames()...)
+// TLSWires are the lies that only a place over TLS can tell: in frames of HTTP/2, and
+// about leaving TLS. They take no key. Those of [Wires] that take no HTTP/1.1 can be told
+// there too.
+func TLSWires() []Lie {
+	return slices.Concat(headFrames(), bodyFrames(), streamFrames(), connectionFrames(), clearLies())
+}
+
+// clearLies send clients on without TLS.
+func clearLies() []Lie {
+	return []Lie{
+		wireLie("redirect-to-itself-in-the-clear", func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			http.Redirect(w, r, "http://"+r.Host+r.URL.String(), http.StatusFound)
+		}),
+		{Name: "redirect-to-another-host-in-the-clear", Kinds: NetworkKinds, Tell: func(t testing.TB, p *Place, _ *Repo) {
+			t.Helper()
+			tellElsewhere(t, p, true, func(*http.Request) bool { return true })
+		}},
+		{Name: "blob-redirect-to-another-host-in-the-clear", Kinds: []Kind{InRegistry}, Tell: func(t testing.TB, p *Place, repo *Repo) {
+			t.Helper()
+			p.Put(repo.Files(), PackOptions{NoInline: true})
+			tellElsewhere(t, p, true, isBlob)
+		}},
+		wireLie("challenge-of-its-own-realm-in-the-clear", func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s%s"`, r.Host, tokenPath))
+			w.WriteHeader(http.StatusUnauthorized)
+		}).inRegistry(),
+		wireLie("token-redirected-in-the-clear", func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			if r.URL.Path == tokenPath {
+				http.Redirect(w, r, "http://"+r.Host+tokenPath, http.StatusTemporaryRedirect)
+				return
+			}
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s"`, ownRealm(r)))
+			w.WriteHeader(http.StatusUnauthorized)
+		}).inRegistry(),
+	}
 }
 
 // frameLie lets a connection be spoken on after its handshake.
@@ -31,7 +62,7 @@ func eachRequest(name string, say func(f *framer, stream uint32)) Lie {
 	return frameLie(name, func(c *tls.Conn) {
 		f := newFramer(c)
 		for stream := range f.requests {
-			say(f, stream)
+			go say(f, stream)
 		}
 	})
 }

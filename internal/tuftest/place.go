@@ -202,9 +202,12 @@ func (p *Place) PutArchive(files map[string][]byte) {
 }
 
 // Intercept puts a handler before a place of a network kind, as Registry.Intercept
-// does; nil takes it away.
+// does; nil takes it away, and what TakeOver has put there.
 func (p *Place) Intercept(handler func(w http.ResponseWriter, r *http.Request, next http.Handler)) {
 	p.t.Helper()
+	if handler == nil && p.wire != nil {
+		p.wire.take(nil)
+	}
 	switch p.kind {
 	case InRegistry:
 		p.registry.Intercept(handler)
@@ -224,16 +227,12 @@ func (p *Place) CAFile() string {
 }
 
 // TakeOver closes the connections to a place over TLS, and lets a handler speak on those
-// that follow, once their handshake has agreed on HTTP/2; nil takes it away. Connections
-// are held for holdTime at most.
+// that follow, once their handshake has agreed on HTTP/2. Connections are held for
+// holdTime at most.
 func (p *Place) TakeOver(handler func(c *tls.Conn)) {
 	p.t.Helper()
 	if p.server.TLS == nil {
 		p.t.Fatalf("a place of kind %s without TLS", p.kind)
-	}
-	if handler == nil {
-		p.wire.take(nil)
-		return
 	}
 	config := &tls.Config{Certificates: p.server.TLS.Certificates, NextProtos: []string{"h2"}}
 	p.wire.take(func(raw net.Conn) {
