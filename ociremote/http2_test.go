@@ -2,11 +2,14 @@ package ociremote
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/binary"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -189,6 +192,34 @@ func TestSilentConnection(t *testing.T) {
 	}
 	t.Error("the silent connection is used for ever")
 	c.Close()
+}
+
+// What a server may send before it is read is bounded for each body (RFC 9113, 6.5.2).
+func TestWindow(t *testing.T) {
+	t.Parallel()
+	place := tuftest.NewTLSPlace(t, tuftest.OverHTTP)
+	said := make(chan []byte, 1)
+	place.TakeOver(func(c *tls.Conn) {
+		head := make([]byte, len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")+9)
+		_, _ = io.ReadFull(c, head)
+		settings := make([]byte, head[len(head)-7])
+		_, _ = io.ReadFull(c, settings)
+		said <- settings
+	})
+	resp, err := hasty(t, func(*http.Transport) {}).Get(place.Source())
+	if err == nil {
+		resp.Body.Close()
+	}
+	const initialWindow = 4
+	for s := range slices.Chunk(<-said, 6) {
+		if binary.BigEndian.Uint16(s) == initialWindow {
+			if size := binary.BigEndian.Uint32(s[2:]); size > window {
+				t.Errorf("a window of %d bytes", size)
+			}
+			return
+		}
+	}
+	t.Error("no window was announced")
 }
 
 // A server that has looked at no request is not asked again for ever.

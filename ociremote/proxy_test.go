@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -259,5 +260,52 @@ func TestProxyWithoutTunnel(t *testing.T) {
 	err = fetchFrom(t.Context(), client, registry.Host())
 	if te, ok := errors.AsType[*TransportError](err); !ok || te.Status != http.StatusProxyAuthRequired {
 		t.Errorf("%v", err)
+	}
+}
+
+// Behind a proxy that knows names which nobody else does, tokens come from where the
+// registry says, and a redirect to this machine is none of the proxy's.
+func TestNamesThatOnlyTheProxyKnows(t *testing.T) {
+	t.Parallel()
+	var realm, location string
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Host == "auth.invalid":
+			_, _ = io.WriteString(w, `{"token":"t"}`)
+		case r.Header.Get("Authorization") != "Bearer t":
+			w.Header().Set("WWW-Authenticate", `Bearer realm="`+realm+`",service="s"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			http.Redirect(w, r, location, http.StatusTemporaryRedirect)
+		}
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	for _, tt := range []struct {
+		realm, location, want string
+		asked                 []string
+	}{
+		{"https://auth.invalid/token", "https://127.0.0.1/x", "local address", []string{"registry.invalid:443", "auth.invalid:443"}},
+		{"https://auth.invalid/token", "http://registry.invalid/x", "from https to http", []string{"registry.invalid:443", "auth.invalid:443"}},
+		{"http://auth.invalid/token", "", "http", []string{"registry.invalid:443"}},
+		{"https://127.0.0.1/token", "", "127.0.0.1", []string{"registry.invalid:443"}},
+	} {
+		realm, location = tt.realm, tt.location
+		proxy := tuftest.NewProxy(t, server.Listener.Addr().String(), tuftest.ProxyOptions{})
+		err := fetchFrom(t.Context(), throughProxy(t, proxy, Options{Insecure: true}), "registry.invalid")
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s, %s: %v", tt.realm, tt.location, err)
+		}
+		var asked []string
+		for _, r := range proxy.Requests() {
+			asked = append(asked, r.Path)
+			if r.Header.Get("Authorization") != "" || r.Header.Get("X-Key") != "" {
+				t.Errorf("the proxy was sent %v", r.Header)
+			}
+		}
+		if !slices.Equal(asked, tt.asked) {
+			t.Errorf("%s, %s: the proxy was asked for %v", tt.realm, tt.location, asked)
+		}
 	}
 }

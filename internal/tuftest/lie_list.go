@@ -53,7 +53,7 @@ func Lists(entryType string) []ListLie {
 			var entries []map[string]any
 			for i := range 100 {
 				entries = append(entries, map[string]any{
-					"mediaType": manifestType, "artifactType": entryType, "digest": Digest([]byte(fmt.Sprint(n, i))), "size": 100,
+					"mediaType": manifestType, "artifactType": entryType, "digest": Digest(fmt.Append(nil, n, i)), "size": 100,
 				})
 			}
 			return referrersList(entries...)
