@@ -75,12 +75,14 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 		askThroughEnvironment(t, at)
 		return
 	}
-	for name, withTLS := range map[string]bool{"http": false, "https": true} {
-		t.Run(name, func(t *testing.T) {
+	// Each is a process, which takes a second to begin under the race detector.
+	schemes := []string{"https", "http"}
+	for _, scheme := range schemes[:tuftest.Scale(1, 2, 2)] {
+		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
 			secure := newProxiedRegistry(t, tuftest.RegistryOptions{TLS: true, HTTP2: true})
 			plain := newProxiedRegistry(t, tuftest.RegistryOptions{})
-			toSecure := tuftest.NewProxy(t, secure.Host(), tuftest.ProxyOptions{TLS: withTLS})
+			toSecure := tuftest.NewProxy(t, secure.Host(), tuftest.ProxyOptions{TLS: scheme == "https"})
 			toPlain := tuftest.NewProxy(t, plain.Host(), tuftest.ProxyOptions{})
 			child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxyOfTheEnvironment$")
 			child.Env = []string{
