@@ -28,7 +28,7 @@ func (d *drainer) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := d.base.RoundTrip(req.WithContext(boundConnections(ctx, stop)))
 	if err != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, errConnections) {
-			err = cause
+			err = instead(err, cause)
 		}
 		cancel()
 		return nil, err

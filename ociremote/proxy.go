@@ -29,14 +29,14 @@ func proxyRefusal(status int) error {
 	return fmt.Errorf("it answered %d %s", status, http.StatusText(status))
 }
 
-// proxied names the proxy in the errors of what went through one. A status of 407 is an
-// error too: no registry has it (RFC 9110, 15.5.8).
+// proxied names the proxy in the errors of what went through one. So it does of a status
+// of 407, which is the proxy's own (RFC 9110, 15.5.8), unless it came through a tunnel.
 type proxied struct{ *http.Transport }
 
 // RoundTrip implements http.RoundTripper.
 func (p proxied) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := p.Transport.RoundTrip(req)
-	if err == nil && resp.StatusCode != http.StatusProxyAuthRequired || p.Proxy == nil {
+	if p.Proxy == nil || err == nil && (resp.StatusCode != http.StatusProxyAuthRequired || req.URL.Scheme == "https") {
 		return resp, err
 	}
 	proxy, unknown := p.Proxy(req)
@@ -47,7 +47,25 @@ func (p proxied) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body.Close()
 		err = proxyRefusal(resp.StatusCode)
 	}
-	return nil, fmt.Errorf("through the proxy %s://%s: %w", proxy.Scheme, proxy.Host, err)
+	return nil, &proxyError{proxy.Scheme + "://" + proxy.Host, err}
+}
+
+// proxyError is what failed on the way through a proxy.
+type proxyError struct {
+	proxy string // without its credentials
+	err   error
+}
+
+func (e *proxyError) Error() string { return "through the proxy " + e.proxy + ": " + e.err.Error() }
+
+func (e *proxyError) Unwrap() error { return e.err }
+
+// instead says something else of what failed, through the proxy that it failed in.
+func instead(failed, of error) error {
+	if through, ok := errors.AsType[*proxyError](failed); ok {
+		return &proxyError{through.proxy, of}
+	}
+	return of
 }
 
 // hideFromProxies makes a transport show its client's certificate to servers, and to no

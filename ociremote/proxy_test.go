@@ -54,7 +54,7 @@ func throughProxy(t *testing.T, proxy *tuftest.Proxy, o Options) *Client {
 	transport.Proxy = http.ProxyURL(proxy.URL())
 	client, err := NewClient(Options{
 		Base: transport, Username: "me", Password: "hunter", Headers: []string{"X-Key: hunter"},
-		Retries: -1, PlainHTTP: o.PlainHTTP, RegistryConfig: filepath.Join(t.TempDir(), "config.json"),
+		Retries: -1, PlainHTTP: o.PlainHTTP, Connect: o.Connect, RegistryConfig: filepath.Join(t.TempDir(), "config.json"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -239,6 +239,17 @@ func TestHostileProxy(t *testing.T) {
 	}
 }
 
+// Where a connection has a time of its own, a proxy that makes no tunnel is named too.
+func TestProxyThatConnectsNobody(t *testing.T) {
+	t.Parallel()
+	proxy := tuftest.NewProxy(t, "127.0.0.1:1", tuftest.ProxyOptions{Answer: func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }})
+	err := fetchFrom(t.Context(), throughProxy(t, proxy, Options{Insecure: true, Connect: 100 * time.Millisecond}), "registry.example.com")
+	want := "through the proxy http://" + proxy.Host() + ": no connection within 100ms"
+	if _, ok := errors.AsType[*TransportError](err); !ok || !strings.Contains(err.Error(), want) || errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
 // A proxy for registries without TLS that wants credentials is told from a registry that
 // does.
 func TestProxyWithoutTunnel(t *testing.T) {
@@ -251,15 +262,12 @@ func TestProxyWithoutTunnel(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	// A registry is what it says that it is.
-	registry := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	registry := tuftest.NewRegistry(t, tuftest.RegistryOptions{TLS: true})
 	registry.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.WriteHeader(http.StatusProxyAuthRequired)
 	})
-	client, err := NewClient(Options{Retries: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = fetchFrom(t.Context(), client, registry.Host())
+	tunnel := tuftest.NewProxy(t, registry.Host(), tuftest.ProxyOptions{})
+	err = fetchFrom(t.Context(), throughProxy(t, tunnel, Options{Insecure: true}), "registry.example.com")
 	if te, ok := errors.AsType[*TransportError](err); !ok || te.Status != http.StatusProxyAuthRequired {
 		t.Errorf("%v", err)
 	}
