@@ -19,6 +19,8 @@ const (
 	// floodRoom is how much more memory than an idle process one may take that deals
 	// with a source that holds no key, in bytes.
 	floodRoom = 64 << 20
+	// floodWords are the most that one says on standard error, in bytes.
+	floodWords = 16 << 10
 	// floodTimeout is what operations are given, floodSlack what they may take more.
 	floodTimeout = 3 * time.Second
 	floodSlack   = time.Minute
@@ -69,7 +71,8 @@ func operations() []operation {
 type floods struct {
 	launcher *rpc.Client
 	program  string
-	most     int64 // bytes of memory
+	most     int64    // bytes of memory
+	env      []string // beside the usual one
 }
 
 // newFloods returns nil in the launcher. Idle is a process that has started and says
@@ -93,7 +96,7 @@ func (f *floods) run(t *testing.T, home string, stop time.Duration, args ...stri
 	var landing Landing
 	err := f.launcher.Call("Launcher.Run", Launch{
 		Args: append([]string{f.program}, args...), Dir: home,
-		Env:  []string{"HOME=" + home, "TMPDIR=" + home, "PATH=" + os.Getenv("PATH"), "TUFOCI_PASSPHRASE=x"},
+		Env:  append([]string{"HOME=" + home, "TMPDIR=" + home, "PATH=" + os.Getenv("PATH"), "TUFOCI_PASSPHRASE=x"}, f.env...),
 		Stop: stop, Deadline: stop + floodTimeout + floodSlack,
 	}, &landing)
 	if err != nil {
@@ -180,6 +183,8 @@ func (v *victim) hold(t *testing.T, o operation, l Landing) {
 		t.Errorf("%s took %d MiB, at most %d are allowed\n%s", o.name, l.Peak>>20, v.most>>20, l.Stderr)
 	case l.Code == -1:
 		t.Errorf("%s was killed after %v\n%s", o.name, l.Took, l.Stderr)
+	case l.Said > floodWords:
+		t.Errorf("%s says %d bytes\n%.2000s", o.name, l.Said, l.Stderr)
 	case l.Code == 2 && strings.Contains(string(l.Stderr), "goroutine "):
 		t.Errorf("%s panicked\n%s", o.name, l.Stderr)
 	}
@@ -242,6 +247,40 @@ func TestFloods(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// floodedOverTLS are the lies that fill memory, or time, in another way over TLS: in what
+// HTTP/2 reads ahead and answers by itself. They take much of this machine as well.
+var floodedOverTLS = []string{
+	"layers-as-many-as-fit", "files-that-nobody-signed", "roots-that-wait-for-one", "h2-headers-without-end", "h2-headers-that-unpack-to-40-megabytes",
+	"h2-body-without-regard-to-windows", "h2-goaway-without-end", "h2-frames-of-no-known-kind-without-end", "h2-pings-to-who-is-not-heard",
+}
+
+// TestFloodsOverTLS does what TestFloods does to a registry over TLS, with HTTP/2.
+func TestFloodsOverTLS(t *testing.T) {
+	t.Parallel()
+	f := newFloods(t)
+	if f == nil {
+		return
+	}
+	lies := slices.Concat(tuftest.Floods(), tuftest.TLSWires())
+	for _, name := range floodedOverTLS {
+		i := slices.IndexFunc(lies, func(l tuftest.Lie) bool { return l.Name == name })
+		if i < 0 {
+			t.Errorf("no lie %q", name)
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			place, repo := tuftest.NewTLSPlace(t, tuftest.InRegistry), newFloodedRepo(t)
+			secure := *f
+			secure.env = []string{"TUFOCI_CA_FILE=" + place.CAFile()}
+			v := secure.newVictim(t, place, repo)
+			lies[i].Tell(t, place, repo)
+			update := operations()[0]
+			v.hold(t, update, v.do(t, update, time.Second))
+		})
 	}
 }
 

@@ -34,8 +34,9 @@ type Launch struct {
 
 // Landing is what came of it.
 type Landing struct {
-	Code           int // -1: killed
-	Stdout, Stderr []byte
+	Code           int    // -1: killed
+	Stdout, Stderr []byte // the end of it
+	Said           int    // bytes of standard error
 	Took, CPU      time.Duration
 	Peak           int64 // of resident memory, in bytes
 }
@@ -63,6 +64,7 @@ func (Launcher) Run(l Launch, landing *Landing) error {
 	const kept = 64 << 10
 	landing.Code, landing.Took = command.ProcessState.ExitCode(), time.Since(start)
 	landing.Stdout, landing.Stderr = tail(stdout.Bytes(), kept), tail(stderr.Bytes(), kept)
+	landing.Said = stderr.Len()
 	landing.CPU = command.ProcessState.UserTime() + command.ProcessState.SystemTime()
 	landing.Peak = command.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
 	return nil

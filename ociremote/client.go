@@ -89,6 +89,9 @@ func NewClient(o Options) (*Client, error) {
 			return nil, err
 		}
 		base, own = withoutCertificate(transport), transport
+		if base != own {
+			hideFromProxies(transport)
+		}
 	case o.CAFile != "" || o.CertFile != "" || o.KeyFile != "" || o.Insecure || len(o.Resolve) > 0:
 		return nil, fmt.Errorf("a base transport and options for TLS or for addresses exclude each other")
 	}
@@ -98,6 +101,9 @@ func NewClient(o Options) (*Client, error) {
 	}
 	c := &Client{opts: o}
 	chain := func(base http.RoundTripper) http.RoundTripper {
+		if transport, ok := base.(*http.Transport); ok {
+			base = proxied{transport}
+		}
 		return newConnector(newRetrier(&drainer{base}, o), o.Connect)
 	}
 	c.http = &http.Client{

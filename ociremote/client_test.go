@@ -162,6 +162,47 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// HTTP/2 is spoken where the server does, whatever is set of TLS and of addresses. Hosts
+// share no connection, be it that they are at one address and one certificate is for both
+// (RFC 9113, 9.1.1): net/http has one for each name.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	reg := stocked(t, tuftest.RegistryOptions{TLS: true, HTTP2: true})
+	var mu sync.Mutex
+	spoken := map[string]bool{}
+	reg.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		mu.Lock()
+		spoken[r.Proto] = true
+		mu.Unlock()
+		next.ServeHTTP(w, r)
+	})
+	_, port, _ := strings.Cut(reg.Host(), ":")
+	certificate, key := clientCertificate(t)
+	for name, o := range map[string]ociremote.Options{
+		"CA": {CAFile: reg.CAFile()}, "insecure": {Insecure: true}, "certificate": {CAFile: reg.CAFile(), CertFile: certificate, KeyFile: key},
+	} {
+		reg.Reset()
+		for _, host := range []string{"example.com", "www.example.com"} {
+			o.Resolve = append(o.Resolve, host+":"+port+":"+reg.Host())
+		}
+		c := newClient(t, o)
+		for _, host := range []string{"example.com", "www.example.com", "example.com"} {
+			if _, err := ociremote.FetchBundle(t.Context(), open(t, c, host+":"+port), "tuf", ociremote.Known{}); err != nil {
+				t.Errorf("%s, %s: %v", name, host, err)
+			}
+		}
+		if n := reg.Connections(); n != 2 {
+			t.Errorf("%s: %d connections", name, n)
+		}
+		c.HTTP().CloseIdleConnections()
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(spoken) != 1 || !spoken["HTTP/2.0"] {
+		t.Errorf("spoken: %v", spoken)
+	}
+}
+
 func TestRedirectFromHTTPSToHTTP(t *testing.T) {
 	t.Parallel()
 	plain := newWitness(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "x") })

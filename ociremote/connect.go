@@ -57,9 +57,9 @@ func (c *connector) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errNotConnected):
-			err = fmt.Errorf("no connection within %v", c.within)
+			err = instead(err, fmt.Errorf("no connection within %v", c.within))
 		case errors.Is(cause, errNoAnswer):
-			err = fmt.Errorf("no answer within %v", c.answers)
+			err = instead(err, fmt.Errorf("no answer within %v", c.answers))
 		}
 		cancel(nil)
 		return nil, err

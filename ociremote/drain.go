@@ -2,6 +2,7 @@ package ociremote
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -22,9 +23,13 @@ type drainer struct{ base http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (d *drainer) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(req.Context())
-	resp, err := d.base.RoundTrip(req.WithContext(ctx))
+	ctx, stop := context.WithCancelCause(req.Context())
+	cancel := func() { stop(nil) }
+	resp, err := d.base.RoundTrip(req.WithContext(boundConnections(ctx, stop)))
 	if err != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, errConnections) {
+			err = instead(err, cause)
+		}
 		cancel()
 		return nil, err
 	}

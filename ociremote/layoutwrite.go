@@ -61,18 +61,20 @@ func CreateLayout(dir string) (WritableRepository, error) {
 	if !errors.Is(err, ErrNotFound) {
 		return l, err
 	}
-	// A layout of which only the marker was written is finished by a push.
-	if _, err := os.Stat(filepath.Join(dir, ocispec.ImageLayoutFile)); err == nil {
-		return l, nil
-	}
 	others, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	for _, o := range others {
-		if ok, _ := filepath.Match(tempPattern, o.Name()); !ok && o.Name() != lockFile && o.Name() != ocispec.ImageBlobsDir {
+		if ok, _ := filepath.Match(tempPattern, o.Name()); ok || o.Name() == lockFile || o.Name() == ocispec.ImageBlobsDir {
+			continue
+		}
+		// A layout of which only the marker was written is finished by a push. One that
+		// another process has begun meanwhile has its marker before all else.
+		if _, err := os.Stat(filepath.Join(dir, ocispec.ImageLayoutFile)); err != nil {
 			return nil, fmt.Errorf("%s is not empty and no OCI layout", dir)
 		}
+		break
 	}
 	return l, nil
 }

@@ -24,10 +24,23 @@ const (
 	// anything of it can be looked at, and asked for again when it fails. Links to
 	// storage, and policies of web servers, take some thousands.
 	maxHeader = 256 << 10
+	// window is how much of one body a server of HTTP/2 may send before it is read, in
+	// bytes: it is held in memory, for each of the bodies that are open at one time. A
+	// body moves 10 MB a second at 100 ms there and back.
+	window = 1 << 20
+	// silence is how long a connection of HTTP/2 may say nothing before it is asked
+	// for a sign of life, and how long that may take. Many requests share such a
+	// connection and none closes it: later ones would wait on a dead one as well.
+	silence = 15 * time.Second
+	// stuckWrite is how long nothing at all can be written to a connection of HTTP/2.
+	// All that is done with one waits for its writes, also the end of a request, which
+	// no context ends. A frame of an upload has up to 512 KiB.
+	stuckWrite = 30 * time.Second
 )
 
-// newTransport is the transport of the options. Proxies are those of the
-// environment, as for every other registry client.
+// newTransport is the transport of the options. Proxies are those of the environment, as
+// for every other registry client: HTTPS_PROXY, HTTP_PROXY for registries without TLS,
+// NO_PROXY, and never one for a loopback host.
 func newTransport(o Options) (*http.Transport, error) {
 	resolve, err := parseResolve(o.Resolve)
 	if err != nil {
@@ -39,19 +52,23 @@ func newTransport(o Options) (*http.Transport, error) {
 	}
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
+		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: checkConnect,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if to, ok := resolve[strings.ToLower(addr)]; ok {
 				addr = to
 			}
 			return dialer.DialContext(ctx, network, addr)
 		},
-		TLSClientConfig:        tlsConfig,
-		TLSHandshakeTimeout:    dialTimeout,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           4 * maxIdle,
-		MaxIdleConnsPerHost:    maxIdle,
-		IdleConnTimeout:        idleTimeout,
+		TLSClientConfig:     tlsConfig,
+		TLSHandshakeTimeout: dialTimeout,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        4 * maxIdle,
+		MaxIdleConnsPerHost: maxIdle,
+		IdleConnTimeout:     idleTimeout,
+		HTTP2: &http.HTTP2Config{
+			MaxReceiveBufferPerStream: window, SendPingTimeout: silence, PingTimeout: silence, WriteByteTimeout: stuckWrite,
+		},
 		MaxResponseHeaderBytes: maxHeader,
 		// A compressed answer has no Content-Length, which would cost a HEAD,
 		// and unpacks to more than was announced.

@@ -68,5 +68,5 @@ func bundleLies(kind tuftest.Kind) map[string]lied {
 // nothing else is stored, and the truth is found afterwards.
 func TestLiesInBundles(t *testing.T) {
 	t.Parallel()
-	hearAll(t, tuftest.Bundles(), tuftest.BundleKinds, bundleLies)
+	hearAll(t, tuftest.Bundles(), tuftest.BundleKinds, plainCourse, bundleLies)
 }

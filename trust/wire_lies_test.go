@@ -58,22 +58,24 @@ type course struct {
 	repo  *tuftest.Repo
 	place *tuftest.Place
 	state string
-	web   *ociremote.Client
+	web   ociremote.Options
 }
 
-func newCourse(t *testing.T, kind tuftest.Kind) *course {
+func newCourse(t *testing.T, place *tuftest.Place, o ociremote.Options) *course {
 	t.Helper()
-	web, err := ociremote.NewClient(ociremote.Options{Username: "user", Password: "password", Retries: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(web.HTTP().CloseIdleConnections)
-	c := &course{repo: tuftest.NewRepo(t, tuftest.RepoOptions{}), place: tuftest.NewPlace(t, kind), state: t.TempDir(), web: web}
+	o.Username, o.Password, o.Retries = "user", "password", -1
+	c := &course{repo: tuftest.NewRepo(t, tuftest.RepoOptions{}), place: place, state: t.TempDir(), web: o}
 	c.place.Put(c.repo.Files(), tuftest.PackOptions{})
 	if _, err := c.refresh(t, c.state, 0); err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// plainCourse is one without TLS.
+func plainCourse(t *testing.T, kind tuftest.Kind) *course {
+	t.Helper()
+	return newCourse(t, tuftest.NewPlace(t, kind), ociremote.Options{})
 }
 
 // refresh is that of a new process.
@@ -83,7 +85,12 @@ func (c *course) refresh(t *testing.T, state string, patience time.Duration) (*t
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := trust.Options{Source: source, StateDir: state, Now: c.repo.Now, Client: c.web}
+	web, err := ociremote.NewClient(c.web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer web.HTTP().CloseIdleConnections()
+	o := trust.Options{Source: source, StateDir: state, Now: c.repo.Now, Client: web}
 	if patience > 0 {
 		o.Limits = trust.Limits{Operation: patience, StallWindow: 50 * time.Millisecond}
 	}
@@ -175,7 +182,8 @@ func (c *course) onlyPublished(t *testing.T, before map[string]string) {
 // tests of each day, what all kinds can tell is told by one of them in turn; with the tag
 // e2e it is told by each. Each lie has its expectation, and each
 // expectation its lie.
-func hearAll(t *testing.T, lies []tuftest.Lie, kinds []tuftest.Kind, expected func(tuftest.Kind) map[string]lied) {
+func hearAll(t *testing.T, lies []tuftest.Lie, kinds []tuftest.Kind, begin func(*testing.T, tuftest.Kind) *course, expected func(tuftest.Kind) map[string]lied) {
+	t.Helper()
 	told := map[string]bool{}
 	for _, lie := range lies {
 		if told[lie.Name] {
@@ -192,7 +200,7 @@ func hearAll(t *testing.T, lies []tuftest.Lie, kinds []tuftest.Kind, expected fu
 					t.Errorf("there is no lie %q", name)
 				}
 			}
-			c := newCourse(t, kind)
+			c := begin(t, kind)
 			for i, lie := range lies {
 				turn := heardOneIn == 1 || len(lie.Kinds) < len(kinds) || i/heardOneIn%len(kinds) == at
 				if lie.In(kind) && turn && i%heardOneIn == 0 {
@@ -276,5 +284,5 @@ func wireLies(kind tuftest.Kind) map[string]lied {
 // TestLiesInBundles does those in bundles.
 func TestLiesOnTheWire(t *testing.T) {
 	t.Parallel()
-	hearAll(t, tuftest.Wires(), tuftest.NetworkKinds, wireLies)
+	hearAll(t, tuftest.Wires(), tuftest.NetworkKinds, plainCourse, wireLies)
 }

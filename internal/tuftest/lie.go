@@ -6,7 +6,7 @@ import (
 )
 
 // Lie is one way in which a source, or whoever stands before it, deviates from what
-// was published. Lies are made in catalogues ([States], [Bundles], [Wires]), so that
+// was published. Lies are made in catalogues ([States], [Bundles], [Wires], [TLSWires]), so that
 // tests of different things go through all of them.
 type Lie struct {
 	// Name is in kebab case and unique among all catalogues. It says what is done, as
@@ -17,6 +17,8 @@ type Lie struct {
 	Keys []string
 	// Kinds of sources that can express it; none: all.
 	Kinds []Kind
+	// HTTP1: it is told in the bytes of HTTP/1.1, and cannot be over TLS.
+	HTTP1 bool
 	// Tell makes a place lie, which serves what repo has published, after clients
 	// have seen that. It must not change repo: what is forged is forged in a Fork.
 	// Put of the files of repo, and Intercept(nil) where the place has that, make it

@@ -33,6 +33,12 @@ func (l Lie) inRegistry() Lie {
 	return l
 }
 
+// inHTTP1 is a lie that takes a connection of HTTP/1.1.
+func (l Lie) inHTTP1() Lie {
+	l.HTTP1 = true
+	return l
+}
+
 // answered is what next answers.
 func answered(next http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	recorded := httptest.NewRecorder()
@@ -57,7 +63,7 @@ const holdTime = 20 * time.Second
 
 // rawLie writes to the connection what write does, whatever was asked.
 func rawLie(name string, write func(c net.Conn)) Lie {
-	return wireLie(name, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { raw(w, write) })
+	return wireLie(name, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { raw(w, write) }).inHTTP1()
 }
 
 func raw(w http.ResponseWriter, write func(c net.Conn)) {

@@ -62,7 +62,7 @@ func cutLies() []Lie {
 			}
 			whole = whole[:min(len(whole), max(at(head, body), 0))]
 			raw(w, func(c net.Conn) { _, _ = c.Write(whole) })
-		})
+		}).inHTTP1()
 	}
 	return []Lie{
 		cutAt("before-the-answer", func(int, int) int { return 0 }),
@@ -78,6 +78,6 @@ func cutLies() []Lie {
 					_ = tcp.SetLinger(0)
 				}
 			})
-		}),
+		}).inHTTP1(),
 	}
 }

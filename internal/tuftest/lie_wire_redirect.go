@@ -32,12 +32,12 @@ func redirectLies() []Lie {
 		}),
 		{Name: "redirect-to-another-host", Kinds: NetworkKinds, Tell: func(t testing.TB, p *Place, _ *Repo) {
 			t.Helper()
-			tellElsewhere(t, p, func(*http.Request) bool { return true })
+			tellElsewhere(t, p, false, func(*http.Request) bool { return true })
 		}},
 		{Name: "blob-redirect-to-another-host", Kinds: []Kind{InRegistry}, Tell: func(t testing.TB, p *Place, repo *Repo) {
 			t.Helper()
 			p.Put(repo.Files(), PackOptions{NoInline: true})
-			tellElsewhere(t, p, isBlob)
+			tellElsewhere(t, p, false, isBlob)
 		}},
 		to("to-nowhere", "http://127.0.0.1:1/"), to("to-a-file", "file:///etc/passwd"), to("to-ftp", "ftp://127.0.0.1/x"),
 		to("to-a-script", "javascript:alert(1)"), to("to-data", "data:application/json,{}"),
@@ -48,16 +48,22 @@ func redirectLies() []Lie {
 	}
 }
 
-// tellElsewhere sends clients to another server, which has what was asked for.
-func tellElsewhere(t testing.TB, p *Place, which func(r *http.Request) bool) {
+// tellElsewhere sends clients to another server, which has what was asked for: over TLS if
+// the place is, or in the clear.
+func tellElsewhere(t testing.TB, p *Place, clear bool, which func(r *http.Request) bool) {
 	t.Helper()
 	type ask struct{ path, query string }
 	direct := make(chan http.Handler, 1)
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	elsewhere := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next := <-direct
 		direct <- next
 		next.ServeHTTP(w, r)
 	}))
+	if p.server.TLS != nil && !clear {
+		elsewhere.StartTLS()
+	} else {
+		elsewhere.Start()
+	}
 	t.Cleanup(elsewhere.Close)
 	p.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if !which(r) {
@@ -71,6 +77,14 @@ func tellElsewhere(t testing.TB, p *Place, which func(r *http.Request) bool) {
 		at := ask{r.URL.Path, r.URL.RawQuery}
 		http.Redirect(w, r, elsewhere.URL+at.path+"?"+at.query, http.StatusTemporaryRedirect)
 	})
+}
+
+// ownRealm gives tokens where the request was sent.
+func ownRealm(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host + tokenPath
+	}
+	return "http://" + r.Host + tokenPath
 }
 
 // tokenLies are told about who gives tokens, and by who does.
@@ -90,7 +104,7 @@ func tokenLies() []Lie {
 				answer(w, r)
 				return
 			}
-			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s%s",service="s"`, r.Host, tokenPath))
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s",service="s"`, ownRealm(r)))
 			w.WriteHeader(http.StatusUnauthorized)
 		}).inRegistry()
 	}
@@ -108,7 +122,7 @@ func tokenLies() []Lie {
 		realm("that-is-a-path", "/token"),
 		token("refused", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }),
 		token("that-needs-a-token", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s%s"`, r.Host, tokenPath))
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s"`, ownRealm(r)))
 			w.WriteHeader(http.StatusUnauthorized)
 		}),
 		token("that-never-helps", say(`{"token":"t"}`)), token("empty", say(`{"token":""}`)), token("garbage", say("<html>")), token("missing", say("")),

@@ -2,9 +2,12 @@ package tuftest
 
 import (
 	"archive/tar"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Kind is a kind of source that a client reads a repository from.
@@ -48,7 +52,8 @@ type Place struct {
 	kind Kind
 
 	registry *Registry        // of InRegistry
-	server   *httptest.Server // of OverHTTP
+	server   *httptest.Server // of the network kinds
+	wire     *listener        // the server's
 	path     string           // of the others
 
 	mu        sync.Mutex
@@ -60,16 +65,25 @@ type Place struct {
 // NewPlace makes an empty place; it ends with the test.
 func NewPlace(t testing.TB, kind Kind) *Place {
 	t.Helper()
+	return newPlace(t, kind, false)
+}
+
+// NewTLSPlace makes an empty place of a network kind that is asked over TLS with HTTP/2,
+// by who trusts its CAFile.
+func NewTLSPlace(t testing.TB, kind Kind) *Place {
+	t.Helper()
+	return newPlace(t, kind, true)
+}
+
+func newPlace(t testing.TB, kind Kind, secure bool) *Place {
+	t.Helper()
 	p := &Place{t: t, kind: kind, web: http.NotFoundHandler()}
 	switch kind {
 	case InRegistry:
-		p.registry = NewRegistry(t, RegistryOptions{ETag: true})
+		p.registry = NewRegistry(t, RegistryOptions{ETag: true, TLS: secure, HTTP2: secure})
+		p.server, p.wire = p.registry.server, p.registry.wire
 	case OverHTTP:
-		p.server = httptest.NewServer(http.HandlerFunc(p.serve))
-		t.Cleanup(func() {
-			p.server.CloseClientConnections()
-			p.server.Close()
-		})
+		p.startServer(secure)
 	case InArchive:
 		p.path = filepath.Join(t.TempDir(), "trust.tar")
 	case InLayout, InDir:
@@ -78,6 +92,23 @@ func NewPlace(t testing.TB, kind Kind) *Place {
 		t.Fatalf("kind of source %q", kind)
 	}
 	return p
+}
+
+func (p *Place) startServer(secure bool) {
+	p.server = httptest.NewUnstartedServer(http.HandlerFunc(p.serve))
+	p.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	p.wire = &listener{Listener: p.server.Listener}
+	p.server.Listener, p.server.EnableHTTP2 = p.wire, secure
+	if secure {
+		p.server.StartTLS()
+	} else {
+		p.server.Start()
+	}
+	p.t.Cleanup(func() {
+		p.wire.take(nil)
+		p.server.CloseClientConnections()
+		p.server.Close()
+	})
 }
 
 // Kind is what kind of source the place is.
@@ -171,9 +202,12 @@ func (p *Place) PutArchive(files map[string][]byte) {
 }
 
 // Intercept puts a handler before a place of a network kind, as Registry.Intercept
-// does; nil takes it away.
+// does; nil takes it away, and what TakeOver has put there.
 func (p *Place) Intercept(handler func(w http.ResponseWriter, r *http.Request, next http.Handler)) {
 	p.t.Helper()
+	if handler == nil && p.wire != nil {
+		p.wire.take(nil)
+	}
 	switch p.kind {
 	case InRegistry:
 		p.registry.Intercept(handler)
@@ -184,6 +218,31 @@ func (p *Place) Intercept(handler func(w http.ResponseWriter, r *http.Request, n
 	default:
 		p.t.Fatalf("a place of kind %s is not asked over the network", p.kind)
 	}
+}
+
+// CAFile is the certificate of a place over TLS, as Registry.CAFile.
+func (p *Place) CAFile() string {
+	p.t.Helper()
+	return caFile(p.t, p.server)
+}
+
+// TakeOver closes the connections to a place over TLS, and lets a handler speak on those
+// that follow, once their handshake has agreed on HTTP/2. Connections are held for
+// holdTime at most.
+func (p *Place) TakeOver(handler func(c *tls.Conn)) {
+	p.t.Helper()
+	if p.server.TLS == nil {
+		p.t.Fatalf("a place of kind %s without TLS", p.kind)
+	}
+	config := &tls.Config{Certificates: p.server.TLS.Certificates, NextProtos: []string{"h2"}}
+	p.wire.take(func(raw net.Conn) {
+		_ = raw.SetDeadline(time.Now().Add(holdTime))
+		c := tls.Server(raw, config)
+		if c.Handshake() == nil {
+			handler(c)
+		}
+	})
+	p.server.CloseClientConnections()
 }
 
 // Asked are the paths that were asked for over the network, in order of arrival.

@@ -38,6 +38,9 @@ type RegistryOptions struct {
 	Latency time.Duration
 	// TLS serves https with a certificate that only Client and CAFile know.
 	TLS bool
+	// HTTP2 speaks HTTP/2 over TLS, as registries do. Connections cannot be cut then,
+	// only streams.
+	HTTP2 bool
 }
 
 // Request is one request that reached the registry, also one that was not answered.
@@ -91,12 +94,14 @@ func NewRegistry(t testing.TB, o RegistryOptions) *Registry {
 	g.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	g.wire = &listener{Listener: g.server.Listener, latency: o.Latency}
 	g.server.Listener = g.wire
+	g.server.EnableHTTP2 = o.HTTP2
 	if o.TLS {
 		g.server.StartTLS()
 	} else {
 		g.server.Start()
 	}
 	t.Cleanup(func() {
+		g.wire.take(nil)
 		g.server.CloseClientConnections()
 		g.server.Close()
 		if err := store.Close(); err != nil {
@@ -119,14 +124,19 @@ func (g *Registry) Client() *http.Client { return g.server.Client() }
 // of the test and returns its path.
 func (g *Registry) CAFile() string {
 	g.t.Helper()
-	certificate := g.server.Certificate()
+	return caFile(g.t, g.server)
+}
+
+func caFile(t testing.TB, server *httptest.Server) string {
+	t.Helper()
+	certificate := server.Certificate()
 	if certificate == nil {
-		g.t.Fatal("the registry has no certificate: it does not speak TLS")
+		t.Fatal("the server has no certificate: it does not speak TLS")
 	}
-	file := filepath.Join(g.t.TempDir(), "ca.pem")
+	file := filepath.Join(t.TempDir(), "ca.pem")
 	block := &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}
 	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-		g.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return file
 }

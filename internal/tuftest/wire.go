@@ -18,18 +18,43 @@ type listener struct {
 	net.Listener
 	mu                     sync.Mutex
 	latency                time.Duration
+	taker                  func(net.Conn) // gets the connections instead of the server
+	taken                  []net.Conn
 	opened, received, sent atomic.Int64
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	raw, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		raw, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		l.opened.Add(1)
+		l.mu.Lock()
+		c, taker := &conn{Conn: raw, counts: l, latency: l.latency}, l.taker
+		if taker != nil {
+			l.taken = append(l.taken, c)
+		}
+		l.mu.Unlock()
+		if taker == nil {
+			return c, nil
+		}
+		go func() {
+			defer c.Close()
+			taker(c)
+		}()
 	}
-	l.opened.Add(1)
+}
+
+// take gives connections that come from now on to another than the server, nil to the
+// server again. Those that others were given are closed.
+func (l *listener) take(taker func(net.Conn)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return &conn{Conn: raw, counts: l, latency: l.latency}, nil
+	for _, c := range l.taken {
+		_ = c.Close()
+	}
+	l.taken, l.taker = nil, taker
 }
 
 func (l *listener) setLatency(d time.Duration) {
