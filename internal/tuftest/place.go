@@ -1,9 +1,7 @@
 package tuftest
 
 import (
-	"archive/tar"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -180,25 +178,7 @@ func (p *Place) PutBundle(b *Bundle) {
 // that is an archive.
 func (p *Place) PutArchive(files map[string][]byte) {
 	p.t.Helper()
-	p.clear()
-	file, err := os.Create(p.path)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer file.Close()
-	archive := tar.NewWriter(file)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(files[name])), Mode: 0o644, Format: tar.FormatUSTAR}
-		if err := archive.WriteHeader(header); err != nil {
-			p.t.Fatalf("%q: %v", name, err)
-		}
-		if _, err := archive.Write(files[name]); err != nil {
-			p.t.Fatalf("%q: %v", name, err)
-		}
-	}
-	if err := archive.Close(); err != nil {
-		p.t.Fatal(err)
-	}
+	p.putTar(writeTar(p.t, tarEntries(files)))
 }
 
 // Intercept puts a handler before a place of a network kind, as Registry.Intercept
@@ -291,19 +271,9 @@ func (p *Place) write(name string, data []byte) {
 // layoutFiles is a bundle as the files of an OCI layout, by name.
 func layoutFiles(t testing.TB, b *Bundle) map[string][]byte {
 	t.Helper()
-	index, err := json.Marshal(map[string]any{
-		"schemaVersion": 2, "mediaType": indexType,
-		"manifests": []any{map[string]any{
-			"mediaType": manifestType, "digest": b.Digest, "size": len(b.Manifest),
-			"annotations": map[string]any{"org.opencontainers.image.ref.name": placeTag},
-		}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	files := map[string][]byte{
 		"oci-layout":            []byte(`{"imageLayoutVersion":"1.0.0"}`),
-		"index.json":            index,
+		"index.json":            layoutIndex(t, layoutEntry(manifestType, b.Digest, len(b.Manifest))),
 		layoutBlob(t, b.Digest): b.Manifest,
 	}
 	for digest, data := range b.Blobs {
