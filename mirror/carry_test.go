@@ -451,14 +451,14 @@ func TestDeliveries(t *testing.T) {
 	if _, writes, err = g.load(first); !errors.Is(err, trust.ErrRollback) || len(writes) > 0 {
 		t.Errorf("an old delivery: %q, %v", writes, err)
 	}
-	if _, writes, err = g.load(second, func(o *LoadOptions) { o.Seen = 4 }); !errors.Is(err, trust.ErrRollback) || len(writes) > 0 {
+	if _, writes, err = g.load(second, func(o *LoadOptions) { o.Seen.Timestamp = 4 }); !errors.Is(err, trust.ErrRollback) || len(writes) > 0 {
 		t.Errorf("older than what was seen: %q, %v", writes, err)
 	}
-	if _, writes, err = g.load(second, func(o *LoadOptions) { o.Seen, o.SeenRoot = 4, 2 }); !errors.Is(err, trust.ErrRollback) || len(writes) > 0 {
+	if _, writes, err = g.load(second, func(o *LoadOptions) { o.Seen = trust.Seen{Timestamp: 4, Root: 2} }); !errors.Is(err, trust.ErrRollback) || len(writes) > 0 {
 		t.Errorf("older than what was seen under the same root: %q, %v", writes, err)
 	}
 	// What was seen under a root with other keys counts no more, unless it was told.
-	if _, _, err = g.load(second, func(o *LoadOptions) { o.Seen, o.SeenRoot = 1<<40, 1 }); err != nil {
+	if _, _, err = g.load(second, func(o *LoadOptions) { o.Seen = trust.Seen{Timestamp: 1 << 40, Root: 1} }); err != nil {
 		t.Errorf("lower than what was seen before the keys were replaced: %v", err)
 	}
 	if _, writes, err = g.load(second, func(o *LoadOptions) { o.Entry.MinTimestamp = 4 }); !errors.Is(err, trust.ErrMinTimestamp) || len(writes) > 0 {

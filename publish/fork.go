@@ -11,6 +11,7 @@ import (
 
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
 )
 
 // maxAncestors bounds how many bundles are read to find the one that this
@@ -58,6 +59,8 @@ type published struct {
 	digest digest.Digest
 	// version is that of the timestamp.
 	version int64
+	// root is the version of the root that it was published under, the newest.
+	root int64
 	// files are the digests of its metadata by title.
 	files map[string]digest.Digest
 }
@@ -71,6 +74,9 @@ func newPublished(base *metadata.Head) (*published, error) {
 	b := &published{digest: d, files: map[string]digest.Digest{}}
 	for _, f := range base.Files {
 		b.files[f.Name] = digest.FromBytes(f.Data)
+		if role, version, ok := metadata.ParseTitle(f.Name); ok && role == "root" {
+			b.root = max(b.root, version)
+		}
 		if f.Name != timestampTitle {
 			continue
 		}
@@ -80,6 +86,9 @@ func newPublished(base *metadata.Head) (*published, error) {
 	}
 	return b, nil
 }
+
+// seen is what the workspace has seen by publishing it.
+func (b *published) seen() trust.Seen { return trust.Seen{Timestamp: b.version, Root: b.root} }
 
 // signedVersion is the version that a metadata file states.
 func signedVersion(data []byte) (int64, error) {
