@@ -68,11 +68,13 @@ func (r *registryRepository) PushReference(ctx context.Context, desc ocispec.Des
 	return registryError(r.repo.PushReference(r.prepare(ctx), desc, body, name), r.host())
 }
 
-// Tags lists the tags. Pages come as the registry cuts them, each sorted.
+// Tags lists the tags. Pages come as the registry cuts them, each sorted. What is no tag
+// is left out: callers count tags, and a registry could send names of megabytes.
 func (r *registryRepository) Tags(ctx context.Context, last string, fn func([]string) error) error {
 	var fnErr error
 	err := r.repo.Tags(r.prepare(ctx), last, func(tags []string) error {
-		tags = slices.Sorted(slices.Values(tags))
+		tags = slices.DeleteFunc(slices.Clone(tags), func(tag string) bool { return !tagName.MatchString(tag) })
+		slices.Sort(tags)
 		// Some registries send the whole list whatever they are asked.
 		fnErr = tagsAfter(tags, last, fn)
 		return fnErr
