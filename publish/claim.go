@@ -79,6 +79,10 @@ func (p *publication) finishable(ctx context.Context, b *ociremote.Bundle, versi
 	if err != nil {
 		return errors.New("it does not say when it was made")
 	}
+	if h != nil {
+		// What it takes to look at claims is not held: anybody could leave a hundred.
+		defer h.source.keep(h.source.kept())
+	}
 	age := p.o.Now().Sub(created)
 	young := age < deadAfter && (r == nil || !sameChanges(b, r))
 	if !young || p.left > 0 { // nobody waits for what clients would not take

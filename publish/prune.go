@@ -193,6 +193,7 @@ func (p *pruner) superseded(ctx context.Context, old []int64, most int, stop boo
 					return out, nil
 				}
 			default:
+				e.files, e.roles = nil, nil // there can be very many
 				out = append(out, e)
 			}
 		}
