@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -408,6 +410,32 @@ func TestAttachLeavesOthers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Older attachments are in memory at the same time: what is more than clients take of one,
+// twice, stays where it is.
+func TestAttachHoldsLittle(t *testing.T) {
+	t.Parallel()
+	g := newGallery(t, tuftest.RegistryOptions{})
+	subject := g.sign("one", "shop/api", "image", "1")
+	older := map[digest.Digest]bool{}
+	for n := range byte(4) {
+		files := g.repo.Files()
+		files["targets/filler"] = bytes.Repeat([]byte{n}, 3<<20) // which anybody can add
+		b := tuftest.Pack(t, files, tuftest.PackOptions{Inline: slices.Collect(maps.Keys(files)), Edit: refer(subject, true)})
+		g.push("shop/api", b)
+		older[digest.Digest(b.Digest)] = true
+	}
+	g.repo.Touch("timestamp")
+	g.repo.Publish()
+	var said warnings
+	r := publish.Attach(t.Context(), g.view(), []publish.Attachment{g.attachment("shop/api:1")}, g.openWritable, publish.AttachOptions{Now: clock, Warn: said.add})[0]
+	if r.Err != nil || len(r.Pruned) != 2 || !older[r.Pruned[0]] || !older[r.Pruned[1]] || len(r.Kept) > 0 {
+		t.Errorf("result is %+v", r)
+	}
+	if n := strings.Count(said.String(), "left alone"); n != 2 {
+		t.Errorf("%d warnings: %s", n, &said)
 	}
 }
 
