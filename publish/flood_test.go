@@ -93,6 +93,7 @@ func TestClaimsOfStrangersAreNotHeld(t *testing.T) {
 		Annotations: map[string]string{ocispec.AnnotationTitle: "metadata/2.root.json"},
 	})
 	m.Annotations[ociremote.AnnotationPrevious] = g.Digest(repository, channel)
+	head := m.Annotations[ociremote.AnnotationPrevious]
 	m.Annotations[ocispec.AnnotationCreated] = now.Add(-time.Hour).Format(time.RFC3339)
 	claims := []string{"tuf.v2", "tuf.v3", "tuf.v4"}
 	for _, tag := range claims {
@@ -103,10 +104,22 @@ func TestClaimsOfStrangersAreNotHeld(t *testing.T) {
 		}
 		g.PutManifest(repository, tag, data.Bytes())
 	}
+	// One that says at length what it was built on is told in brief.
+	m.Annotations[ociremote.AnnotationPrevious] = head + strings.Repeat("x", 1<<20)
+	manifest, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.PutManifest(repository, "tuf.v5", manifest)
 	a.stage("", "a", "of a")
 	g.Reset()
-	if r := a.publish(g); r.HistoryTag != "tuf.v5" {
-		t.Errorf("published as %s", r.HistoryTag)
+	var said warnings
+	r, err := a.try(t.Context(), g, publish.Options{Warn: said.add})
+	if err != nil || r.HistoryTag != "tuf.v6" {
+		t.Fatalf("published as %+v, %v", r, err)
+	}
+	if text := said.String(); strings.Count(text, "is skipped") != len(claims)+1 || len(text) > 8<<10 {
+		t.Errorf("%d bytes of warnings: %.2000s", len(text), text)
 	}
 	asked := 0
 	for _, r := range g.Requests() {

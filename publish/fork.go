@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/tufoci/tufoci/internal/stranger"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
@@ -133,7 +134,7 @@ const (
 // on, until it meets what the workspace published, or something older.
 func (p *publication) descends(ctx context.Context, b *ociremote.Bundle) (ancestry, error) {
 	for range maxAncestors {
-		previous := digest.Digest(b.Annotations[ociremote.AnnotationPrevious])
+		previous := previousOf(b)
 		switch {
 		case previous == p.base.digest:
 			return isAncestor, nil
@@ -152,6 +153,16 @@ func (p *publication) descends(ctx context.Context, b *ociremote.Bundle) (ancest
 		b = older
 	}
 	return unknown, nil
+}
+
+// maxPrevious is how much is told of what a bundle says that it was built on, in bytes:
+// more than a digest has.
+const maxPrevious = 256
+
+// previousOf is the bundle that one says that it was built on; "" for nothing. Nobody has
+// signed it, nor that it is a digest.
+func previousOf(b *ociremote.Bundle) digest.Digest {
+	return digest.Digest(stranger.Cut(b.Annotations[ociremote.AnnotationPrevious], maxPrevious))
 }
 
 // versionOf is the timestamp version that the annotations state; 0 if none.
@@ -180,7 +191,7 @@ func (p *publication) overwritten(ctx context.Context, c candidate, now digest.D
 	if err != nil {
 		return errors.Join(fork, err)
 	}
-	if b.Annotations[ociremote.AnnotationPrevious] == fork.Ours.String() {
+	if previousOf(b) == fork.Ours {
 		return nil
 	}
 	fork.TheirsVersion = versionOf(b)

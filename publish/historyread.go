@@ -228,7 +228,7 @@ func (r *historian) readTag(ctx context.Context, version int64) (*past, error) {
 func (r *historian) describe(ctx context.Context, b *ociremote.Bundle, version int64) (*past, error) {
 	e := &past{version: version, bundle: !b.Partial && !b.Legacy, files: map[string]ocispec.Descriptor{}}
 	e.manifest = *bare(b.Descriptor)
-	e.Digest, e.Previous = b.Descriptor.Digest, digest.Digest(b.Annotations[ociremote.AnnotationPrevious])
+	e.Digest, e.Previous = b.Descriptor.Digest, previousOf(b)
 	e.Versions, e.Expires = said(b)
 	e.Made, _ = time.Parse(time.RFC3339, b.Annotations[ocispec.AnnotationCreated])
 	if e.Err = r.verify(ctx, b, e); e.Err == nil {
