@@ -113,7 +113,7 @@ func (a *attacher) ours(ctx context.Context, s *subject, from *original, b *ocir
 	if err != nil {
 		return nil, err
 	}
-	if err := from.notBehind(view.Status().Timestamp, "", "", b.Descriptor.Digest); err != nil {
+	if err := from.notBehind(view.Status(), "", "", b.Descriptor.Digest); err != nil {
 		return nil, fmt.Errorf("%w%.0w", err, errAhead)
 	}
 	all, err := view.Roles(ctx)

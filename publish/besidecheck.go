@@ -17,8 +17,8 @@ type BesideState struct {
 	// none that verifies.
 	Version int64
 	Expires time.Time
-	// Lags: it is older than the view by more than half of the timestamp's life, or
-	// does not exist, or does not verify.
+	// Lags: it is older than the view by more than half of the timestamp's life, or of
+	// before a root that ended its versions, or does not exist, or does not verify.
 	Lags bool
 	// Err is why the copy could not be read, does not verify, or is not older but
 	// newer than the view: [trust.ErrRollback], or beside it: [ErrFork].
@@ -57,7 +57,7 @@ func (k *keeper) check(ctx context.Context, c BesideCopy, life time.Duration) Be
 		return s
 	}
 	s.Version, s.Expires, s.Err = there.Version, there.Expires, err
-	s.Lags = home.Expires.Sub(there.Expires) > life/2
+	s.Lags = home.Expires.Sub(there.Expires) > life/2 || err == nil && there.Version > home.Version
 	return s
 }
 
@@ -73,8 +73,8 @@ func (k *keeper) verified(ctx context.Context, place *destination, old *ociremot
 	if err != nil {
 		return trust.RoleStatus{}, err
 	}
-	there := view.Status().Timestamp
-	return there, c.notBehind(there, place.channel, c.candidate.bundle.Descriptor.Digest, old.Descriptor.Digest)
+	there := view.Status()
+	return there.Timestamp, c.notBehind(there, place.channel, c.candidate.bundle.Descriptor.Digest, old.Descriptor.Digest)
 }
 
 // unreachable reports that an error is about the way to a registry.
