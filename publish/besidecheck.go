@@ -2,10 +2,10 @@ package publish
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
+	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -87,14 +87,10 @@ func unreachable(err error) bool {
 // lifeOf is how long a timestamp lives: what it says of itself, else, of another
 // program's, what is left of it.
 func lifeOf(ctx context.Context, view *trust.View, now time.Time) time.Duration {
-	var timestamp struct {
-		Signed struct {
-			Period int64 `json:"x-tufoci-expires"` // seconds
-		} `json:"signed"`
-	}
-	data, err := view.Metadata(ctx, "timestamp")
-	if err == nil && json.Unmarshal(data, &timestamp) == nil && timestamp.Signed.Period > 0 {
-		return time.Duration(timestamp.Signed.Period) * time.Second
+	if data, err := view.Metadata(ctx, "timestamp"); err == nil {
+		if _, life, ok := metadata.MadeAt(data); ok {
+			return life
+		}
 	}
 	return max(0, view.Status().Timestamp.Expires.Sub(now))
 }
