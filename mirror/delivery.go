@@ -59,7 +59,7 @@ func openDelivery(ctx context.Context, repo ociremote.Repository, tag string) (*
 	seen := map[string]bool{}
 	for _, e := range entries {
 		if e.Name != "" && seen[e.Name] {
-			return nil, fmt.Errorf("%w: %q twice", ErrCargo, e.Name)
+			return nil, fmt.Errorf("%w: %.300q twice", ErrCargo, e.Name)
 		}
 		seen[e.Name] = true
 		switch {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"path/filepath"
@@ -437,6 +438,29 @@ func TestAttachHoldsLittle(t *testing.T) {
 	if n := strings.Count(said.String(), "left alone"); n != 2 {
 		t.Errorf("%d warnings: %s", n, &said)
 	}
+}
+
+// Where a registry has no referrers API, a tag lists what refers to an image. Whoever may
+// push, and not delete, can let it name the index of an image: that is not removed for them.
+func TestAttachRemovesNoIndex(t *testing.T) {
+	t.Parallel()
+	g := newGallery(t, tuftest.RegistryOptions{NoReferrers: true})
+	subject := g.sign("one", "shop/api", "image", "1")
+	index := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":%d,"platform":{"os":"linux","architecture":"amd64"}}]}`,
+		ocispec.MediaTypeImageIndex, ocispec.MediaTypeImageManifest, subject, len(manifest("image")))
+	image := g.put("shop/api", "latest", index)
+	g.put("shop/api", strings.Replace(subject.String(), ":", "-", 1), index)
+	first := g.one("shop/api:1")
+	if got := g.Digest("shop/api", "latest"); got != image {
+		t.Errorf("the image is %q, want %s", got, image)
+	}
+	g.repo.Touch("timestamp")
+	g.repo.Publish()
+	second := g.one("shop/api:1")
+	if !slices.Equal(second.Pruned, []digest.Digest{first.Digest}) || g.Digest("shop/api", "latest") != image {
+		t.Errorf("then: %+v, the image is %q", second, g.Digest("shop/api", "latest"))
+	}
+	g.wantAttached("shop/api", subject, second.Digest)
 }
 
 // refer makes a bundle one that is attached to an image.
