@@ -418,6 +418,7 @@ func TestAttachLeavesOthers(t *testing.T) {
 // twice, stays where it is.
 func TestAttachHoldsLittle(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	g := newGallery(t, tuftest.RegistryOptions{})
 	subject := g.sign("one", "shop/api", "image", "1")
 	older := map[digest.Digest]bool{}

@@ -43,6 +43,7 @@ func swell(t testing.TB, g *tuftest.Registry, tag string, size int) {
 // Whoever holds no key can put more into the bundles of a history than was signed: what was
 // read of one is not held while the next is. It runs alone, since it looks at all memory.
 func TestHistoryHoldsNoBundles(t *testing.T) {
+	tuftest.Sequential(t)
 	const bundles, size = 8, 4 << 20
 	g, a := published(t)
 	for range bundles {

@@ -304,6 +304,7 @@ func TestMirrorNeverGoesBack(t *testing.T) {
 // nor a copy next to images, nor what is attached to them.
 func TestCopiesFollowARecovery(t *testing.T) {
 	t.Parallel()
+	tuftest.Sequential(t)
 	g := newGallery(t, tuftest.RegistryOptions{})
 	subject := g.sign("one", "shop/api", "image", "1")
 	honest := g.repo.Fork()
