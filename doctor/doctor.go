@@ -8,6 +8,7 @@ import (
 
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
 )
 
 // Options of [Run]. The zero value checks nothing.
@@ -21,8 +22,8 @@ type Options struct {
 	Channel string
 	// Pin is a root of the repository; nil: what is published is not verified.
 	Pin []byte
-	// MinTimestamp is the least timestamp version that it may have, as seen before.
-	MinTimestamp int64
+	// Seen is what was seen before: what is published may be older than none of it.
+	Seen []trust.Seen
 	// ReadOnly writes nothing to the registry.
 	ReadOnly bool
 	// Now is the clock; default time.Now.

@@ -25,7 +25,7 @@ func checkPublished(ctx context.Context, r *Report, o Options) error {
 		r.skip(AreaRepository, "no root is pinned, so nothing of it can be believed: `tufoci trust add`, or --root", namePublished, nameFresh)
 		return nil
 	}
-	monitor := publish.MonitorOptions{Channel: o.Channel, MinTimestamp: o.MinTimestamp, Now: o.Now, Warn: o.Warn}
+	monitor := publish.MonitorOptions{Channel: o.Channel, Seen: o.Seen, Now: o.Now, Warn: o.Warn}
 	var base *metadata.Head
 	if o.Workspace != nil {
 		var err error

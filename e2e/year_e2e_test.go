@@ -87,7 +87,7 @@ func TestYear(t *testing.T) {
 		t.Errorf("at the end of the year the daemon is not healthy: %v", err)
 	}
 	f := y.faults
-	t.Logf("daemon   %d runs, %d failed, %d renewals; timestamp v%d", daemon.runs, daemon.failed, daemon.renewals, daemon.seen)
+	t.Logf("daemon   %d runs, %d failed, %d renewals; timestamp v%d", daemon.runs, daemon.failed, daemon.renewals, daemon.seen.Timestamp)
 	t.Logf("registry %d requests, %d failed by chance (%.1f %%)", f.requests, f.failed, 100*float64(f.failed)/float64(f.requests))
 	for role, days := range check.alarms {
 		t.Logf("check    warned of %s on days %s", role, spans(days))

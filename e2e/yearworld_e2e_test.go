@@ -247,7 +247,7 @@ type service struct {
 	loop   *upkeep.Loop
 	repo   ociremote.WritableRepository
 	copies []publish.BesideCopy
-	seen   int64 // version of the timestamp
+	seen   trust.Seen
 
 	runs, failed, renewals int
 	restarts               int
@@ -328,12 +328,12 @@ func (s *service) restart(holder string) {
 
 func (s *service) refresh(ctx context.Context, keys []metadata.SigningKey) (*upkeep.Outcome, error) {
 	result, err := publish.Refresh(ctx, s.year.root, s.repo, publish.RefreshOptions{
-		Keys: keys, MinTimestamp: s.seen, Now: s.year.now, Concurrency: 1,
+		Keys: keys, Seen: []trust.Seen{s.seen}, Now: s.year.now, Concurrency: 1,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.seen = result.Versions.Timestamp
+	s.seen = trust.Seen{Timestamp: result.Versions.Timestamp, Root: result.Versions.Root}
 	if !result.Unchanged {
 		s.renewals++
 	}

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,7 +59,7 @@ func openDelivery(ctx context.Context, repo ociremote.Repository, tag string) (*
 	seen := map[string]bool{}
 	for _, e := range entries {
 		if e.Name != "" && seen[e.Name] {
-			return nil, fmt.Errorf("%w: %q twice", ErrCargo, e.Name)
+			return nil, fmt.Errorf("%w: %.300q twice", ErrCargo, e.Name)
 		}
 		seen[e.Name] = true
 		switch {
@@ -90,9 +91,14 @@ func (d *delivery) addImage(e ociremote.IndexEntry) error {
 	return nil
 }
 
-// readLoose reads what has no name, to find out what it refers to.
+// readLoose reads what has no name, once, to find out what it refers to.
 func (d *delivery) readLoose(ctx context.Context) error {
+	slices.SortFunc(d.loose, func(a, b ocispec.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
+	d.loose = slices.CompactFunc(d.loose, func(a, b ocispec.Descriptor) bool { return a.Digest == b.Digest })
 	for i := range d.loose {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		m, err := ociremote.FetchManifest(ctx, d.Repository, d.loose[i].Digest.String())
 		if err != nil {
 			return fmt.Errorf("manifest %s: %w", d.loose[i].Digest, err)
@@ -109,10 +115,8 @@ func (d *delivery) readLoose(ctx context.Context) error {
 			return &ociremote.MalformedError{What: "manifest", Err: err}
 		}
 		desc := m.Descriptor
-		desc.ArtifactType, desc.Annotations = typed.ArtifactType, typed.Annotations
-		if desc.ArtifactType == "" {
-			desc.ArtifactType = typed.Config.MediaType
-		}
+		desc.ArtifactType, desc.Annotations = cmp.Or(typed.ArtifactType, typed.Config.MediaType), typed.Annotations
+		desc = listed(desc)
 		d.loose[i] = desc
 		d.referrers[m.Subject.Digest] = append(d.referrers[m.Subject.Digest], desc)
 	}
@@ -167,6 +171,9 @@ func (w *contentWalk) manifest(ctx context.Context, dgst digest.Digest, level in
 		return nil
 	}
 	w.visited[dgst] = true
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m, err := ociremote.FetchManifest(ctx, w.d.Repository, dgst.String())
 	if err != nil {
 		return fmt.Errorf("manifest %s: %w", dgst, err)

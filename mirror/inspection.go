@@ -24,30 +24,12 @@ type inspection struct {
 	answers map[Image]*verify.Result
 }
 
-// seen is the newest version of a timestamp that somebody has seen, and that of the root
-// under which it was; 0 for none.
-type seen struct{ timestamp, root int64 }
-
-// check refuses a view that is older, unless a root since then has ended what was seen:
-// so a publisher recovers from versions that were driven up, and behind an air gap
-// nothing else would.
-func (s seen) check(view *trust.View) error {
-	version := view.Status().Timestamp.Version
-	if version >= s.timestamp || s.root > 0 && view.Ends(s.root) {
-		return nil
-	}
-	return &trust.VerificationError{
-		Kind: trust.ErrRollback, Role: "timestamp", Version: version, Want: s.timestamp,
-		Detail: "the trust of the destination has seen a newer state than the archive holds",
-	}
-}
-
 // inspect verifies an archive as a client does that has its root and has seen nothing:
 // all files of its metadata, each image by its entry and signature, whatever the index
 // of the archive calls it, and every byte of them and of what refers to them. The
 // options say what is allowed, and where the delivery is to go: that it can go there
 // is found out too; it may not be older than what was seen. Nothing is written.
-func inspect(ctx context.Context, archive ociremote.Repository, root []byte, before seen, o Options) (*inspection, error) {
+func inspect(ctx context.Context, archive ociremote.Repository, root []byte, before trust.Seen, o Options) (*inspection, error) {
 	client, err := trust.New(root, trust.Options{
 		Source: trust.RepositorySource(archive, ociremote.DefaultChannel), Now: o.Now, Warn: o.Warn,
 		MaxStale: o.Source.Entry.MaxStale, MinTimestamp: o.Source.Entry.MinTimestamp, Limits: o.Source.Entry.Limits,
@@ -59,7 +41,7 @@ func inspect(ctx context.Context, archive ociremote.Repository, root []byte, bef
 	if in.view, err = client.Refresh(ctx); err != nil {
 		return nil, err
 	}
-	if err := before.check(in.view); err != nil {
+	if err := before.Check(in.view, "the trust of the destination has seen a newer state than the archive holds"); err != nil {
 		return nil, err
 	}
 	if err := in.validity.addMetadata(ctx, in.view); err != nil {

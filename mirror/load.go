@@ -26,11 +26,9 @@ type LoadOptions struct {
 	// and MinLevel count. Without a Name it is that of no trust: images then need what
 	// [RootEntry] says, with its Require.
 	Entry trust.Entry
-	// Seen is the version of the newest timestamp that the trust of the destination
-	// has seen, 0 for none, and SeenRoot that of the root under which it was seen, 0 if
-	// that is not known: a root after it can end what was seen.
-	Seen, SeenRoot int64
-	Destination    Destination
+	// Seen is what the trust of the destination has seen.
+	Seen        trust.Seen
+	Destination Destination
 	// AllowRevoked and AllowUnmapped: see [Options].
 	AllowRevoked, AllowUnmapped bool
 	// DryRun verifies, and writes nothing.
@@ -85,7 +83,7 @@ func Load(ctx context.Context, o LoadOptions) (*LoadResult, error) {
 		Concurrency: o.Concurrency, Now: o.Now, Progress: o.Progress, Sending: o.Sending, Warn: o.Warn,
 	}
 	// Whatever is wrong, with the archive or with what is there, nothing is written.
-	in, err := inspect(ctx, o.Archive, o.Root, seen{o.Seen, o.SeenRoot}, copying)
+	in, err := inspect(ctx, o.Archive, o.Root, o.Seen, copying)
 	if err != nil {
 		return nil, err
 	}

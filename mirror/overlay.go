@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -206,9 +207,29 @@ func (o *overlay) list(ctx context.Context, subject ocispec.Descriptor) (*ocirem
 	}
 	list, err := ociremote.Referrers(ctx, o.behind, subject, ociremote.ReferrersOptions{Max: maxReferrers, MaxPages: maxPages})
 	if err == nil {
+		for i, d := range list.Descriptors {
+			list.Descriptors[i] = listed(d)
+		}
 		k.value, k.known = list, true
 	}
 	return list, err
+}
+
+// maxType is the length, in bytes, of an artifact type that is told from others: no
+// media type has more (RFC 6838, section 4.2), and there can be very many.
+const maxType = 255
+
+// listed is what is remembered of a referrer: its type, and which of several copies of
+// the trust it calls itself.
+func listed(d ocispec.Descriptor) ocispec.Descriptor {
+	list := ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, ArtifactType: d.ArtifactType}
+	if len(list.ArtifactType) > maxType {
+		list.ArtifactType = "" // its manifest tells
+	}
+	if version := d.Annotations[ociremote.AnnotationTimestampVersion]; version != "" && len(version) <= maxType {
+		list.Annotations = map[string]string{ociremote.AnnotationTimestampVersion: strings.Clone(version)}
+	}
+	return list
 }
 
 // ofTypes are those that have one of the types, and then those of which the list says

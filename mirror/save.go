@@ -150,7 +150,7 @@ func (s *saving) inspect(ctx context.Context, archive ociremote.Repository) (*in
 		},
 	}
 	o.Source.Entry.MaxStale = s.o.MaxStale
-	in, err := inspect(ctx, archive, root, seen{}, o)
+	in, err := inspect(ctx, archive, root, trust.Seen{}, o)
 	if err != nil {
 		return nil, err
 	}

@@ -116,6 +116,15 @@ func (b *Bundle) Inline(title string) ([]byte, bool) {
 	return data, ok
 }
 
+// Held is how many bytes of it are in memory: its manifest, and what is inline unpacked.
+func (b *Bundle) Held() int64 {
+	held := int64(len(b.Manifest))
+	for _, data := range b.inline {
+		held += int64(len(data))
+	}
+	return held
+}
+
 // SameContent reports whether both have the same files: title, digest and size.
 // The inline layer and the annotations do not count, since gzip output changes
 // between Go releases.

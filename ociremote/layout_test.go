@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -706,5 +707,26 @@ func TestArchiveSealed(t *testing.T) {
 	}
 	if _, err := archive.Seal(); err == nil {
 		t.Error("a closed archive is sealed")
+	}
+}
+
+// An index in which very many manifests have one name is searched in one go, since nobody
+// can give that up.
+func TestManyOfOneName(t *testing.T) {
+	t.Parallel()
+	const many = 25_000 // as fit into an index.json
+	idx := &layoutIndex{}
+	for n := range many {
+		d := ocispec.Descriptor{Digest: digest.Digest(fmt.Sprintf("sha256:%064x", n)), Annotations: map[string]string{ocispec.AnnotationRefName: "host/x:tuf"}}
+		idx.append(layoutEntry{desc: d})
+		idx.append(layoutEntry{desc: d})
+	}
+	start := time.Now()
+	found, err := idx.find("tuf", true)
+	if took := time.Since(start); err != nil || len(found) != many || took > time.Second {
+		t.Errorf("%d found in %v, %v", len(found), took, err)
+	}
+	if _, err := idx.find("host/x:tuf", true); err == nil {
+		t.Error("one of many was taken")
 	}
 }

@@ -206,29 +206,28 @@ func joinRaw(raws []json.RawMessage) json.RawMessage {
 func (idx *layoutIndex) find(name string, own bool) ([]ocispec.Descriptor, error) {
 	idx.mu.RLock()
 	defer idx.mu.RUnlock()
-	var called, full []ocispec.Descriptor
-	for _, at := range idx.names[name] {
-		called = addOnce(called, idx.entries[at].desc)
-	}
-	switch {
+	switch called := idx.once(idx.names[name], false); {
 	case len(called) > 1:
 		return nil, errors.New("two manifests are called " + name)
 	case len(called) == 1:
 		return called, nil
 	}
-	for _, at := range idx.fulls[name] {
-		if e := idx.entries[at]; !own || !e.elsewhere() {
-			full = addOnce(full, e.desc)
-		}
-	}
-	return full, nil
+	return idx.once(idx.fulls[name], own), nil
 }
 
-func addOnce(list []ocispec.Descriptor, d ocispec.Descriptor) []ocispec.Descriptor {
-	if slices.ContainsFunc(list, func(o ocispec.Descriptor) bool { return o.Digest == d.Digest }) {
-		return list
+// once are the manifests of entries, each once. The caller holds the lock.
+func (idx *layoutIndex) once(entries []int, own bool) []ocispec.Descriptor {
+	var found []ocispec.Descriptor
+	seen := map[digest.Digest]bool{}
+	for _, at := range entries {
+		e := idx.entries[at]
+		if seen[e.desc.Digest] || own && e.elsewhere() {
+			continue
+		}
+		seen[e.desc.Digest] = true
+		found = append(found, plain(e.desc))
 	}
-	return append(list, plain(d))
+	return found
 }
 
 // lists finds a manifest by its digest.

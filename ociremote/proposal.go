@@ -132,15 +132,8 @@ func (p *Proposal) Manifest() []byte { return p.content.Manifest }
 // Annotations of the manifest. Not trusted.
 func (p *Proposal) Annotations() map[string]string { return p.content.Annotations }
 
-// Held is how many bytes of it are in memory: its manifest, and what is inline unpacked.
-func (p *Proposal) Held() int64 {
-	held := int64(len(p.content.Manifest))
-	for _, f := range p.content.Files {
-		data, _ := p.content.Inline(f.Title)
-		held += int64(len(data))
-	}
-	return held
-}
+// Held is how many bytes of it are in memory, see [Bundle.Held].
+func (p *Proposal) Held() int64 { return p.content.Held() }
 
 // File finds a file by its title.
 func (p *Proposal) File(title string) (File, bool) { return p.content.File(title) }

@@ -87,6 +87,9 @@ func (c *Client) writer(name string) (*remote.Repository, error) {
 	repo.TagListPageSize, repo.TagListMaxPages = pageSize, maxPages
 	repo.ReferrerListMaxPages = 1
 	repo.MaxMetadataBytes = MaxManifest
+	// The tag that lists referrers can name anything, also the index of an image: what
+	// it named before is not removed. The registry collects what nothing names.
+	repo.SkipReferrersGC = true
 	known, _ := c.writers.LoadOrStore(name, repo)
 	return known.(*remote.Repository), nil
 }

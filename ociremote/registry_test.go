@@ -3,6 +3,7 @@ package ociremote_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -279,6 +280,29 @@ func TestRegistryWithoutHead(t *testing.T) {
 	repo := open(t, newClient(t, ociremote.Options{}), reg.Host())
 	if _, err := ociremote.FetchBundle(t.Context(), repo, "tuf", known(b)); !errors.Is(err, ociremote.ErrNotModified) {
 		t.Errorf("got %v, want ErrNotModified", err)
+	}
+}
+
+// A list of tags has tags: what is none is left out, and so not remembered.
+func TestTagsThatAreNone(t *testing.T) {
+	t.Parallel()
+	reg := tuftest.NewRegistry(t, tuftest.RegistryOptions{})
+	reg.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if !strings.HasSuffix(r.URL.Path, "/tags/list") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		tags, err := json.Marshal([]string{"v2", strings.Repeat("x", 129), strings.Repeat("x", 1<<20), "a b", "a\x1b[1m", "", ".v", "v1"})
+		if err != nil {
+			t.Error(err)
+		}
+		fmt.Fprintf(w, `{"name":"acme/trust","tags":%s}`, tags)
+	})
+	repo := open(t, newClient(t, ociremote.Options{}), reg.Host())
+	var got []string
+	err := repo.(ociremote.WritableRepository).Tags(t.Context(), "", func(page []string) error { got = append(got, page...); return nil })
+	if err != nil || !slices.Equal(got, []string{"v1", "v2"}) {
+		t.Errorf("%.300q, error %v", got, err)
 	}
 }
 

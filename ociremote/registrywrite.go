@@ -12,7 +12,6 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry"
-	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
@@ -32,11 +31,7 @@ func (r *registryRepository) Push(ctx context.Context, desc ocispec.Descriptor, 
 	if err != nil {
 		return err
 	}
-	err = r.repo.Push(r.prepare(ctx), desc, body)
-	if indexLeft(err) {
-		return nil
-	}
-	err = registryError(err, r.host())
+	err = registryError(r.repo.Push(r.prepare(ctx), desc, body), r.host())
 	if err == nil || !sessionLost(err) {
 		return err
 	}
@@ -68,11 +63,13 @@ func (r *registryRepository) PushReference(ctx context.Context, desc ocispec.Des
 	return registryError(r.repo.PushReference(r.prepare(ctx), desc, body, name), r.host())
 }
 
-// Tags lists the tags. Pages come as the registry cuts them, each sorted.
+// Tags lists the tags. Pages come as the registry cuts them, each sorted. What is no tag
+// is left out: callers count tags, and a registry could send names of megabytes.
 func (r *registryRepository) Tags(ctx context.Context, last string, fn func([]string) error) error {
 	var fnErr error
 	err := r.repo.Tags(r.prepare(ctx), last, func(tags []string) error {
-		tags = slices.Sorted(slices.Values(tags))
+		tags = slices.DeleteFunc(slices.Clone(tags), func(tag string) bool { return !tagName.MatchString(tag) })
+		slices.Sort(tags)
 		// Some registries send the whole list whatever they are asked.
 		fnErr = tagsAfter(tags, last, fn)
 		return fnErr
@@ -93,12 +90,7 @@ func (r *registryRepository) Mount(ctx context.Context, desc ocispec.Descriptor,
 // referrers API, a manifest that refers to another is first taken from the list of
 // its referrers.
 func (r *registryRepository) Delete(ctx context.Context, desc ocispec.Descriptor) error {
-	err := r.repo.Delete(r.prepare(ctx), desc)
-	if indexLeft(err) {
-		// It is off the list, and the manifest is still to be deleted.
-		err = r.repo.Delete(r.prepare(ctx), desc)
-	}
-	return registryError(err, r.host())
+	return registryError(r.repo.Delete(r.prepare(ctx), desc), r.host())
 }
 
 // Untag removes a tag with one DELETE, and nothing that it names. A tag that is not
@@ -125,13 +117,6 @@ func (r *registryRepository) Untag(ctx context.Context, tag string) error {
 		return notFound(r.repo.Reference.Repository + ":" + tag)
 	}
 	return r.refusal(resp)
-}
-
-// indexLeft reports that a list of referrers was replaced, and that the registry
-// only did not let the old one go. Nothing names that any more.
-func indexLeft(err error) bool {
-	e, ok := errors.AsType[*remote.ReferrersError](err)
-	return ok && e.IsReferrersIndexDelete()
 }
 
 // replayable makes a body one that can be sent again, if it is not large.

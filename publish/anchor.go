@@ -17,8 +17,8 @@ type anchor struct {
 	// root can lack signatures, before the first publish.
 	root    []byte
 	version int64
-	// minTimestamp is the least timestamp version that a head may have.
-	minTimestamp int64
+	// seen is what a head may not be older than.
+	seen []trust.Seen
 }
 
 func newAnchor(root []byte) (anchor, error) {
@@ -44,10 +44,9 @@ func (a anchor) verify(ctx context.Context, b *ociremote.Bundle, source *shown, 
 		return nil, fmt.Errorf("verifying %s under tag %q: %w", b.Descriptor.Digest, channel, err)
 	}
 	h := &head{bundle: b, view: view, source: source, live: live}
-	if v := h.version(); v < a.minTimestamp {
-		return nil, &trust.VerificationError{
-			Kind: trust.ErrRollback, Role: "timestamp", Version: v, Want: a.minTimestamp,
-			Detail: fmt.Sprintf("tag %q names an older state", channel),
+	for _, seen := range a.seen {
+		if err := seen.Check(view, fmt.Sprintf("tag %q names an older state", channel)); err != nil {
+			return nil, err
 		}
 	}
 	return h, nil

@@ -175,7 +175,7 @@ func (a *attacher) files(ctx context.Context, names, roles []string) (*original,
 	if err != nil {
 		return nil, fmt.Errorf("reading the source: %w", err)
 	}
-	from := &original{status: a.status}
+	from := &original{view: a.view, status: a.status}
 	return from, from.holds(set)
 }
 

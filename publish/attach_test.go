@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -409,6 +412,56 @@ func TestAttachLeavesOthers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Older attachments are in memory at the same time: what is more than clients take of one,
+// twice, stays where it is.
+func TestAttachHoldsLittle(t *testing.T) {
+	t.Parallel()
+	tuftest.Sequential(t)
+	g := newGallery(t, tuftest.RegistryOptions{})
+	subject := g.sign("one", "shop/api", "image", "1")
+	older := map[digest.Digest]bool{}
+	for n := range byte(4) {
+		files := g.repo.Files()
+		files["targets/filler"] = bytes.Repeat([]byte{n}, 3<<20) // which anybody can add
+		b := tuftest.Pack(t, files, tuftest.PackOptions{Inline: slices.Collect(maps.Keys(files)), Edit: refer(subject, true)})
+		g.push("shop/api", b)
+		older[digest.Digest(b.Digest)] = true
+	}
+	g.repo.Touch("timestamp")
+	g.repo.Publish()
+	var said warnings
+	r := publish.Attach(t.Context(), g.view(), []publish.Attachment{g.attachment("shop/api:1")}, g.openWritable, publish.AttachOptions{Now: clock, Warn: said.add})[0]
+	if r.Err != nil || len(r.Pruned) != 2 || !older[r.Pruned[0]] || !older[r.Pruned[1]] || len(r.Kept) > 0 {
+		t.Errorf("result is %+v", r)
+	}
+	if n := strings.Count(said.String(), "left alone"); n != 2 {
+		t.Errorf("%d warnings: %s", n, &said)
+	}
+}
+
+// Where a registry has no referrers API, a tag lists what refers to an image. Whoever may
+// push, and not delete, can let it name the index of an image: that is not removed for them.
+func TestAttachRemovesNoIndex(t *testing.T) {
+	t.Parallel()
+	g := newGallery(t, tuftest.RegistryOptions{NoReferrers: true})
+	subject := g.sign("one", "shop/api", "image", "1")
+	index := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":%d,"platform":{"os":"linux","architecture":"amd64"}}]}`,
+		ocispec.MediaTypeImageIndex, ocispec.MediaTypeImageManifest, subject, len(manifest("image")))
+	image := g.put("shop/api", "latest", index)
+	g.put("shop/api", strings.Replace(subject.String(), ":", "-", 1), index)
+	first := g.one("shop/api:1")
+	if got := g.Digest("shop/api", "latest"); got != image {
+		t.Errorf("the image is %q, want %s", got, image)
+	}
+	g.repo.Touch("timestamp")
+	g.repo.Publish()
+	second := g.one("shop/api:1")
+	if !slices.Equal(second.Pruned, []digest.Digest{first.Digest}) || g.Digest("shop/api", "latest") != image {
+		t.Errorf("then: %+v, the image is %q", second, g.Digest("shop/api", "latest"))
+	}
+	g.wantAttached("shop/api", subject, second.Digest)
 }
 
 // refer makes a bundle one that is attached to an image.

@@ -19,6 +19,9 @@ const (
 	maxAttachments = 32
 	// maxAttached is how large the files of an attachment should be at most, in bytes.
 	maxAttached = trust.MaxCopy
+	// maxSuperseded bounds the attachments of one image that are found to be older, in
+	// bytes: they are in memory at the same time, and anybody can attach.
+	maxSuperseded = 2 * maxAttached
 )
 
 // attachments lists what is attached to an image.
@@ -64,6 +67,7 @@ func (a *attacher) superseded(ctx context.Context, s *subject, from *original) (
 	if err != nil {
 		return nil, nil, fmt.Errorf("listing what is attached to %s: %w", s.manifest.Descriptor.Digest, err)
 	}
+	var held int64
 	for _, d := range list.Descriptors {
 		b, err := ociremote.FetchBundle(ctx, s.repo, d.Digest.String(), ociremote.Known{})
 		if unreachable(err) {
@@ -78,6 +82,11 @@ func (a *attacher) superseded(ctx context.Context, s *subject, from *original) (
 			return nil, nil, err
 		case err != nil:
 			a.o.Warn(fmt.Sprintf("%s is attached to %s and left alone: %v", b.Descriptor.Digest, s.manifest.Descriptor.Digest, err))
+			continue
+		}
+		if held += b.Held(); held > maxSuperseded {
+			held -= b.Held()
+			a.o.Warn(fmt.Sprintf("%s is attached to %s and left alone: the older ones have more than %d bytes together", b.Descriptor.Digest, s.manifest.Descriptor.Digest, int64(maxSuperseded)))
 			continue
 		}
 		old = append(old, b)
@@ -104,7 +113,7 @@ func (a *attacher) ours(ctx context.Context, s *subject, from *original, b *ocir
 	if err != nil {
 		return nil, err
 	}
-	if err := from.notBehind(view.Status().Timestamp, "", "", b.Descriptor.Digest); err != nil {
+	if err := from.notBehind(view.Status(), "", "", b.Descriptor.Digest); err != nil {
 		return nil, fmt.Errorf("%w%.0w", err, errAhead)
 	}
 	all, err := view.Roles(ctx)

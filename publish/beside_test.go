@@ -436,3 +436,20 @@ func TestBesideAfterPublish(t *testing.T) {
 		t.Errorf("planned is %+v", planned)
 	}
 }
+
+// A timestamp that states a life of longer than any time has no more than what is left of
+// it: whoever has its key alone can make nothing look old, or old enough to be removed.
+func TestAbsurdLife(t *testing.T) {
+	t.Parallel()
+	s := newShelves(t)
+	there := remote(t, s.g, "shop/api")
+	store(t, there, channel, tuftest.Pack(t, s.repo.Files(), tuftest.PackOptions{}))
+	s.repo.Touch("timestamp")
+	s.repo.Publish()
+	s.repo.Forge("timestamp", func(signed map[string]any) { signed["x-tufoci-expires"] = 1 << 54 })
+	view := see(t, s.repo.RootBytes(), memory(t, s.repo))
+	states := publish.CheckBeside(t.Context(), view, []publish.BesideCopy{{Name: "shop/api", Repository: there}}, publish.BesideOptions{Now: clock})
+	if got := states[0]; got.Err != nil || got.Version == 0 || got.Lags {
+		t.Errorf("a copy that is one version behind: %+v", got)
+	}
+}

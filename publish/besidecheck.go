@@ -2,10 +2,10 @@ package publish
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
+	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
 	"github.com/tufoci/tufoci/trust"
 )
@@ -17,8 +17,8 @@ type BesideState struct {
 	// none that verifies.
 	Version int64
 	Expires time.Time
-	// Lags: it is older than the view by more than half of the timestamp's life, or
-	// does not exist, or does not verify.
+	// Lags: it is older than the view by more than half of the timestamp's life, or of
+	// before a root that ended its versions, or does not exist, or does not verify.
 	Lags bool
 	// Err is why the copy could not be read, does not verify, or is not older but
 	// newer than the view: [trust.ErrRollback], or beside it: [ErrFork].
@@ -57,7 +57,7 @@ func (k *keeper) check(ctx context.Context, c BesideCopy, life time.Duration) Be
 		return s
 	}
 	s.Version, s.Expires, s.Err = there.Version, there.Expires, err
-	s.Lags = home.Expires.Sub(there.Expires) > life/2
+	s.Lags = home.Expires.Sub(there.Expires) > life/2 || err == nil && there.Version > home.Version
 	return s
 }
 
@@ -73,8 +73,8 @@ func (k *keeper) verified(ctx context.Context, place *destination, old *ociremot
 	if err != nil {
 		return trust.RoleStatus{}, err
 	}
-	there := view.Status().Timestamp
-	return there, c.notBehind(there, place.channel, c.candidate.bundle.Descriptor.Digest, old.Descriptor.Digest)
+	there := view.Status()
+	return there.Timestamp, c.notBehind(there, place.channel, c.candidate.bundle.Descriptor.Digest, old.Descriptor.Digest)
 }
 
 // unreachable reports that an error is about the way to a registry.
@@ -87,14 +87,10 @@ func unreachable(err error) bool {
 // lifeOf is how long a timestamp lives: what it says of itself, else, of another
 // program's, what is left of it.
 func lifeOf(ctx context.Context, view *trust.View, now time.Time) time.Duration {
-	var timestamp struct {
-		Signed struct {
-			Period int64 `json:"x-tufoci-expires"` // seconds
-		} `json:"signed"`
-	}
-	data, err := view.Metadata(ctx, "timestamp")
-	if err == nil && json.Unmarshal(data, &timestamp) == nil && timestamp.Signed.Period > 0 {
-		return time.Duration(timestamp.Signed.Period) * time.Second
+	if data, err := view.Metadata(ctx, "timestamp"); err == nil {
+		if _, life, ok := metadata.MadeAt(data); ok {
+			return life
+		}
 	}
 	return max(0, view.Status().Timestamp.Expires.Sub(now))
 }

@@ -72,12 +72,16 @@ func (p *publication) finishable(ctx context.Context, b *ociremote.Bundle, versi
 	if b.Partial || b.Legacy {
 		return errors.New("not the bundle of a whole repository")
 	}
-	if previous := b.Annotations[ociremote.AnnotationPrevious]; previous != h.digest().String() {
+	if previous := previousOf(b); previous != h.digest() {
 		return fmt.Errorf("it was built on %q, the head is %q", previous, h.digest())
 	}
 	created, err := time.Parse(time.RFC3339, b.Annotations[ocispec.AnnotationCreated])
 	if err != nil {
 		return errors.New("it does not say when it was made")
+	}
+	if h != nil {
+		// What it takes to look at claims is not held: anybody could leave a hundred.
+		defer h.source.keep(h.source.kept())
 	}
 	age := p.o.Now().Sub(created)
 	young := age < deadAfter && (r == nil || !sameChanges(b, r))

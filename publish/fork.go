@@ -9,8 +9,10 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/tufoci/tufoci/internal/stranger"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
 )
 
 // maxAncestors bounds how many bundles are read to find the one that this
@@ -58,6 +60,8 @@ type published struct {
 	digest digest.Digest
 	// version is that of the timestamp.
 	version int64
+	// root is the version of the root that it was published under, the newest.
+	root int64
 	// files are the digests of its metadata by title.
 	files map[string]digest.Digest
 }
@@ -71,6 +75,9 @@ func newPublished(base *metadata.Head) (*published, error) {
 	b := &published{digest: d, files: map[string]digest.Digest{}}
 	for _, f := range base.Files {
 		b.files[f.Name] = digest.FromBytes(f.Data)
+		if role, version, ok := metadata.ParseTitle(f.Name); ok && role == "root" {
+			b.root = max(b.root, version)
+		}
 		if f.Name != timestampTitle {
 			continue
 		}
@@ -80,6 +87,9 @@ func newPublished(base *metadata.Head) (*published, error) {
 	}
 	return b, nil
 }
+
+// seen is what the workspace has seen by publishing it.
+func (b *published) seen() trust.Seen { return trust.Seen{Timestamp: b.version, Root: b.root} }
 
 // signedVersion is the version that a metadata file states.
 func signedVersion(data []byte) (int64, error) {
@@ -124,7 +134,7 @@ const (
 // on, until it meets what the workspace published, or something older.
 func (p *publication) descends(ctx context.Context, b *ociremote.Bundle) (ancestry, error) {
 	for range maxAncestors {
-		previous := digest.Digest(b.Annotations[ociremote.AnnotationPrevious])
+		previous := previousOf(b)
 		switch {
 		case previous == p.base.digest:
 			return isAncestor, nil
@@ -143,6 +153,16 @@ func (p *publication) descends(ctx context.Context, b *ociremote.Bundle) (ancest
 		b = older
 	}
 	return unknown, nil
+}
+
+// maxPrevious is how much is told of what a bundle says that it was built on, in bytes:
+// more than a digest has.
+const maxPrevious = 256
+
+// previousOf is the bundle that one says that it was built on; "" for nothing. Nobody has
+// signed it, nor that it is a digest.
+func previousOf(b *ociremote.Bundle) digest.Digest {
+	return digest.Digest(stranger.Cut(b.Annotations[ociremote.AnnotationPrevious], maxPrevious))
 }
 
 // versionOf is the timestamp version that the annotations state; 0 if none.
@@ -171,7 +191,7 @@ func (p *publication) overwritten(ctx context.Context, c candidate, now digest.D
 	if err != nil {
 		return errors.Join(fork, err)
 	}
-	if b.Annotations[ociremote.AnnotationPrevious] == fork.Ours.String() {
+	if previousOf(b) == fork.Ours {
 		return nil
 	}
 	fork.TheirsVersion = versionOf(b)

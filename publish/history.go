@@ -26,9 +26,8 @@ type HistoryOptions struct {
 	// Max is how many history tags are read, the newest first; default 50, at
 	// most 1000.
 	Max int
-	// MinTimestamp is the least timestamp version that the head may have, as
-	// seen before.
-	MinTimestamp int64
+	// Seen is what was seen before: the head may be older than none of it.
+	Seen []trust.Seen
 	// Concurrency is how many bundles are read at the same time; default 5.
 	Concurrency int
 	// Now is the clock; default time.Now.
@@ -139,7 +138,7 @@ func History(ctx context.Context, pin []byte, repo ociremote.Repository, o Histo
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	h, err := monitoredHead(ctx, pin, repo, MonitorOptions{Channel: o.Channel, MinTimestamp: o.MinTimestamp, Now: o.Now})
+	h, err := monitoredHead(ctx, pin, repo, MonitorOptions{Channel: o.Channel, Seen: o.Seen, Now: o.Now})
 	if err != nil {
 		return nil, err
 	}

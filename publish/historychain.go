@@ -136,7 +136,9 @@ func (r *historian) judge(ctx context.Context) error {
 			// is built on what was never the head.
 			e.State, e.Lost = StateFork, r.newRoles(e)
 		case above && parent == r.head:
-			r.claim(ctx, e, finishable)
+			if err := r.claim(ctx, e, finishable); err != nil {
+				return err
+			}
 			finishable = finishable || e.Finishable
 		case r.twin(e):
 			e.State = StateFork
@@ -177,22 +179,27 @@ func (r *historian) twin(e *past) bool {
 // line are the head and its ancestors, newest first.
 func (r *historian) line() []*past { return append([]*past{r.head}, r.ancestors...) }
 
-// claim judges a claim on the head, as the next publisher does.
-func (r *historian) claim(ctx context.Context, e *past, another bool) {
+// claim judges a claim on the head, as the next publisher does. An error is one of the
+// way to it.
+func (r *historian) claim(ctx context.Context, e *past, another bool) error {
 	e.State = StateDead
 	if !e.Made.IsZero() && r.o.Now().Sub(e.Made) < deadAfter {
 		e.State = StateClaim
-		return
+		return nil
 	}
-	switch {
-	case another:
+	if another {
 		e.Err = errors.New("an older claim is finished first")
-	case e.whole == nil:
-		e.Err = errors.New("not the bundle of a whole repository")
-	default:
-		e.Err = r.p.finishable(ctx, e.whole, e.version, r.h, nil)
-		e.Finishable = e.Err == nil
+		return nil
 	}
+	b, err := ociremote.FetchBundle(ctx, r.p.dst.repo, e.Digest.String(), ociremote.Known{})
+	if err != nil && (unreachable(err) || ctx.Err() != nil) {
+		return fmt.Errorf("reading claim %s: %w", e.Tag, err)
+	}
+	if e.Err = err; err == nil {
+		e.Err = r.p.finishable(ctx, b, e.version, r.h, nil)
+	}
+	e.Finishable = e.Err == nil
+	return nil
 }
 
 // newRoles are the roles of a bundle that the head does not have, snapshot and timestamp

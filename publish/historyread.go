@@ -93,7 +93,6 @@ type past struct {
 	files     map[string]ocispec.Descriptor
 	timestamp digest.Digest
 	roles     map[string]int64 // signed versions, nil unless Verified
-	whole     *ociremote.Bundle
 }
 
 // historian reads a history.
@@ -229,9 +228,27 @@ func (r *historian) readTag(ctx context.Context, version int64) (*past, error) {
 func (r *historian) describe(ctx context.Context, b *ociremote.Bundle, version int64) (*past, error) {
 	e := &past{version: version, bundle: !b.Partial && !b.Legacy, files: map[string]ocispec.Descriptor{}}
 	e.manifest = *bare(b.Descriptor)
-	e.Digest, e.Previous = b.Descriptor.Digest, digest.Digest(b.Annotations[ociremote.AnnotationPrevious])
+	e.Digest, e.Previous = b.Descriptor.Digest, previousOf(b)
 	e.Versions, e.Expires = said(b)
 	e.Made, _ = time.Parse(time.RFC3339, b.Annotations[ocispec.AnnotationCreated])
+	if e.Err = r.verify(ctx, b, e); e.Err == nil {
+		e.Verified = true
+	}
+	if e.Err != nil && (unreachable(e.Err) || ctx.Err() != nil) {
+		return nil, e.Err
+	}
+	if e.Verified || e.before {
+		e.note(b)
+	}
+	if !e.Verified {
+		e.State, e.roles = StateUnreadable, nil
+	}
+	return e, nil
+}
+
+// note keeps which metadata files a bundle has: the bundle itself is not held, since there
+// can be very many.
+func (e *past) note(b *ociremote.Bundle) {
 	for _, f := range b.Files {
 		role, _, ok := metadata.ParseTitle(f.Title)
 		switch {
@@ -239,21 +256,9 @@ func (r *historian) describe(ctx context.Context, b *ociremote.Bundle, version i
 		case role == "timestamp":
 			e.timestamp = f.Descriptor.Digest
 		case role != "snapshot":
-			e.files[f.Title] = f.Descriptor
+			e.files[f.Title] = *bare(f.Descriptor)
 		}
 	}
-	if e.Err = r.verify(ctx, b, e); e.Err == nil {
-		e.Verified = true
-		if e.Previous == r.h.digest() {
-			e.whole = b // to be judged as a claim
-		}
-		return e, nil
-	}
-	if unreachable(e.Err) || ctx.Err() != nil {
-		return nil, e.Err
-	}
-	e.State, e.Verified, e.roles = StateUnreadable, false, nil
-	return e, nil
 }
 
 // verify reads the top-level roles of a bundle from the pin.

@@ -300,6 +300,52 @@ func TestMirrorNeverGoesBack(t *testing.T) {
 	}
 }
 
+// Versions that were driven up before a root replaced the keys hold back neither a mirror,
+// nor a copy next to images, nor what is attached to them.
+func TestCopiesFollowARecovery(t *testing.T) {
+	t.Parallel()
+	tuftest.Sequential(t)
+	g := newGallery(t, tuftest.RegistryOptions{})
+	subject := g.sign("one", "shop/api", "image", "1")
+	honest := g.repo.Fork()
+	g.repo.SetVersion("timestamp", 1<<40)
+	g.repo.Publish()
+	dst, beside := ociremote.NewMemory(), []publish.BesideCopy{{Name: "shop/api", Repository: remote(t, g.Registry, "shop/api")}}
+	driven := g.view()
+	mirror(t, driven, dst, publish.MirrorOptions{})
+	if r := publish.Beside(t.Context(), driven, beside, publish.BesideOptions{Now: clock})[0]; r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	before := g.one("shop/api:1").Digest
+
+	// Without a new key it is a rollback.
+	honest.Touch("timestamp")
+	honest.Publish()
+	g.repo = honest
+	_, err := tryMirror(t.Context(), g.view(), dst, publish.MirrorOptions{})
+	wantErr(t, err, trust.ErrRollback)
+	wantErr(t, publish.Beside(t.Context(), g.view(), beside, publish.BesideOptions{Now: clock})[0].Err, trust.ErrRollback)
+	wantErr(t, g.attach(g.view(), "shop/api:1")[0].Err, trust.ErrRollback)
+
+	honest.RotateKey("timestamp")
+	honest.Publish()
+	if r, err := tryMirror(t.Context(), g.view(), dst, publish.MirrorOptions{}); err != nil || r.Versions.Timestamp >= 1<<40 {
+		t.Errorf("mirror: %+v, %v", r, err)
+	}
+	if s := publish.CheckBeside(t.Context(), g.view(), beside, publish.BesideOptions{Now: clock})[0]; s.Err != nil || !s.Lags {
+		t.Errorf("the copy of before, checked: %+v", s)
+	}
+	if r := publish.Beside(t.Context(), g.view(), beside, publish.BesideOptions{Now: clock})[0]; r.Err != nil || r.To >= r.From {
+		t.Errorf("copy: %+v", r)
+	}
+	if r := g.one("shop/api:1"); !slices.Equal(r.Pruned, append(r.Pruned[:0:0], before)) {
+		t.Errorf("attached: %+v", r)
+	}
+	if got := g.attached("shop/api", subject); len(got) != 1 {
+		t.Errorf("attached are %v", got)
+	}
+}
+
 func TestMirrorLeavesForeignTags(t *testing.T) {
 	t.Parallel()
 	for name, put := range map[string]func(dst ociremote.WritableRepository, r *tuftest.Repo){

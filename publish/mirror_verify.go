@@ -28,7 +28,7 @@ func (m *mirroring) verify(ctx context.Context, c candidate, old *ociremote.Bund
 	if err != nil {
 		return 0, err
 	}
-	there := view.Status().Timestamp
+	there := view.Status()
 	if err := m.notBehind(there, m.dst.channel, c.bundle.Descriptor.Digest, old.Descriptor.Digest); err != nil {
 		return 0, err
 	}
@@ -36,7 +36,7 @@ func (m *mirroring) verify(ctx context.Context, c candidate, old *ociremote.Bund
 	if _, err := client.see(ctx, c.bundle, at); err != nil {
 		return 0, fmt.Errorf("clients of the destination would refuse the copy: %w", err)
 	}
-	return there.Version, nil
+	return there.Timestamp.Version, nil
 }
 
 // live verifies what the destination holds, and returns a client that has seen it.
@@ -54,17 +54,16 @@ func (m *mirroring) live(ctx context.Context, old *ociremote.Bundle, at time.Tim
 	return client, view, nil
 }
 
-// notBehind refuses a destination that is not older than the source, or equal to it.
-func (s *original) notBehind(there trust.RoleStatus, tag string, ours, theirs digest.Digest) error {
+// notBehind refuses a destination that is not older than the source, or equal to it,
+// unless a root of the source has ended what is there.
+func (s *original) notBehind(there trust.Status, tag string, ours, theirs digest.Digest) error {
+	seen := trust.Seen{Timestamp: there.Timestamp.Version, Root: there.Root.Version}
+	if err := seen.Check(s.view, "the destination already holds a newer state than the source"); err != nil {
+		return err
+	}
 	here := s.status.Timestamp
-	switch {
-	case there.Version > here.Version:
-		return &trust.VerificationError{
-			Kind: trust.ErrRollback, Role: "timestamp", Version: here.Version, Want: there.Version,
-			Detail: "the destination already holds a newer state than the source",
-		}
-	case there.Version == here.Version && there.SHA256 != here.SHA256:
-		return &ForkError{Tag: tag, Ours: ours, Theirs: theirs, OursVersion: here.Version, TheirsVersion: there.Version}
+	if here.Version == there.Timestamp.Version && here.SHA256 != there.Timestamp.SHA256 && !s.view.Ends(there.Root.Version) {
+		return &ForkError{Tag: tag, Ours: ours, Theirs: theirs, OursVersion: here.Version, TheirsVersion: there.Timestamp.Version}
 	}
 	return nil
 }

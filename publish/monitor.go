@@ -23,9 +23,8 @@ type MonitorOptions struct {
 	// ValidFor is how much life every role must have left. Zero: what it has
 	// if whoever renews it does so in time, see [metadata.RoleLife.Floor].
 	ValidFor time.Duration
-	// MinTimestamp is the least timestamp version that the head may have, as
-	// seen before.
-	MinTimestamp int64
+	// Seen is what was seen before: the head may be older than none of it.
+	Seen []trust.Seen
 	// Base is what was published from a workspace last, nil if that is not
 	// known: the head must not be older, and be built on it.
 	Base *metadata.Head
@@ -208,13 +207,13 @@ func monitoredHead(ctx context.Context, pin []byte, repo ociremote.Repository, o
 	if err != nil {
 		return nil, err
 	}
-	from.minTimestamp = o.MinTimestamp
+	from.seen = o.Seen
 	if o.Base != nil {
 		base, err := newPublished(o.Base)
 		if err != nil {
 			return nil, err
 		}
-		from.minTimestamp = max(from.minTimestamp, base.version)
+		from.seen = append(slices.Clip(o.Seen), base.seen())
 	}
 	b, err := fetchHead(ctx, repo, o.Channel, ociremote.Known{})
 	switch {

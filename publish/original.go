@@ -19,6 +19,7 @@ import (
 // original is a verified repository that is copied, to one destination or to many
 // at the same time.
 type original struct {
+	view   *trust.View
 	status trust.Status
 	source *ociremote.Bundle // nil if it does not come from one
 	set    *trust.FileSet
@@ -34,7 +35,7 @@ type original struct {
 // newOriginal reads all of a view. [ErrPartial], [ErrUnverified], and the errors of
 // [trust.View.Files].
 func newOriginal(ctx context.Context, view *trust.View) (*original, error) {
-	s := &original{status: view.Status(), source: view.Bundle()}
+	s := &original{view: view, status: view.Status(), source: view.Bundle()}
 	if s.source != nil && s.source.Partial {
 		return nil, ErrPartial
 	}

@@ -25,9 +25,8 @@ type PruneOptions struct {
 	Channel string
 	// Keep is how many of the newest history tags stay; default [DefaultKeep].
 	Keep int
-	// MinTimestamp is the least timestamp version that the head may have, as seen
-	// before.
-	MinTimestamp int64
+	// Seen is what was seen before: the head may be older than none of it.
+	Seen []trust.Seen
 	// Base is what was published from a workspace last: the head must not be older.
 	Base *metadata.Head
 	// DryRun removes nothing.
@@ -86,7 +85,7 @@ func Prune(ctx context.Context, pin []byte, repo ociremote.WritableRepository, o
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	h, err := monitoredHead(ctx, pin, repo, MonitorOptions{Channel: o.Channel, MinTimestamp: o.MinTimestamp, Base: o.Base, Now: o.Now})
+	h, err := monitoredHead(ctx, pin, repo, MonitorOptions{Channel: o.Channel, Seen: o.Seen, Base: o.Base, Now: o.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -194,6 +193,7 @@ func (p *pruner) superseded(ctx context.Context, old []int64, most int, stop boo
 					return out, nil
 				}
 			default:
+				e.files, e.roles = nil, nil // there can be very many
 				out = append(out, e)
 			}
 		}

@@ -174,7 +174,7 @@ func TestPruneSpares(t *testing.T) {
 	_, err = publish.Prune(t.Context(), tuftest.NewRepo(t, tuftest.RepoOptions{}).RootBytes(), remote(t, g, repository), publish.PruneOptions{Keep: 1, Now: a.clock})
 	wantErr(t, err, trust.ErrWrongRoot)
 	// Nor behind a head that went back.
-	_, err = prune(t, g, a, publish.PruneOptions{Keep: 1, MinTimestamp: 7})
+	_, err = prune(t, g, a, publish.PruneOptions{Keep: 1, Seen: []trust.Seen{{Timestamp: 7}}})
 	wantErr(t, err, trust.ErrRollback)
 }
 

@@ -78,7 +78,7 @@ func (p *publication) forkPoint(ctx context.Context, h *head, earlier []metadata
 	}
 	b := h.bundle
 	for range maxAncestors {
-		previous := digest.Digest(b.Annotations[ociremote.AnnotationPrevious])
+		previous := previousOf(b)
 		switch {
 		case remembered(previous):
 			return previous.String(), nil

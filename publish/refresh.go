@@ -9,6 +9,7 @@ import (
 
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
 )
 
 // RefreshOptions steer [Refresh]. Only Keys are needed.
@@ -28,10 +29,9 @@ type RefreshOptions struct {
 	// Base is what was published from a workspace last: a head that was not
 	// built on it is a fork. Nil: nothing is known.
 	Base *metadata.Head
-	// MinTimestamp is the least timestamp version that the head may have, as
-	// seen before. A refresh that remembers nothing signs an old head anew, if
-	// the registry offers that.
-	MinTimestamp int64
+	// Seen is what was seen before: the head may be older than none of it. A refresh
+	// that remembers nothing signs an old head anew, if the registry offers that.
+	Seen []trust.Seen
 	// Channel is the tag that moves; default [ociremote.DefaultChannel].
 	Channel string
 	// Layout of the bundle; default is that of the head.
@@ -71,7 +71,7 @@ func Refresh(ctx context.Context, pin []byte, repo ociremote.WritableRepository,
 	if err != nil {
 		return nil, err
 	}
-	from.minTimestamp = o.MinTimestamp
+	from.seen = o.Seen
 	maker := &refreshMaker{pin: from, o: o}
 	p, err := newPublication(maker, from, o.Base, repo, Options{
 		Channel: o.Channel, Layout: o.Layout, DryRun: o.DryRun, Concurrency: o.Concurrency, MaxFiles: o.MaxFiles,

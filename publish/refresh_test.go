@@ -225,12 +225,12 @@ func TestRefreshHeldToPin(t *testing.T) {
 
 	// What was seen before, by a client or a workspace, is the least.
 	r.pin = a.root1()
-	r.o.MinTimestamp = 2
+	r.o.Seen = []trust.Seen{{Timestamp: 2}}
 	_, err = r.try(t.Context(), g)
 	wantErr(t, err, trust.ErrRollback)
-	_, err = publish.Monitor(t.Context(), r.pin, remote(t, g, repository), publish.MonitorOptions{MinTimestamp: 2, Now: clock})
+	_, err = publish.Monitor(t.Context(), r.pin, remote(t, g, repository), publish.MonitorOptions{Seen: []trust.Seen{{Timestamp: 2}}, Now: clock})
 	wantErr(t, err, trust.ErrRollback)
-	r.o.MinTimestamp = 0
+	r.o.Seen = nil
 	a.stage("", "more.txt", "more")
 	a.publish(g)
 	base, err := a.ws.Base()

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,6 +114,27 @@ func TestRotationEndsFastForward(t *testing.T) {
 				t.Fatalf("%+v, %v", view, err)
 			}
 			wantTarget(t, view, "hello.txt", "hello")
+			wantSeen(t, g, a, trust.Seen{Timestamp: c.version, Root: 1}, nil)
+			if c.restore {
+				wantSeen(t, g, a, trust.Seen{Timestamp: c.version}, trust.ErrRollback)
+				wantSeen(t, g, a, trust.Seen{Timestamp: c.version, Root: 2}, trust.ErrRollback)
+			}
 		})
+	}
+}
+
+// wantSeen checks how whoever looks after a repository and has seen something takes its
+// head.
+func wantSeen(t testing.TB, g *tuftest.Registry, a *author, seen trust.Seen, want error) {
+	t.Helper()
+	repo, before := remote(t, g, repository), []trust.Seen{seen}
+	_, refresh := publish.Refresh(t.Context(), a.root1(), repo, publish.RefreshOptions{Keys: a.refresher(0).o.Keys, Seen: before, DryRun: true, Now: a.clock})
+	_, monitor := publish.Monitor(t.Context(), a.root1(), repo, publish.MonitorOptions{Seen: before, Now: a.clock})
+	_, history := publish.History(t.Context(), a.root1(), repo, publish.HistoryOptions{Seen: before, Now: a.clock})
+	_, prune := publish.Prune(t.Context(), a.root1(), repo, publish.PruneOptions{Seen: before, DryRun: true, Now: a.clock})
+	for name, err := range map[string]error{"refresh": refresh, "monitor": monitor, "history": history, "prune": prune} {
+		if !errors.Is(err, want) || (want == nil && err != nil) {
+			t.Errorf("%s of what is lower than %+v: %v, want %v", name, seen, err, want)
+		}
 	}
 }

@@ -84,6 +84,13 @@ func (s *shown) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadClos
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
+// keep holds these blobs and no others.
+func (s *shown) keep(blobs map[digest.Digest][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blobs = blobs
+}
+
 // kept are the blobs that were read so far.
 func (s *shown) kept() map[digest.Digest][]byte {
 	s.mu.Lock()

@@ -3,10 +3,10 @@ package trust
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/tufoci/tufoci/internal/stranger"
 )
 
 // What a refresh or a lookup can end with, for errors.Is. Most of them arrive
@@ -96,7 +96,7 @@ func (e *VerificationError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Kind.Error())
 	if e.Role != "" {
-		b.WriteString(": " + escape(shorten(e.Role)))
+		b.WriteString(": " + stranger.Escape(shorten(e.Role)))
 		if e.Version != 0 {
 			fmt.Fprintf(&b, " v%d", e.Version)
 		}
@@ -110,7 +110,7 @@ func (e *VerificationError) Error() string {
 		fmt.Fprintf(&b, ", minimum v%d", e.Want)
 	}
 	if e.Detail != "" {
-		b.WriteString(": " + escape(e.Detail))
+		b.WriteString(": " + stranger.Escape(e.Detail))
 	}
 	if e.Digests[0] != "" {
 		fmt.Fprintf(&b, " (sha256 %s and %s)", e.Digests[0], e.Digests[1])
@@ -119,16 +119,6 @@ func (e *VerificationError) Error() string {
 		b.WriteString(": " + e.Err.Error())
 	}
 	return b.String()
-}
-
-// escape writes what no line shows, as a Go string has it: names and bytes of strangers
-// stand in errors, and not every program that prints them looks for what a terminal obeys.
-func escape(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return s
-	}
-	quoted := strconv.Quote(s)
-	return quoted[1 : len(quoted)-1]
 }
 
 // Is makes the error its Kind.

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tufoci/tufoci/fetcher"
+	"github.com/tufoci/tufoci/internal/stranger"
 )
 
 const (
@@ -62,10 +63,7 @@ const maxDetail = 512
 
 // shorten keeps a message short that may quote what a stranger has sent.
 func shorten(s string) string {
-	if len(s) <= maxDetail {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxDetail], "") + "…"
+	return stranger.Cut(s, maxDetail)
 }
 
 func precheck(role string, data []byte, values int64) error {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/tufoci/tufoci/internal/stranger"
 )
 
 // Why an image was refused, for errors.Is. The comment names the exit code of the
@@ -105,25 +107,29 @@ type Refusal struct {
 	Err    error // cause, may be nil
 }
 
-// Error states the facts in one line.
+// maxDetail is how much of a name or type of strangers an error tells, in bytes.
+const maxDetail = 512
+
+// Error states the facts in one line. What strangers have named is cut and escaped.
 func (e *Refusal) Error() string {
+	told := func(s string) string { return stranger.Escape(stranger.Cut(s, maxDetail)) }
 	var b strings.Builder
 	b.WriteString(e.Kind.Error())
 	if e.Name != "" {
-		b.WriteString(": " + e.Name)
+		b.WriteString(": " + told(e.Name))
 	}
 	if e.Role != "" {
-		fmt.Fprintf(&b, " in %s v%d", e.Role, e.RoleVersion)
+		fmt.Fprintf(&b, " in %s v%d", told(e.Role), e.RoleVersion)
 	}
 	if e.Signed != "" || e.Served != "" {
-		fmt.Fprintf(&b, ": signed %s, served %s", e.Signed, e.Served)
+		fmt.Fprintf(&b, ": signed %s, served %s", told(e.Signed), told(e.Served))
 	}
 	if e.Time != "" {
-		b.WriteString(" at " + e.Time)
+		b.WriteString(" at " + told(e.Time))
 	}
 	for _, part := range []string{e.Reason, e.Detail} {
 		if part != "" {
-			b.WriteString(": " + part)
+			b.WriteString(": " + stranger.Escape(part))
 		}
 	}
 	if e.Err != nil {

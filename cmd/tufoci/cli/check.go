@@ -127,7 +127,7 @@ func (a *app) runCheck(ctx context.Context, k *kept, o *checkOptions) (*checkRes
 		return nil, err
 	}
 	health, err := publish.Monitor(ctx, k.root, repo, publish.MonitorOptions{
-		Channel: k.ref.Tag, ValidFor: time.Duration(o.validFor), MinTimestamp: seen, Base: k.base,
+		Channel: k.ref.Tag, ValidFor: time.Duration(o.validFor), Seen: seen, Base: k.base,
 		History: checkedHistory, ClientsFrom: o.clientsFrom,
 		Beside: func(ctx context.Context, view *trust.View) ([]publish.BesideCopy, error) {
 			return beside.copies(ctx, a, view)

@@ -94,7 +94,7 @@ func (a *app) examine(ctx context.Context, k *kept, o *doctorOptions) error {
 		return err
 	}
 	report, err := doctor.Run(ctx, doctor.Options{
-		Workspace: k.ws, Repository: repo, Channel: k.ref.Tag, Pin: k.root, MinTimestamp: seen,
+		Workspace: k.ws, Repository: repo, Channel: k.ref.Tag, Pin: k.root, Seen: seen,
 		ReadOnly: o.readOnly, Now: a.world.Now, Warn: a.warn,
 	})
 	if err != nil {

@@ -100,7 +100,7 @@ func (a *app) runLog(ctx context.Context, k *kept, o *logOptions) (*logResult, e
 	if err != nil {
 		return nil, err
 	}
-	t, err := publish.History(ctx, k.root, repo, publish.HistoryOptions{Channel: k.ref.Tag, Max: o.number, MinTimestamp: seen, Now: a.world.Now})
+	t, err := publish.History(ctx, k.root, repo, publish.HistoryOptions{Channel: k.ref.Tag, Max: o.number, Seen: seen, Now: a.world.Now})
 	if err != nil {
 		return nil, err
 	}

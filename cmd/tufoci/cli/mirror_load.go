@@ -188,7 +188,7 @@ func (a *app) loadTrust(ctx context.Context, p *pin, given []byte, o *loadOption
 	if err := o.check(); err != nil {
 		return err
 	}
-	load.Seen, load.SeenRoot, err = p.seen(ctx)
+	load.Seen, err = p.seen(ctx)
 	return err
 }
 

@@ -202,7 +202,7 @@ func (s *mirrorSync) judge(now time.Time, held mirror.Held) error {
 	switch {
 	case held.Timestamp == 0:
 		return &behindError{"the mirror holds nothing yet"}
-	case s.Before < s.Roles[1].Version:
+	case s.Before != s.Roles[1].Version: // higher before keys were replaced
 		return &behindError{fmt.Sprintf("the mirror is behind: timestamp v%d, the source has v%d", s.Before, s.Roles[1].Version)}
 	case s.Behind:
 		return &behindError{"images are missing at the mirror, or have other tags"}

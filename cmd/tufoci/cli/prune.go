@@ -86,7 +86,7 @@ func (a *app) runPrune(ctx context.Context, k *kept, o *pruneOptions) (*pruneRes
 		return nil, err
 	}
 	p, err := publish.Prune(ctx, k.root, repo, publish.PruneOptions{
-		Channel: k.ref.Tag, Keep: o.keep, MinTimestamp: seen, Base: k.base, DryRun: o.dryRun, Concurrency: o.concurrency, Now: a.world.Now,
+		Channel: k.ref.Tag, Keep: o.keep, Seen: seen, Base: k.base, DryRun: o.dryRun, Concurrency: o.concurrency, Now: a.world.Now,
 	})
 	if p == nil {
 		return nil, err

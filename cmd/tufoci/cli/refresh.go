@@ -28,7 +28,7 @@ type refreshOptions struct {
 	listen      string
 	forever     bool // every is given
 	keyring     *keyring
-	seen        int64 // timestamp version that the run before left
+	seen        trust.Seen // what the run before left
 }
 
 type refreshResult struct {
@@ -139,10 +139,10 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 	if err != nil {
 		return nil, err
 	}
-	if opts.MinTimestamp, err = a.remember(ctx, k); err != nil {
+	if opts.Seen, err = a.remember(ctx, k); err != nil {
 		return nil, err
 	}
-	opts.MinTimestamp = max(opts.MinTimestamp, o.seen)
+	opts.Seen = append(opts.Seen, o.seen)
 	bars := a.newBars()
 	defer bars.close()
 	opts.Progress = bars.progress()
@@ -154,7 +154,7 @@ func (a *app) runRefresh(ctx context.Context, k *kept, o *refreshOptions) (*refr
 	if err != nil {
 		return nil, err
 	}
-	o.seen = res.Versions.Timestamp
+	o.seen = trust.Seen{Timestamp: res.Versions.Timestamp, Root: res.Versions.Root}
 	r := &refreshResult{
 		published: newPublished(res, k.repository(), o.dryRun), Waiting: make([]waitingRole, 0, len(res.Waiting)), Proposals: newProposals(res.Proposals),
 		waiting: res.Waiting, lives: res.Lives, keys: len(opts.Keys),
@@ -218,20 +218,19 @@ func (a *app) refreshKeys(ctx context.Context, k *kept, o *refreshOptions) ([]me
 }
 
 // remember reads the repository as a client of the trust does, which notes what it
-// sees, and returns the timestamp version that the head must have at the least. What
-// has expired is no reason not to renew it.
-func (a *app) remember(ctx context.Context, k *kept) (int64, error) {
+// sees, and returns that. What has expired is no reason not to renew it.
+func (a *app) remember(ctx context.Context, k *kept) ([]trust.Seen, error) {
 	if k.pin == nil || k.pin.options.StateDir == "" {
-		return 0, nil
+		return nil, nil
 	}
 	view, err := a.refresh(ctx, k.pin)
 	switch {
 	case errors.Is(err, trust.ErrExpired):
 		return k.seen(ctx)
 	case err != nil:
-		return 0, err
+		return nil, err
 	}
-	return view.Status().Timestamp.Version, nil
+	return []trust.Seen{seenIn(view)}, nil
 }
 
 // warnWaiting says what is due and cannot be signed here.

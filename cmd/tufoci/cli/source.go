@@ -182,28 +182,32 @@ func (a *app) pinOf(e trust.Entry, root []byte, source trust.Source, client *oci
 	}}
 }
 
-// seen is the least timestamp version that a source may have: what the trust has seen,
-// however long that has expired, or was told; and the root version under which it was
-// seen. 0 for none. The state is not written.
-func (p *pin) seen(ctx context.Context) (timestamp, root int64, err error) {
+// seen is what the trust has seen, however long that has expired. The state is not
+// written.
+func (p *pin) seen(ctx context.Context) (trust.Seen, error) {
 	o := p.options
 	if o.StateDir == "" {
-		return o.MinTimestamp, 0, nil
+		return trust.Seen{}, nil
 	}
 	o.AllowExpired, o.Warn = true, nil
 	client, err := trust.New(p.root, o)
 	if err != nil {
-		return 0, 0, err
+		return trust.Seen{}, err
 	}
 	view, err := client.Load(ctx)
 	switch {
 	case errors.Is(err, trust.ErrNoState):
-		return o.MinTimestamp, 0, nil
+		return trust.Seen{}, nil
 	case err != nil:
-		return 0, 0, err
+		return trust.Seen{}, err
 	}
+	return seenIn(view), nil
+}
+
+// seenIn is what has been seen with a view.
+func seenIn(view *trust.View) trust.Seen {
 	st := view.Status()
-	return max(o.MinTimestamp, st.Timestamp.Version), st.Root.Version, nil
+	return trust.Seen{Timestamp: st.Timestamp.Version, Root: st.Root.Version}
 }
 
 // unpinnedError says that nothing vouches for a source.

@@ -10,6 +10,7 @@ import (
 	"github.com/tufoci/tufoci/fetcher"
 	"github.com/tufoci/tufoci/metadata"
 	"github.com/tufoci/tufoci/ociremote"
+	"github.com/tufoci/tufoci/trust"
 )
 
 // upkeepFlags are the flags of a command that keeps an eye on one repository: that
@@ -107,14 +108,14 @@ func (a *app) keptSource(ctx context.Context, arg string, u *upkeepFlags) (*kept
 	return &kept{ref: ref, client: p.options.Client, root: p.root, pin: p}, nil
 }
 
-// seen is the least timestamp version that the repository may have. A workspace has its
-// base for that.
-func (k *kept) seen(ctx context.Context) (int64, error) {
+// seen is what the trust has seen of the repository, and the version that it asks for.
+// A workspace has its base for that.
+func (k *kept) seen(ctx context.Context) ([]trust.Seen, error) {
 	if k.pin == nil {
-		return 0, nil
+		return nil, nil
 	}
-	timestamp, _, err := k.pin.seen(ctx)
-	return timestamp, err
+	seen, err := k.pin.seen(ctx)
+	return []trust.Seen{{Timestamp: k.pin.options.MinTimestamp}, seen}, err
 }
 
 // keyNames are the names in tufoci.yaml of key ids, none without a workspace.
