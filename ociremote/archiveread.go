@@ -3,6 +3,7 @@ package ociremote
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ type archiveFile struct {
 }
 
 // openArchive opens an OCI archive: a plain tar.
-func openArchive(file string) (*layoutReader, error) {
+func openArchive(ctx context.Context, file string) (*layoutReader, error) {
 	f, _, err := ownfile.OpenLinked(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -47,7 +48,7 @@ func openArchive(file string) (*layoutReader, error) {
 	a := &archiveFile{f: f, where: file}
 	a.known = sync.OnceValues(func() (*layoutIndex, error) { return readIndex(a, a.where) })
 	l := &layoutReader{files: a, where: file}
-	if a.entries, err = scanArchive(f, maxEntries); err == nil {
+	if a.entries, err = scanArchive(ctx, f, maxEntries); err == nil {
 		err = l.check()
 	}
 	if err == nil {
@@ -55,7 +56,7 @@ func openArchive(file string) (*layoutReader, error) {
 	}
 	f.Close()
 	var malformed *MalformedError
-	if errors.As(err, &malformed) {
+	if errors.As(err, &malformed) || ctx.Err() != nil {
 		return nil, err
 	}
 	return nil, &MalformedError{What: "OCI archive", Err: fmt.Errorf("%s: %v", file, err)}
@@ -80,14 +81,18 @@ type archiveEntry struct {
 
 func (archiveEntry) Close() error { return nil }
 
-// scanArchive finds the regular files of a tar of at most so many entries.
-func scanArchive(f io.ReadSeeker, most int) (map[string]section, error) {
+// scanArchive finds the regular files of a tar of at most so many entries. The names alone
+// of so many can be hundreds of gigabytes, most of them holes of a file: ctx ends it.
+func scanArchive(ctx context.Context, f io.ReadSeeker, most int) (map[string]section, error) {
 	if err := refuseCompressed(f); err != nil {
 		return nil, err
 	}
 	entries := map[string]section{}
 	tr := tar.NewReader(f)
 	for n := 0; ; n++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		hdr, err := tr.Next()
 		if err == io.EOF {
 			return entries, nil

@@ -1,6 +1,7 @@
 package ociremote
 
 import (
+	"context"
 	"io"
 
 	"github.com/opencontainers/go-digest"
@@ -30,7 +31,7 @@ func (a *Archive) Seal() (*SealedArchive, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := openArchive(a.temp.Name())
+	l, err := openArchive(context.Background(), a.temp.Name()) // written here
 	if err != nil {
 		return nil, err
 	}

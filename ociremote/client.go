@@ -145,7 +145,7 @@ func (c *Client) HTTP() *http.Client { return c.http }
 //
 // A registry is not asked before it is used. A layout or archive that does not
 // exist is [ErrNotFound].
-func (c *Client) Repository(_ context.Context, ref Reference, push bool) (Repository, error) {
+func (c *Client) Repository(ctx context.Context, ref Reference, push bool) (Repository, error) {
 	switch {
 	case ref.Kind == KindRegistry:
 		return c.openRegistry(ref, push)
@@ -154,7 +154,7 @@ func (c *Client) Repository(_ context.Context, ref Reference, push bool) (Reposi
 	case ref.Kind == KindLayout:
 		return openLayout(ref.Path)
 	case ref.Kind == KindArchive && !push:
-		return openArchive(ref.Path)
+		return openArchive(ctx, ref.Path)
 	default:
 		return nil, fmt.Errorf("%s cannot be changed in place", ref)
 	}

@@ -209,7 +209,7 @@ func FuzzScanArchive(f *testing.F) {
 	f.Add(sparseTar(f))
 	f.Add([]byte{0x1f, 0x8b, 8, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, err := scanArchive(bytes.NewReader(data), maxEntries)
+		entries, err := scanArchive(t.Context(), bytes.NewReader(data), maxEntries)
 		if err != nil {
 			if entries != nil {
 				t.Fatal("entries beside an error")

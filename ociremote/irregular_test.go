@@ -3,6 +3,7 @@ package ociremote
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ func TestIrregularFiles(t *testing.T) {
 		if rc, _, err := files.open(name); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v, %v", name, rc, err)
 		}
-		if l, err := openArchive(filepath.Join(dir, name)); l != nil || !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "not a regular file") {
+		if l, err := openArchive(t.Context(), filepath.Join(dir, name)); l != nil || !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("archive %s: %v", name, err)
 		}
 	}
@@ -41,10 +42,19 @@ func TestArchiveEntries(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if entries, err := scanArchive(bytes.NewReader(packed.Bytes()), 3); err != nil || len(entries) != 1 {
+	file := filepath.Join(t.TempDir(), "trust.tar")
+	if err := os.WriteFile(file, packed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := openArchive(ended, file); !errors.Is(err, context.Canceled) || errors.Is(err, ErrMalformed) {
+		t.Errorf("ended: %v", err)
+	}
+	if entries, err := scanArchive(t.Context(), bytes.NewReader(packed.Bytes()), 3); err != nil || len(entries) != 1 {
 		t.Errorf("%v, %v", entries, err)
 	}
-	if _, err := scanArchive(bytes.NewReader(packed.Bytes()), 2); !errors.Is(err, ErrTooLarge) {
+	if _, err := scanArchive(t.Context(), bytes.NewReader(packed.Bytes()), 2); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("too many: %v", err)
 	}
 }

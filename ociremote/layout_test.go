@@ -440,7 +440,7 @@ func TestArchive(t *testing.T) {
 	if _, err := archive.Resolve(t.Context(), "tuf"); err == nil {
 		t.Error("a closed archive is read")
 	}
-	repo, err := openArchive(file)
+	repo, err := openArchive(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -465,7 +465,7 @@ func TestArchive(t *testing.T) {
 	if _, err := FetchBundle(t.Context(), repo, "tuf", Known{}); err != nil {
 		t.Error(err)
 	}
-	if repo, err = openArchive(file); err != nil {
+	if repo, err = openArchive(t.Context(), file); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := FetchBundle(t.Context(), repo, "tuf", Known{}); !errors.Is(err, ErrNotFound) {
@@ -570,15 +570,15 @@ func TestArchiveRefuses(t *testing.T) {
 			if err := os.WriteFile(file, tt.data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := openArchive(file); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), tt.want) {
+			if _, err := openArchive(t.Context(), file); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
 	}
-	if _, err := openArchive(filepath.Join(t.TempDir(), "none.tar")); !errors.Is(err, ErrNotFound) {
+	if _, err := openArchive(t.Context(), filepath.Join(t.TempDir(), "none.tar")); !errors.Is(err, ErrNotFound) {
 		t.Errorf("no file: got %v", err)
 	}
-	if _, err := openArchive(t.TempDir()); !errors.Is(err, ErrMalformed) {
+	if _, err := openArchive(t.Context(), t.TempDir()); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a directory: got %v", err)
 	}
 }
@@ -626,7 +626,7 @@ func TestArchiveOfTar(t *testing.T) {
 	if err := os.WriteFile(file, buf.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := openArchive(file)
+	l, err := openArchive(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func namedWriters(t *testing.T) map[string]func(t *testing.T) (NamedWriter, func
 				if err := a.Commit(); err != nil {
 					t.Fatal(err)
 				}
-				l, err := openArchive(file)
+				l, err := openArchive(t.Context(), file)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -257,7 +257,7 @@ func TestReferrersOfManyImages(t *testing.T) {
 	if err := a.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := openArchive(file)
+	l, err := openArchive(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func TestLongNamesOfAnArchive(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	entries, err := scanArchive(bytes.NewReader(archive.Bytes()), maxEntries)
+	entries, err := scanArchive(t.Context(), bytes.NewReader(archive.Bytes()), maxEntries)
 	if err != nil || len(entries) != 2 {
 		t.Errorf("%d entries, %v", len(entries), err)
 	}
