@@ -52,3 +52,23 @@ func TestIsDER(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a certificate is made of, it has one sha256 as it was issued, and at most one
+// other that counts for the same.
+func FuzzCertificateForms(f *testing.F) {
+	root := newRoot(f, "root")
+	f.Add(root.Certificate.Raw)
+	f.Add(append(root.Certificate.Raw[:len(root.Certificate.Raw):len(root.Certificate.Raw)], 0))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := x509.ParseCertificate(data)
+		if err != nil {
+			return
+		}
+		if IsDER(c) != (SHA256(c) == IssuedSHA256(c)) {
+			t.Errorf("DER: %t, sha256 %s, as issued %s", IsDER(c), SHA256(c), IssuedSHA256(c))
+		}
+		if other := otherSHA256(c, root.Certificate); other != "" && other == SHA256(c) {
+			t.Errorf("%s is the other form of itself", other)
+		}
+	})
+}
