@@ -39,10 +39,10 @@ var layers = map[string][]string{
 	"mirror":              {"publish", "trust", "fetcher", "ociremote", "material", "verify", "internal/ownfile", "internal/pause", "internal/period", "internal/strictyaml", "internal/durable"},
 	"serve":               {"trust", "fetcher", "ociremote", "internal/pause"},
 	"doctor":              {"metadata", "ociremote", "publish", "trust"},
-	"upkeep":              {"metadata", "internal/pause"},
+	"upkeep":              {"metadata", "internal/pause", "internal/stranger"},
 	"cmd/tufoci/cli": {
 		"metadata", "keys", "keys/token", "ceremony", "dct", "ociremote", "fetcher", "trust", "publish", "upkeep", "doctor",
-		"material", "verify", "verify/notationdir", "mirror", "serve", "internal/notationsign", "internal/pause", "internal/period", "internal/durable",
+		"material", "verify", "verify/notationdir", "mirror", "serve", "internal/notationsign", "internal/pause", "internal/period", "internal/stranger", "internal/durable",
 	},
 	"cmd/sigstore-kms-pkcs11": {"keys/token"},
 	"internal/kmstest":        {"keys/token"},

@@ -106,8 +106,10 @@ func parsePEM(data []byte, kind string) ([][]byte, error) {
 }
 
 // SHA256 is the hex sha256 of a certificate's DER, its name in revocations.
-func SHA256(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
+func SHA256(c *x509.Certificate) string { return hexSHA256(c.Raw) }
+
+func hexSHA256(data []byte) string {
+	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 
@@ -117,13 +119,14 @@ type certificateParts struct {
 	Signature      asn1.BitString
 }
 
-// der is the DER of a certificate; nil for none.
-func der(c *x509.Certificate) []byte {
+// withSignature is the DER of a certificate with this value of its signature; nil for
+// none.
+func withSignature(c *x509.Certificate, signature []byte) []byte {
 	var parts certificateParts
 	if _, err := asn1.Unmarshal(c.Raw, &parts); err != nil {
 		return nil
 	}
-	parts.Signature = asn1.BitString{Bytes: c.Signature, BitLength: 8 * len(c.Signature)}
+	parts.Signature = asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}
 	raw, err := asn1.Marshal(parts)
 	if err != nil {
 		return nil
@@ -134,14 +137,11 @@ func der(c *x509.Certificate) []byte {
 // IsDER reports whether the bytes of a certificate are nothing but its DER. Parsers pass
 // over what stands behind the signature in it, and take one with unused bits: so whoever
 // has a certificate could give it, without its issuer, any number of sha256.
-func IsDER(c *x509.Certificate) bool { return bytes.Equal(der(c), c.Raw) }
+func IsDER(c *x509.Certificate) bool { return bytes.Equal(withSignature(c, c.Signature), c.Raw) }
 
 // IssuedSHA256 is SHA256 of a certificate as it was issued, whatever has been added since:
 // for who revokes what an attacker has made of it.
-func IssuedSHA256(c *x509.Certificate) string {
-	sum := sha256.Sum256(der(c))
-	return hex.EncodeToString(sum[:])
-}
+func IssuedSHA256(c *x509.Certificate) string { return hexSHA256(withSignature(c, c.Signature)) }
 
 // otherSHA256 is the hex sha256 that anybody can give a certificate that its issuer has
 // signed with ECDSA, where (r, s) and (r, n-s) are both good (SEC 1 section 4.1.4); ""
@@ -151,26 +151,20 @@ func otherSHA256(c, issuer *x509.Certificate) string {
 	if !ok {
 		return ""
 	}
-	var parts certificateParts
-	if _, err := asn1.Unmarshal(c.Raw, &parts); err != nil {
-		return ""
-	}
 	var value struct{ R, S *big.Int }
-	if _, err := asn1.Unmarshal(parts.Signature.Bytes, &value); err != nil {
+	if _, err := asn1.Unmarshal(c.Signature, &value); err != nil {
 		return ""
 	}
 	value.S.Sub(key.Params().N, value.S)
-	var err error
-	if parts.Signature.Bytes, err = asn1.Marshal(value); err != nil {
-		return ""
-	}
-	parts.Signature.BitLength = 8 * len(parts.Signature.Bytes)
-	raw, err := asn1.Marshal(parts)
+	signature, err := asn1.Marshal(value)
 	if err != nil {
 		return ""
 	}
-	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:])
+	raw := withSignature(c, signature)
+	if raw == nil {
+		return ""
+	}
+	return hexSHA256(raw)
 }
 
 // issued reports whether parent has issued cert: same name, and its key, which

@@ -230,10 +230,7 @@ func (l *layoutDirectory) update(ctx context.Context, change func(*layoutIndex) 
 	}
 	index := filepath.Join(l.dir, ocispec.ImageIndexFile)
 	if _, err := os.Stat(index); err != nil || string(before) != string(after) {
-		if err := l.writeFile(index, func(w io.Writer) error {
-			_, err := w.Write(after)
-			return err
-		}); err != nil {
+		if err := l.writeFile(index, durable.Bytes(after)); err != nil {
 			return err
 		}
 	}
@@ -251,10 +248,7 @@ func (l *layoutDirectory) mark() error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	return l.writeFile(path, func(w io.Writer) error {
-		_, err := w.Write(layoutMarker)
-		return err
-	})
+	return l.writeFile(path, durable.Bytes(layoutMarker))
 }
 
 // copyVerified copies exactly what desc describes. After an error w holds

@@ -84,12 +84,12 @@ func (a *attacher) superseded(ctx context.Context, s *subject, from *original) (
 			a.o.Warn(fmt.Sprintf("%s is attached to %s and left alone: %v", b.Descriptor.Digest, s.manifest.Descriptor.Digest, err))
 			continue
 		}
-		if held += b.Held(); held > maxSuperseded {
-			held -= b.Held()
+		size := b.Held()
+		if held+size > maxSuperseded {
 			a.o.Warn(fmt.Sprintf("%s is attached to %s and left alone: the older ones have more than %d bytes together", b.Descriptor.Digest, s.manifest.Descriptor.Digest, int64(maxSuperseded)))
 			continue
 		}
-		old = append(old, b)
+		old, held = append(old, b), held+size
 		for _, name := range names {
 			if !slices.Contains(roles, name) && !from.has(name) {
 				roles = append(roles, name)

@@ -57,8 +57,7 @@ func (m *mirroring) live(ctx context.Context, old *ociremote.Bundle, at time.Tim
 // notBehind refuses a destination that is not older than the source, or equal to it,
 // unless a root of the source has ended what is there.
 func (s *original) notBehind(there trust.Status, tag string, ours, theirs digest.Digest) error {
-	seen := trust.Seen{Timestamp: there.Timestamp.Version, Root: there.Root.Version}
-	if err := seen.Check(s.view, "the destination already holds a newer state than the source"); err != nil {
+	if err := there.Seen().Check(s.view, "the destination already holds a newer state than the source"); err != nil {
 		return err
 	}
 	here := s.status.Timestamp

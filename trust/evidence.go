@@ -176,27 +176,30 @@ func timestampWentBack(old, offered *tuf.TimestampType) *VerificationError {
 		return &VerificationError{Kind: ErrRollback, Role: tuf.TIMESTAMP, Version: offered.Version, Want: old.Version}
 	}
 	const snapshot = tuf.SNAPSHOT + ".json"
-	return wentBack(
-		map[string]*tuf.MetaFiles{snapshot: old.Meta[snapshot]},
-		map[string]*tuf.MetaFiles{snapshot: offered.Meta[snapshot]},
-		tuf.TIMESTAMP, offered.Version)
+	return lowered(snapshot, old.Meta[snapshot], offered.Meta[snapshot], tuf.TIMESTAMP, offered.Version)
 }
 
+// wentBack names the first role of what was listed that is listed no more, or with a
+// lower version; nil if there is none.
 func wentBack(old, offered map[string]*tuf.MetaFiles, in string, version int64) *VerificationError {
 	for _, name := range sortedKeys(old) {
-		e := &VerificationError{
-			Kind: ErrRollback, Role: strings.TrimSuffix(name, ".json"), Want: old[name].Version,
-			Detail: fmt.Sprintf("offered by %s v%d", in, version),
-		}
-		now, ok := offered[name]
-		if !ok {
-			e.Detail = fmt.Sprintf("%s v%d no longer lists it", in, version)
-			return e
-		}
-		if now.Version < old[name].Version {
-			e.Version = now.Version
+		if e := lowered(name, old[name], offered[name], in, version); e != nil {
 			return e
 		}
 	}
 	return nil
+}
+
+// lowered compares two entries of one file; now is nil if it is listed no more.
+func lowered(name string, old, now *tuf.MetaFiles, in string, version int64) *VerificationError {
+	e := &VerificationError{Kind: ErrRollback, Role: strings.TrimSuffix(name, ".json"), Want: old.Version}
+	switch {
+	case now == nil:
+		e.Detail = fmt.Sprintf("%s v%d no longer lists it", in, version)
+	case now.Version < old.Version:
+		e.Version, e.Detail = now.Version, fmt.Sprintf("offered by %s v%d", in, version)
+	default:
+		return nil
+	}
+	return e
 }

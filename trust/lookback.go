@@ -14,6 +14,9 @@ type Seen struct {
 	Root int64
 }
 
+// Seen is what has been seen with a view of this status.
+func (s Status) Seen() Seen { return Seen{Timestamp: s.Timestamp.Version, Root: s.Root.Version} }
+
 // Check refuses a view that is older, as [ErrRollback] with detail, unless a root since
 // then has ended what was seen, see [View.Ends]: so a publisher recovers from versions
 // that were driven up, and whoever goes on from what was seen follows.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tufoci/tufoci/internal/stranger"
 )
 
 // Handler answers /healthz and /metrics of the loop.
@@ -35,7 +37,7 @@ func Handler(healthy func() error, metrics ...prometheus.Collector) http.Handler
 // characters, line breaks, or marks that change the direction of text.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x061c || r == 0x200e || r == 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+		if stranger.Obeyed(r) {
 			return ' '
 		}
 		return r

@@ -51,12 +51,11 @@ func (a *app) inspectUnverified(ctx context.Context, p *pin) (*inspectResult, er
 	left := maxUnverified
 	var leftOut []string
 	for _, f := range files {
-		if left < 0 {
-			leftOut = append(leftOut, f.role)
-			continue
+		var data []byte
+		if left >= 0 {
+			data, err = f.read(ctx, view)
 		}
-		data, err := f.read(ctx, view)
-		if errors.Is(err, fetcher.ErrLimit) {
+		if left < 0 || errors.Is(err, fetcher.ErrLimit) {
 			leftOut = append(leftOut, f.role)
 			continue
 		}

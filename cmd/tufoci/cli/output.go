@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/tufoci/tufoci/internal/stranger"
 )
 
 // Output formats.
@@ -121,7 +123,7 @@ func encodeJSON(w io.Writer, v any) error {
 func escapeJSON(text string) string {
 	var out strings.Builder
 	for _, r := range text {
-		if r != '\n' && isObeyed(r) {
+		if r != '\n' && stranger.Obeyed(r) {
 			fmt.Fprintf(&out, `\u%04x`, r)
 			continue
 		}
@@ -184,20 +186,9 @@ func table(w io.Writer, header []string, rows [][]string) {
 // obey them, and what they say must not pass for a line of ours.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if isObeyed(r) {
+		if stranger.Obeyed(r) {
 			return '\uFFFD'
 		}
 		return r
 	}, s)
-}
-
-// isObeyed reports whether a terminal may act on a character instead of showing it:
-// the control characters of ASCII and Latin-1, among them a one-character form of
-// ESC [, line breaks, and the marks and overrides of direction (Unicode, UAX 9).
-func isObeyed(r rune) bool {
-	switch {
-	case r < ' ', r >= 0x7f && r < 0xa0, r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-		return true
-	}
-	return false
 }

@@ -230,7 +230,7 @@ func (a *app) remember(ctx context.Context, k *kept) ([]trust.Seen, error) {
 	case err != nil:
 		return nil, err
 	}
-	return []trust.Seen{seenIn(view)}, nil
+	return []trust.Seen{view.Status().Seen()}, nil
 }
 
 // warnWaiting says what is due and cannot be signed here.

@@ -201,13 +201,7 @@ func (p *pin) seen(ctx context.Context) (trust.Seen, error) {
 	case err != nil:
 		return trust.Seen{}, err
 	}
-	return seenIn(view), nil
-}
-
-// seenIn is what has been seen with a view.
-func seenIn(view *trust.View) trust.Seen {
-	st := view.Status()
-	return trust.Seen{Timestamp: st.Timestamp.Version, Root: st.Root.Version}
+	return view.Status().Seen(), nil
 }
 
 // unpinnedError says that nothing vouches for a source.
